@@ -1,0 +1,1 @@
+"""What we saw: panel, quality, calendar, inventory, synthetic fleets."""

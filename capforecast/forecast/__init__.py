@@ -1,0 +1,1 @@
+"""What comes next: the batched fleet engine and its evidence."""

@@ -1,0 +1,1 @@
+"""Where data lives: a folder or S3, the same layout."""

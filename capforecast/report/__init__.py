@@ -1,0 +1,1 @@
+"""What to tell: summary, charts, PDF, workbook."""

@@ -1,0 +1,1 @@
+"""What may go wrong: breach probability, days to threshold, tiers."""

@@ -1,0 +1,217 @@
+"""Column names, units and the types stages exchange: the one place they are spelled.
+
+docs/data-dictionary.md explains them in prose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+# Observations at rest: SERVER_ID, TIMESTAMP, <metric>_<statistic> ..., INGESTED_AT.
+SERVER_ID = "server_id"
+TIMESTAMP = "timestamp"
+INGESTED_AT = "ingested_at"
+# Long form only.
+SERIES_ID = "series_id"
+METRIC = "metric"
+VALUE = "value"
+STATISTICS = ("p95", "mean", "max", "min", "p99", "p50")  # p95 is the one forecast where a source has several
+
+# Inventory: a dated row per change; anything but server_id may be missing.
+BUSINESS_UNIT = "business_unit"
+REGION = "region"
+CRITICALITY = "criticality"
+VALID_FROM = "valid_from"
+DIMENSIONS = (BUSINESS_UNIT, REGION, CRITICALITY)
+INVENTORY_TEXT = (*DIMENSIONS, "environment", "owner", "host_id", "instance_type")
+INVENTORY_NUMBERS = ("vcpus", "memory_gib", "disk_gib", "hourly_cost")
+UNASSIGNED = "unassigned"  # business unit, region or criticality that nobody gave
+FLEET = "_fleet"  # business unit of fleet-level rows in the lake
+
+QUANTILE_LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)  # of every forecast, followed by the mean
+QUANTILE_NAMES = ("q025", "q10", "q50", "q90", "q975")
+
+
+class Cadence(StrEnum):
+    """Spacing of a series."""
+
+    DAILY = "daily"
+    HOURLY = "hourly"
+
+    @property
+    def frequency(self) -> str:
+        """pandas offset alias."""
+        return "D" if self is Cadence.DAILY else "h"
+
+    @property
+    def step(self) -> pd.Timedelta:
+        """Time between two points."""
+        return pd.Timedelta(days=1) if self is Cadence.DAILY else pd.Timedelta(hours=1)
+
+    @property
+    def season(self) -> int:
+        """Points in the cycle of the seasonal naive forecast: 7 daily, 24 hourly."""
+        return 7 if self is Cadence.DAILY else 24
+
+    @property
+    def per_day(self) -> int:
+        """Points in a day."""
+        return 1 if self is Cadence.DAILY else 24
+
+    def label(self, periods: int) -> str:
+        """A horizon as people say it: `90 d`, `168 h`."""
+        return f"{periods} {'d' if self is Cadence.DAILY else 'h'}"
+
+
+class Verdict(StrEnum):
+    """Can this series be forecast?"""
+
+    OK = "ok"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why a series is unknown (docs/data-dictionary.md)."""
+
+    TOO_SHORT = "too_short"
+    STALE = "stale"
+    GAPPY = "gappy"
+    ALL_MISSING = "all_missing"
+    NO_THRESHOLD = "no_threshold"  # of a server: nothing that is ok has a threshold
+    NO_OBSERVATIONS = "no_observations"  # of a server: in the inventory, never observed
+
+
+class Tier(StrEnum):
+    """Risk of a server, worst first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    WATCH = "watch"
+    OK = "ok"
+    UNKNOWN = "unknown"
+
+
+TIER_ORDER = tuple(Tier)
+
+
+class Reference(BaseModel):
+    """A named object in the lake and the content it must have. Stages exchange these, never frames."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str  # relative to the root of the store, so that a lake can be moved
+    sha256: str
+    rows: int
+
+
+# Series table of a panel, one row per series in panel order.
+SERIES_COLUMNS = (
+    SERVER_ID, METRIC, "statistic", *DIMENSIONS,
+    "verdict", "reason",  # Verdict; Reason or ""
+    "flags",  # space-separated words, "" when none
+    "observed", "first_seen", "last_seen",  # count of points; timestamps, NaT when never seen
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Every series of a business unit on one regular grid; the engine's only input.
+
+    values: float32 [T, N], NaN = not observed.  timestamps: UTC [T], regular, ascending.
+    series: one row per column of `values` (SERIES_COLUMNS), sorted by server and metric.
+    """
+
+    values: FloatArray
+    timestamps: pd.DatetimeIndex
+    series: pd.DataFrame
+    cadence: Cadence
+
+    def take(self, keep: BoolArray) -> Panel:
+        """The panel of the series where `keep` [N] is true."""
+        return replace(self, values=self.values[:, keep], series=self.series[keep].reset_index(drop=True))
+
+    def usable(self) -> Panel:
+        """The panel of the series whose verdict is ok."""
+        return self.take((self.series["verdict"] == Verdict.OK).to_numpy(dtype=bool))
+
+    def until(self, end: pd.Timestamp) -> Panel:
+        """The panel of the points at or before `end` (inclusive)."""
+        count = int(self.timestamps.searchsorted(end, side="right"))
+        return replace(self, values=self.values[:count], timestamps=self.timestamps[:count])
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Quantiles of what comes next, series by series.
+
+    quantiles: float32 [Q + 1, H, N]: QUANTILE_LEVELS, then the mean.  timestamps: UTC [H].
+    series: [N] server_id, metric, origin (last timestamp the model saw), model, model_version.
+    """
+
+    quantiles: FloatArray
+    timestamps: pd.DatetimeIndex
+    series: pd.DataFrame
+    cadence: Cadence
+
+    @property
+    def median(self) -> FloatArray:
+        """Point forecast [H, N]."""
+        return self.quantiles[QUANTILE_LEVELS.index(0.5)]
+
+
+@dataclass(frozen=True)
+class ErrorPaths:
+    """What went wrong at past origins, as whole paths: the raw material of intervals and breach probability.
+
+    errors: float32 [O, H, N], actual - forecast made at that origin by weights that had not seen it; NaN where
+    nothing was observed or no forecast could be made.  origins: UTC [O], newest first.
+    scale: float32 [O, N], size of error to expect, as known at that origin; scale_now: [N], at the panel's end.
+    states: float32 [O, N, S], where the series stood at the origin, in units of scale; states_now: [N, S].
+    series: [N] server_id and metric, in the order of the forecast.
+    """
+
+    errors: FloatArray
+    origins: pd.DatetimeIndex
+    scale: FloatArray
+    scale_now: FloatArray
+    states: FloatArray
+    states_now: FloatArray
+    series: pd.DataFrame
+    cadence: Cadence
+
+
+def probability_column(level: str, periods: int, cadence: Cadence) -> str:
+    """Column of `risks` with the breach probability of a threshold level within a horizon: `p_high_30d`."""
+    return f"p_{level}_{cadence.label(periods).replace(' ', '')}"
+
+
+# Rows of the `risks` dataset, one per series, unknown ones included. Breach probabilities (0..1) stand beside these,
+# one column per level (high, very_high) and horizon, named by probability_column.
+RISK_COLUMNS = (
+    SERVER_ID, METRIC, "statistic", *DIMENSIONS,
+    "verdict", "reason", "flags",
+    "tier",  # Tier of this series alone
+    "last_value", "threshold_high", "threshold_very_high",  # metric's unit; NaN = no threshold
+    "in_breach_high", "in_breach_very_high",  # bool: the breach rule fires on what was observed
+    "days_q10", "days_q50", "days_q90",  # days to the first breach of `high`; NaN = later than the horizon
+    "horizon_days",  # horizon that stood behind the tier
+    "peak_q50", "peak_q90",  # quantiles of the maximum over the horizon, metric's unit
+    "capacity_remaining",  # percent of usable capacity left at the 90 % peak within the procurement lead time
+    "paths",  # how many error paths stand behind the probabilities
+    "relative_mae", "coverage_80",  # evidence from the backtest of this series
+)  # fmt: skip
+
+# Rows of the `backtests` dataset: one per series and horizon bucket ("all" = the whole horizon).
+BACKTEST_COLUMNS = (
+    SERVER_ID, METRIC, *DIMENSIONS, "bucket", "origins", "points",
+    "mae", "rmse", "mape_floored", "wape", "mase", "mae_naive", "relative_mae", "coverage_80", "coverage_95", "pinball",
+)  # fmt: skip

@@ -1,0 +1,230 @@
+"""Every setting, its bounds and its effect, as one frozen model.
+
+`Settings()` is complete without any file, so the library works from a notebook; `configuration.load` layers files,
+environment and options over it. config/default.yaml spells the same defaults with their units (a test compares).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from capforecast.schema import Cadence
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A strict, frozen group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceSettings(Section):
+    """Where observations come from and how foreign columns are read."""
+
+    columns: dict[str, str] = Field({}, description="foreign column -> <metric>_<statistic>, server_id, timestamp, ...")
+    scale: dict[str, float] = Field({}, description="column (our name) -> factor into our unit, e.g. 100 for a fraction")
+    labels: tuple[str, ...] = Field((), description="numeric-looking columns to keep as labels, not as metrics")
+    timezone: str = Field("UTC", description="zone of timestamps that name none")
+    cadence: Literal["auto", "daily", "hourly"] = Field("auto", description="spacing of the input; auto detects it")
+    max_rejected_share: Share = Field(0.5, description="refuse a file when a larger share of its rows is unreadable")
+
+
+class InventorySettings(Section):
+    """How the inventory is read."""
+
+    columns: dict[str, str] = Field({}, description="foreign column -> our inventory column")
+
+
+class ThresholdOverride(Section):
+    """Thresholds for one business unit, one criticality, or both."""
+
+    business_unit: str | None = None
+    criticality: str | None = None
+    high: float | None = None
+    very_high: float | None = None
+
+
+class MetricSettings(Section):
+    """What a metric means: which statistic is forecast, its range and its thresholds."""
+
+    statistic: str = Field("p95", description="statistic forecast where the source has several; else the one there is")
+    unit: str = Field("percent", description="unit the values are in")
+    minimum: float | None = Field(0.0, description="smallest possible value; forecasts are clipped to it")
+    maximum: float | None = Field(None, description="largest possible value; forecasts are clipped to it")
+    high: float | None = Field(None, description="threshold `high`, in the metric's unit; null = no threshold")
+    very_high: float | None = Field(None, description="threshold `very_high`, in the metric's unit")
+    fills_up: bool = Field(False, description="true for a disk: one period above the threshold is a breach")
+    overrides: tuple[ThresholdOverride, ...] = Field((), description="thresholds by business unit or criticality")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> MetricSettings:
+        pairs = [(self.high, self.very_high)] + [
+            (o.high if o.high is not None else self.high, o.very_high if o.very_high is not None else self.very_high)
+            for o in self.overrides
+        ]
+        for high, very_high in pairs:
+            if high is not None and very_high is not None and high > very_high:
+                raise ValueError(f"`high` ({high:g}) is above `very_high` ({very_high:g}); lower one or raise the other")
+        if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
+            raise ValueError(f"`minimum` ({self.minimum:g}) is not below `maximum` ({self.maximum:g})")
+        return self
+
+
+class QualitySettings(Section):
+    """When a series can be forecast."""
+
+    min_days_daily: Count = Field(30, description="days; a shorter daily history is too_short")
+    min_days_hourly: Count = Field(14, description="days; a shorter hourly history is too_short")
+    stale_days: Count = Field(7, description="days; nothing seen in the last of them before as_of is stale")
+    gap_window_days: Count = Field(90, description="days before as_of in which gaps are counted")
+    max_gap_share: Share = Field(0.2, description="a larger share missing in that window is gappy")
+
+
+class Event(Section):
+    """A declared period of unusual demand."""
+
+    name: str
+    start: str = Field(description="first day, yyyy-mm-dd")
+    end: str = Field(description="last day, yyyy-mm-dd")
+
+
+class CalendarSettings(Section):
+    """Which days are special."""
+
+    country: str | None = Field("US", description="ISO country whose public holidays count; null = none")
+    subdivision: str | None = Field(None, description="state or province, as the `holidays` library names it")
+    events: tuple[Event, ...] = Field((), description="declared events: {name, start, end}")
+
+
+class ForecastSettings(Section):
+    """The fleet engine."""
+
+    horizon_days: Count = Field(90, description="days forecast from daily input")
+    horizon_hours: Count = Field(168, description="hours forecast from hourly input")
+    history_days: Count = Field(1500, description="days of daily history the engine looks at")
+    history_hours: Count = Field(2000, description="hours of hourly history the engine looks at")
+    origins_daily: Count = Field(12, description="rolling origins for daily input, 30 days apart where history allows")
+    origins_hourly: Count = Field(8, description="rolling origins for hourly input, a third of the horizon apart")
+    temperature: float = Field(8.0, gt=0, description="how sharply better candidates are preferred (softmax)")
+    pooled_weight: float = Field(1.0, ge=0, description="pseudo-origins at which the mean score of similar series counts")
+    block_size: Count = Field(256, description="series solved together; results do not depend on it")
+
+
+class BreachSettings(Section):
+    """When an excursion above a threshold counts: k of n consecutive periods."""
+
+    k_daily: Count = Field(3, description="days above the threshold ...")
+    n_daily: Count = Field(7, description="... within this many consecutive days")
+    k_hourly: Count = Field(3, description="hours above the threshold ...")
+    n_hourly: Count = Field(24, description="... within this many consecutive hours")
+
+    @model_validator(mode="after")
+    def _possible(self) -> BreachSettings:
+        for k, n, name in ((self.k_daily, self.n_daily, "daily"), (self.k_hourly, self.n_hourly, "hourly")):
+            if k > n:
+                raise ValueError(f"`k_{name}` ({k}) is above `n_{name}` ({n}): the rule could never fire")
+        return self
+
+
+class RiskSettings(Section):
+    """Breach probability and tiers."""
+
+    breach: BreachSettings = BreachSettings()
+    horizons_daily: tuple[Count, ...] = Field((7, 14, 30, 60, 90), description="days at which P(breach) is stated")
+    horizons_hourly: tuple[Count, ...] = Field((24, 168), description="hours at which P(breach) is stated")
+    critical_horizon_days: Count = Field(30, description="days; horizon of the `critical` rule")
+    tier_horizon_days: Count = Field(90, description="days; horizon of the `high` and `watch` rules")
+    critical_probability: Share = Field(0.5, description="critical: P(critical horizon, very_high) at least this")
+    high_probability: Share = Field(0.5, description="high: P(tier horizon, high) at least this")
+    watch_probability: Share = Field(0.1, description="watch: P(tier horizon, high) at least this")
+    nearest_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.2, description="share of the pooled error paths used: those whose state at the origin was most alike"
+    )
+    lead_time_days: Count = Field(30, description="days; procurement lead time over which remaining capacity is stated")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RiskSettings:
+        if self.watch_probability > self.high_probability:
+            raise ValueError(
+                f"`watch_probability` ({self.watch_probability:g}) is above `high_probability` "
+                f"({self.high_probability:g}): no server could be on watch"
+            )
+        return self
+
+
+class ReportSettings(Section):
+    """What the report shows."""
+
+    title: str = Field("Weekly capacity report", description="title on page 1")
+    organisation: str = Field("", description="name printed beside the title")
+    page_size: Literal["A4", "Letter"] = Field("A4", description="paper")
+    top_risks: Count = Field(12, description="servers drawn as fan charts")
+    table_rows: Count = Field(100, description="servers listed in print; the workbook lists all")
+
+
+class FlowSettings(Section):
+    """How Prefect runs it."""
+
+    fan_out: Literal["inline"] = Field("inline", description="business units as subflows of the run's own process")
+    concurrent_units: Count = Field(2, description="business units worked on at once")
+    retries: int = Field(2, ge=0, description="further tries of a task whose error may pass (storage, network)")
+    retry_delay_seconds: float = Field(2.0, ge=0, description="first delay; doubles, with jitter")
+    stage_timeout_seconds: Count = Field(3600, description="a stage that takes longer fails")
+
+
+class LogSettings(Section):
+    """Logs."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level shown and written")
+
+
+def _default_metrics() -> dict[str, MetricSettings]:
+    percent = {"unit": "percent", "high": 80.0, "very_high": 90.0}
+    return {
+        "cpu": MetricSettings(**percent),
+        "mem": MetricSettings(**percent),
+        "disk": MetricSettings(**percent, fills_up=True),
+        "net": MetricSettings(unit="Mbit/s"),
+        "net_in": MetricSettings(unit="Mbit/s"),
+        "net_out": MetricSettings(unit="Mbit/s"),
+        "disk_io": MetricSettings(unit="MB/s"),
+    }
+
+
+class Settings(Section):
+    """All settings of a run."""
+
+    store: str = Field("capforecast-lake", description="folder (or URL) of the lake")
+    source: SourceSettings = SourceSettings()
+    inventory: InventorySettings = InventorySettings()
+    metrics: dict[str, MetricSettings] = Field(default_factory=_default_metrics)
+    quality: QualitySettings = QualitySettings()
+    calendar: CalendarSettings = CalendarSettings()
+    forecast: ForecastSettings = ForecastSettings()
+    risk: RiskSettings = RiskSettings()
+    report: ReportSettings = ReportSettings()
+    flow: FlowSettings = FlowSettings()
+    log: LogSettings = LogSettings()
+
+    def metric(self, name: str) -> MetricSettings:
+        """Settings of a metric; one that is not configured is forecast without threshold."""
+        return self.metrics.get(name, MetricSettings(unit=""))
+
+    def horizon(self, cadence: Cadence) -> int:
+        """Periods to forecast for a cadence."""
+        return self.forecast.horizon_days if cadence is Cadence.DAILY else self.forecast.horizon_hours
+
+    def thresholds(self, metric: str, business_unit: str, criticality: str) -> tuple[float | None, float | None]:
+        """`high` and `very_high` of a metric for a server; later matching overrides win."""
+        known = self.metric(metric)
+        high, very_high = known.high, known.very_high
+        for override in known.overrides:
+            if override.business_unit not in (None, business_unit) or override.criticality not in (None, criticality):
+                continue
+            high = high if override.high is None else override.high
+            very_high = very_high if override.very_high is None else override.very_high
+        return high, very_high

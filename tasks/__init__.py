@@ -1,0 +1,1 @@
+"""Prefect tasks: one stage each, cached and retried; no arithmetic."""

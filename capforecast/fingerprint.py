@@ -1,0 +1,21 @@
+"""A fingerprint of the code that computes results, so that a cached result of other code is never used."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+@cache
+def code_fingerprint() -> str:
+    """sha256 over the package's sources and data files and, in a checkout, the lock."""
+    digest = hashlib.sha256()
+    files = sorted(path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".html", ".css", ".j2", ".ttf"})
+    lock = PACKAGE.parent / "requirements.lock"
+    for path in [*files, *([lock] if lock.exists() else [])]:
+        digest.update(str(path.relative_to(PACKAGE.parent)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

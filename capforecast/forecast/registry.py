@@ -1,0 +1,98 @@
+"""Models that are kept: immutable versions in the lake, and which of them is champion.
+
+A version is a folder of plain tables and a manifest, written last and never changed. The champion of a business unit
+is the highest of its numbered, create-only pointer records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pandas as pd
+
+from capforecast.errors import ConflictError, ModelError
+from capforecast.forecast.base import Trained
+from capforecast.forecast.engine import FleetModel
+from capforecast.lake.datasets import as_of_segment, parse_table, table_of, to_json, to_parquet, unit_segment
+from capforecast.lake.store import Store
+from capforecast.schema import Cadence, Reference
+
+EVIDENCE = "backtest"  # the file of a version that holds its backtest
+
+
+def _folder(cadence: Cadence, business_unit: str) -> str:
+    return f"models/cadence={cadence}/business_unit={unit_segment(business_unit)}"
+
+
+def save(
+    store: Store, trained: Trained, *, business_unit: str, as_of: pd.Timestamp, notes: dict[str, Any]
+) -> Reference:
+    """Publish a model and its backtest as version `<as_of>-<hash of all that>`; returns its manifest's reference."""
+    model = trained.model
+    parts = model.tables() | {EVIDENCE: table_of(trained.backtest)}
+    tables = {name: (to_parquet(table), table.num_rows) for name, table in sorted(parts.items())}
+    digest = hashlib.sha256(to_json(notes))
+    for name, (data, _) in tables.items():
+        digest.update(name.encode() + hashlib.sha256(data).digest())
+    version = f"{as_of_segment(as_of)}-{digest.hexdigest()[:12]}"
+    folder = f"{_folder(model.cadence, business_unit)}/{version}"
+    files = {}
+    for name, (data, rows) in tables.items():
+        files[name] = store.put(f"{folder}/{name}.parquet", data, rows=rows).model_dump(mode="json")
+    manifest = to_json({"version": version, "business_unit": business_unit, "files": files, "notes": notes})
+    return store.put(f"{folder}/manifest.json", manifest, rows=len(model.series))
+
+
+def load(store: Store, manifest: Reference) -> tuple[FleetModel, str]:
+    """The model behind a manifest and its version; raises ModelError or a LakeError naming what is wrong."""
+    content = _parsed(store.fetch(manifest), manifest.uri)
+    tables = {
+        name: parse_table(store.fetch(Reference.model_validate(reference)))
+        for name, reference in content["files"].items()
+        if name != EVIDENCE
+    }
+    return FleetModel.from_tables(tables), str(content["version"])
+
+
+def evidence(store: Store, manifest: Reference) -> Reference:
+    """The backtest a model was published with."""
+    return Reference.model_validate(_parsed(store.fetch(manifest), manifest.uri)["files"][EVIDENCE])
+
+
+def champion(store: Store, cadence: Cadence, business_unit: str) -> Reference:
+    """Manifest of the business unit's champion; raises ModelError when nothing was trained yet."""
+    pointers = _pointers(store, cadence, business_unit)
+    if not pointers:
+        raise ModelError(f"no {cadence} model of business unit {business_unit!r} in {store.url}: train first")
+    return Reference.model_validate(_parsed(store.read(pointers[-1]), pointers[-1])["manifest"])
+
+
+def promote(store: Store, cadence: Cadence, business_unit: str, manifest: Reference) -> None:
+    """Make a model the champion, unless it is; under two writers each promotion gets a number of its own."""
+    while True:
+        pointers = _pointers(store, cadence, business_unit)
+        if pointers and _parsed(store.read(pointers[-1]), pointers[-1])["manifest"] == manifest.model_dump(mode="json"):
+            return
+        number = int(pointers[-1].rsplit("/", 1)[1].removesuffix(".json")) + 1 if pointers else 1
+        key = f"{_folder(cadence, business_unit)}/champion/{number:06d}.json"
+        try:
+            store.create(key, to_json({"manifest": manifest.model_dump(mode="json")}))
+        except ConflictError:  # somebody took this number: look again
+            continue
+        return
+
+
+def _pointers(store: Store, cadence: Cadence, business_unit: str) -> list[str]:
+    return store.keys(f"{_folder(cadence, business_unit)}/champion")
+
+
+def _parsed(data: bytes, key: str) -> dict[str, Any]:
+    try:
+        content = json.loads(data)
+    except ValueError:
+        raise ModelError(f"{key} is not readable JSON; train again or roll back") from None
+    if not isinstance(content, dict):
+        raise ModelError(f"{key} is not a manifest; train again or roll back")
+    return content

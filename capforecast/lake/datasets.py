@@ -1,0 +1,107 @@
+"""Named, partitioned datasets of the lake: keys, and tables in and out as Parquet."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from capforecast.errors import LakeError
+from capforecast.lake.store import Store
+from capforecast.schema import FLEET, Cadence, Reference
+
+PER_UNIT = (
+    "inventory", "processed", "quality", "quarantine", "forecasts", "backtests", "risks", "servers",
+)  # fmt: skip
+LONGEST_SEGMENT = 120  # bytes of a business unit's name in a key; file systems stop at 255
+
+
+def unit_segment(business_unit: str) -> str:
+    """A business unit's name as one safe path segment; different names give different segments."""
+    if business_unit == FLEET:
+        return FLEET
+    encoded = quote(business_unit, safe="")
+    if encoded.startswith("_"):  # keeps the name `_fleet` for fleet-level rows
+        encoded = "%5F" + encoded[1:]
+    if len(encoded) > LONGEST_SEGMENT:
+        encoded = encoded[:80].rstrip("%") + "~" + hashlib.sha256(business_unit.encode()).hexdigest()[:16]
+    return encoded or "%empty"
+
+
+def as_of_segment(as_of: pd.Timestamp) -> str:
+    """`2026-11-23`, or with the hour (`2026-11-23T14`) where the cut-off is not midnight."""
+    return str(as_of.strftime("%Y-%m-%d" if as_of == as_of.normalize() else "%Y-%m-%dT%H"))
+
+
+def unit_key(dataset: str, cadence: Cadence, as_of: pd.Timestamp, business_unit: str = FLEET) -> str:
+    """Key of one partition: `risks/cadence=daily/as_of=2026-11-23/business_unit=retail/part-0.parquet`."""
+    if dataset not in PER_UNIT:
+        raise LakeError(f"no dataset is called {dataset!r}; known: {', '.join(PER_UNIT)}")
+    period = f"cadence={cadence}/as_of={as_of_segment(as_of)}"
+    return f"{dataset}/{period}/business_unit={unit_segment(business_unit)}/part-0.parquet"
+
+
+def report_key(cadence: Cadence, as_of: pd.Timestamp, name: str) -> str:
+    """Key of a published report file."""
+    return f"reports/cadence={cadence}/as_of={as_of_segment(as_of)}/{name}"
+
+
+def observations_key(cadence: Cadence, month: str) -> str:
+    """Key of a month of raw observations (`month` = yyyy-mm)."""
+    return f"raw/observations/cadence={cadence}/month={month}/part-0.parquet"
+
+
+INVENTORY_KEY = "raw/inventory/part-0.parquet"
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """Parquet bytes; the same table gives the same bytes."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", write_statistics=True)
+    return sink.getvalue()
+
+
+def table_of(frame: pd.DataFrame) -> pa.Table:
+    """Arrow table of a frame, without index or pandas metadata; timestamps in microseconds."""
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    fields = []
+    for field in table.schema:
+        kind = field.type
+        if pa.types.is_timestamp(kind):
+            kind = pa.timestamp("us", tz=kind.tz)
+        elif pa.types.is_large_string(kind) or pa.types.is_null(kind):
+            kind = pa.string()
+        fields.append(pa.field(field.name, kind))
+    return table.cast(pa.schema(fields))
+
+
+def write_table(store: Store, key: str, table: pa.Table | pd.DataFrame) -> Reference:
+    """Publish a table whole under its key."""
+    arrow = table_of(table) if isinstance(table, pd.DataFrame) else table
+    return store.put(key, to_parquet(arrow), rows=arrow.num_rows)
+
+
+def parse_table(data: bytes) -> pa.Table:
+    """The table in Parquet bytes."""
+    return pq.read_table(io.BytesIO(data), partitioning=None)
+
+
+def read_table(store: Store, reference: Reference) -> pa.Table:
+    """The table behind a reference; raises MissingObjectError or StaleReferenceError."""
+    return parse_table(store.fetch(reference))
+
+
+def read_frame(store: Store, reference: Reference) -> pd.DataFrame:
+    """The frame behind a reference."""
+    return read_table(store, reference).to_pandas()
+
+
+def to_json(content: Any) -> bytes:
+    """JSON bytes with sorted keys; the same content gives the same bytes."""
+    return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

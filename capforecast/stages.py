@@ -1,0 +1,267 @@
+"""The stages of the line, each a function of references that returns references.
+
+Tasks, Lambda and SageMaker wrap these; a notebook may call them in order. No stage looks for "the newest" of anything:
+what it reads is named in its arguments, and a reference whose object has changed is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+
+from capforecast.configuration import config_hash
+from capforecast.errors import StageError, UsageError
+from capforecast.exchange import Ingested, Overview, Published, Unit
+from capforecast.fingerprint import code_fingerprint
+from capforecast.fleet import inventory as inventories
+from capforecast.fleet import panel as panels
+from capforecast.fleet.snapshot import from_tables, to_tables
+from capforecast.forecast import engine, frames, registry
+from capforecast.lake import raw
+from capforecast.lake.datasets import read_frame, read_table, report_key, to_json, unit_key, unit_segment, write_table
+from capforecast.lake.store import Store
+from capforecast.report.assemble import report_data
+from capforecast.report.excel import render_workbook
+from capforecast.report.pdf import render_pdf
+from capforecast.report.summary import Quality
+from capforecast.risk.breach import assess
+from capforecast.risk.tiers import server_tiers
+from capforecast.schema import (
+    BACKTEST_COLUMNS,
+    BUSINESS_UNIT,
+    METRIC,
+    SERVER_ID,
+    TIER_ORDER,
+    Cadence,
+    Panel,
+    Reference,
+    Tier,
+    Verdict,
+)
+from capforecast.settings import Settings
+from capforecast.sources.files import read_files
+
+log = logging.getLogger(__name__)
+References = dict[str, Reference]  # by name: what a stage adds to its unit
+NEEDS = {  # which of a unit's references a stage reads
+    "train": ("processed", "quality"),
+    "forecast": ("processed", "quality", "model"),
+    "risk": ("inventory", "processed", "quality", "backtests", "model", "forecasts"),
+}
+
+
+def ingest(
+    store: Store, settings: Settings, source: str, inventory: str | None = None, as_of: str | None = None
+) -> Ingested:
+    """Read a source into the lake and fix the run's cut-off.
+
+    `as_of`: exclusive UTC cut-off, ISO 8601; default: the end of the source's last complete period.
+    Raises InputError where nothing can be used, UsageError for an `as_of` that is no time.
+    """
+    batch = read_files(source, settings, inventory)
+    cut = parse_as_of(as_of) if as_of else panels.default_as_of(batch.observations, batch.cadence)
+    with store.lock("raw"):
+        raw.add_observations(store, batch.cadence, batch.observations, pd.Timestamp.now(tz="UTC"))
+        known = raw.get_inventory(store)
+        rows = batch.inventory if known is None else inventories.merge(known, batch.inventory)
+        inventory_reference = raw.put_inventory(store, rows)
+        observations = raw.observation_references(store, batch.cadence, cut)
+    servers = inventories.at(rows, cut)
+    reasons = batch.rejects["reason"].value_counts().sort_index()
+    quarantine = write_table(store, unit_key("quarantine", batch.cadence, cut), batch.rejects)
+    log.info("read %d rows of %d servers, %d rejected", batch.rows_read, len(servers), len(batch.rejects))
+    return Ingested(
+        cadence=batch.cadence,
+        as_of=cut.isoformat(),
+        observations=observations,
+        inventory=inventory_reference,
+        quarantine=quarantine,
+        business_units=sorted(servers[BUSINESS_UNIT].unique()),
+        servers=len(servers),
+        rows_read=batch.rows_read,
+        rows_rejected=len(batch.rejects),
+        duplicates=batch.duplicates,
+        rejected_by_reason={str(key): int(value) for key, value in reasons.items()},
+    )
+
+
+def parse_as_of(text: str) -> pd.Timestamp:
+    """A cut-off given as text, in UTC; raises UsageError."""
+    try:
+        moment = pd.Timestamp(text)
+    except ValueError:
+        raise UsageError(f"as_of {text!r} is no date; write it as 2026-11-23 or 2026-11-23T14:00") from None
+    if moment is pd.NaT:
+        raise UsageError("as_of is empty; write it as 2026-11-23")
+    moment = moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
+    return moment.floor("h").as_unit("us")
+
+
+def validate(store: Store, settings: Settings, ingested: Ingested, business_unit: str) -> Unit:
+    """Cut a business unit's snapshot out of the history and judge every series of it."""
+    cut = ingested.cut_off
+    fleet = inventories.at(read_frame(store, ingested.inventory), cut)
+    servers = fleet[fleet[BUSINESS_UNIT] == business_unit].reset_index(drop=True)
+    if servers.empty:
+        raise UsageError(
+            f"no server belongs to business unit {business_unit!r} at {ingested.as_of}; "
+            f"known: {', '.join(ingested.business_units)}"
+        )
+    history = settings.forecast.history_days if ingested.cadence is Cadence.DAILY else settings.forecast.history_hours
+    since = cut - history * ingested.cadence.step
+    seen = raw.read_observations(store, ingested.observations, servers[SERVER_ID], since, cut)
+    panel = panels.build(seen, servers, ingested.cadence, cut, settings)
+    processed, quality = to_tables(panel)
+    usable = int((panel.series["verdict"] == Verdict.OK).sum())
+    unit = Unit(
+        cadence=ingested.cadence,
+        as_of=ingested.as_of,
+        business_unit=business_unit,
+        servers=len(servers),
+        series=len(panel.series),
+        usable=usable,
+        horizon=settings.horizon(ingested.cadence),
+        references={},
+    )
+    log.info("%s: %d servers, %d series, %d of them usable", business_unit, unit.servers, unit.series, usable)
+    return unit.having(
+        inventory=write_table(store, unit.key("inventory"), servers),
+        processed=write_table(store, unit.key("processed"), processed),
+        quality=write_table(store, unit.key("quality"), quality),
+    )
+
+
+def read_panel(store: Store, unit: Unit) -> Panel:
+    """The unit's panel, unknown series included."""
+    return from_tables(read_table(store, unit.references["processed"]), read_table(store, unit.references["quality"]))
+
+
+def train(store: Store, settings: Settings, unit: Unit) -> References:
+    """Backtest the engine at rolling origins, choose, calibrate, and publish model and evidence.
+
+    A unit with nothing to forecast gets an empty backtest and no model.
+    """
+    panel = read_panel(store, unit).usable()
+    if not len(panel.series):
+        empty = pd.DataFrame({name: pd.Series(dtype="str") for name in BACKTEST_COLUMNS})
+        return {"backtests": write_table(store, unit.key("backtests"), empty)}
+    trained = engine.train(panel, unit.horizon, settings)
+    notes = {
+        "as_of": unit.as_of,
+        "horizon": unit.horizon,
+        "inputs": {name: unit.references[name].sha256 for name in ("processed", "quality")},
+        "code": code_fingerprint(),
+        "config": config_hash(settings),
+    }
+    manifest = registry.save(store, trained, business_unit=unit.business_unit, as_of=unit.cut_off, notes=notes)
+    registry.promote(store, unit.cadence, unit.business_unit, manifest)
+    return {"model": manifest, "backtests": write_table(store, unit.key("backtests"), trained.backtest)}
+
+
+def forecast(store: Store, settings: Settings, unit: Unit) -> References:
+    """Forecast every usable series with the unit's model."""
+    if "model" not in unit.references:
+        return {}
+    panel = read_panel(store, unit).usable()
+    model, version = registry.load(store, unit.references["model"])
+    predicted = model.predict(panel)
+    predicted.series["model_version"] = version
+    _same_series(panel.series, predicted.series, "forecast")
+    if not np.isfinite(predicted.quantiles).all():
+        bad = predicted.series[~np.isfinite(predicted.quantiles).all(axis=(0, 1))]
+        raise StageError(f"forecast of {bad[SERVER_ID].iloc[0]} {bad[METRIC].iloc[0]} (and maybe others) is not finite")
+    table = frames.to_table(predicted)
+    return {"forecasts": write_table(store, unit.key("forecasts"), table)}
+
+
+def risk(store: Store, settings: Settings, unit: Unit) -> References:
+    """Breach probabilities and tiers of every series and server of the unit."""
+    panel = read_panel(store, unit)
+    servers = read_frame(store, unit.references["inventory"])
+    if "forecasts" in unit.references:
+        predicted = frames.from_table(read_table(store, unit.references["forecasts"]))
+        model, _ = registry.load(store, unit.references["model"])
+        backtest = read_frame(store, unit.references["backtests"])
+        risks = assess(panel, predicted, model.errors, settings, backtest)
+    else:
+        risks = assess(panel, None, None, settings, None)
+    _same_series(panel.series, risks, "risk")
+    tiers = server_tiers(risks, servers)
+    if len(tiers) != unit.servers:
+        raise StageError(f"risk: {unit.servers} servers went in, {len(tiers)} came out of {unit.business_unit}")
+    return {
+        "risks": write_table(store, unit.key("risks"), risks),
+        "servers": write_table(store, unit.key("servers"), tiers),
+    }
+
+
+def report(
+    store: Store, settings: Settings, ingested: Ingested, units: list[Unit], problems: dict[str, str]
+) -> Published:
+    """Summary, PDF and workbook of the finished units; `problems` says of the others why they are missing.
+
+    A run of some business units only is published below `business_unit=<name>`, beside the fleet's report.
+    """
+    data = report_data(
+        store,
+        settings,
+        cadence=ingested.cadence,
+        as_of=ingested.cut_off,
+        units={unit.business_unit: unit.references for unit in units},
+        problems=problems,
+        quality=Quality.model_validate(ingested.model_dump(include=set(Quality.model_fields))),
+    )
+    inputs = {
+        "ingested": ingested.model_dump(mode="json", exclude={"observations"}),
+        "units": [unit.model_dump(mode="json") for unit in units],
+        "problems": problems,
+        "settings": settings.model_dump(mode="json", exclude={"store", "flow", "log"}),
+    }
+    covered = sorted([*problems, *(unit.business_unit for unit in units)])
+    folder = "" if covered == ingested.business_units else f"business_unit={unit_segment('+'.join(covered))}/"
+    files = {
+        "inputs": ("inputs.json", to_json(inputs)),
+        "pdf": ("capacity-report.pdf", render_pdf(data, settings.report)),
+        "workbook": ("capacity-report.xlsx", render_workbook(data, settings.report)),
+        "summary": ("summary.json", (data.summary.model_dump_json(indent=2) + "\n").encode()),
+    }
+    return Published(
+        complete=data.summary.complete,
+        as_of=ingested.as_of,
+        cadence=ingested.cadence,
+        tiers=data.summary.tiers.model_dump(),
+        references={
+            name: store.put(report_key(ingested.cadence, ingested.cut_off, folder + file), content)
+            for name, (file, content) in files.items()
+        },
+    )
+
+
+def overview(store: Store, unit: Unit, rows: int = 25) -> Overview:
+    """What people look at first: servers by tier, the worst servers, unknown servers by reason."""
+    servers = read_frame(store, unit.references["servers"])
+    tiers = {tier: int((servers["tier"] == tier).sum()) for tier in TIER_ORDER}
+    worst = servers[servers["tier"].isin([Tier.CRITICAL, Tier.HIGH, Tier.WATCH])]
+    worst = worst.sort_values(
+        "tier", key=lambda tier: tier.map({t: i for i, t in enumerate(TIER_ORDER)}), kind="stable"
+    )
+    shown = [SERVER_ID, "tier", METRIC, "last_value", "threshold_high", "days_q10", "days_q50"]
+    unknown = servers.loc[servers["tier"] == Tier.UNKNOWN, "reason"].value_counts().sort_index()
+    return Overview(
+        business_unit=unit.business_unit,
+        tiers=tiers,
+        worst=json.loads(worst[shown].head(rows).round(1).to_json(orient="records")),
+        unknown={str(reason): int(count) for reason, count in unknown.items()},
+    )
+
+
+def _same_series(before: pd.DataFrame, after: pd.DataFrame, stage: str) -> None:
+    """Raise StageError when a stage lost or invented series."""
+    keys = [pd.MultiIndex.from_frame(frame[[SERVER_ID, METRIC]]) for frame in (before, after)]
+    lost, new = keys[0].difference(keys[1]), keys[1].difference(keys[0])
+    if len(lost) or len(new) or len(before) != len(after):
+        example = (list(lost) or list(new) or [("?", "?")])[0]
+        raise StageError(f"{stage}: {len(lost)} series lost, {len(new)} invented, e.g. {' '.join(map(str, example))}")

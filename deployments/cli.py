@@ -1,0 +1,312 @@
+"""The command line. Heavy modules are imported inside commands, so that --help answers at once.
+
+Exit codes: 0 done (even when all servers are unknown), 1 run failed, 2 bad usage or settings, 3 no readable or usable
+input, 4 finished with some business units failed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capforecast.errors import CapforecastError
+from deployments import console
+from deployments.options import (
+    AsOf,
+    Aws,
+    Config,
+    Horizon,
+    Inventory,
+    Json,
+    Local,
+    Profile,
+    Refresh,
+    Source,
+    Store,
+    Units,
+    Verbose,
+    absolute,
+    chosen_profile,
+    horizon_settings,
+    load_settings,
+)
+
+EXIT_CODES = (
+    "Exit codes: 0 done (even when all servers are unknown), 1 run failed, 2 bad usage or settings, "
+    "3 no readable or usable input, 4 finished with some business units failed."
+)
+app = typer.Typer(
+    name="capforecast",
+    help="Which servers will run out of capacity, when, how sure that is, and what to do about it.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+config_app = typer.Typer(help="The settings: what they are and where each value came from.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from capforecast import __version__
+
+        print(f"capforecast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("generate-data", rich_help_panel="Start here")
+def generate_data(
+    output: Annotated[Path, typer.Option("--output", help="Folder to write into.", metavar="FOLDER")],
+    servers: Annotated[int, typer.Option(min=1, help="How many servers.")] = 48,
+    days: Annotated[int, typer.Option(min=1, help="Days of history.")] = 730,
+    cadence: Annotated[str, typer.Option(help="daily or hourly.")] = "daily",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = 7,
+    end: Annotated[str | None, typer.Option(help="Day after the last one, yyyy-mm-dd.")] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a synthetic fleet of four business units: observations.parquet and inventory.csv.
+
+    Example: capforecast generate-data --output demo/data --servers 200 --days 1095
+    """
+    from deployments.direct import write_fleet
+
+    made = write_fleet(output, servers=servers, days=days, cadence=cadence, seed=seed, end=end)
+    if as_json:
+        console.show_json(made)
+    else:
+        console.out.print(f"{made['rows']} rows of {made['servers']} servers in {made['observations']}", soft_wrap=True)
+        console.out.print(f"inventory in {made['inventory']}", soft_wrap=True)
+
+
+@app.command(rich_help_panel="Start here", epilog=EXIT_CODES)
+def run(
+    source: Source,
+    inventory: Inventory = None,
+    store: Store = None,
+    as_of: AsOf = None,
+    business_unit: Units = None,
+    horizon: Horizon = None,
+    profile: Profile = None,
+    local: Local = False,
+    aws: Aws = False,
+    config: Config = None,
+    refresh: Refresh = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run the full pipeline as a Prefect flow: observations in, forecasts, risks and report out.
+
+    Stages whose inputs, code and settings have not changed are reused. When a business unit fails the others finish;
+    the run says what is missing, prints the command that retries it, and ends with exit code 4.
+
+    Example: capforecast run --source data/ --inventory inventory.csv --store lake --horizon 90d
+    """
+    from deployments.pipeline import run_pipeline
+
+    overrides = horizon_settings(horizon)
+    load_settings(profile, local, aws, config, overrides | ({"store": store} if store else {}))  # refuse bad ones early
+    parameters = {
+        "source": absolute(source),
+        "inventory": absolute(inventory),
+        "store": absolute(store),
+        "as_of": as_of,
+        "business_units": business_unit or None,
+        "profile": chosen_profile(profile, local, aws),
+        "config": absolute(str(config)) if config else None,
+        "overrides": overrides or None,
+        "refresh": refresh,
+    }
+    code = run_pipeline(parameters, as_json=as_json, verbose=verbose)
+    raise typer.Exit(code)
+
+
+@app.command(rich_help_panel="One step at a time")
+def train(
+    source: Source,
+    inventory: Inventory = None,
+    store: Store = None,
+    as_of: AsOf = None,
+    business_unit: Units = None,
+    horizon: Horizon = None,
+    profile: Profile = None,
+    local: Local = False,
+    aws: Aws = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Backtest and train a model per business unit, keep it in the lake, and make it champion.
+
+    Example: capforecast train --source data/ --inventory inventory.csv --store lake
+    """
+    from deployments.direct import train_units
+
+    overrides = horizon_settings(horizon) | ({"store": absolute(store)} if store else {})
+    loaded = load_settings(profile, local, aws, config, overrides)
+    rows = train_units(loaded, source, inventory, as_of, business_unit, quiet=as_json)
+    console.show_json(rows) if as_json else console.show_table(rows)
+
+
+@app.command(rich_help_panel="One step at a time")
+def forecast(
+    source: Source,
+    inventory: Inventory = None,
+    store: Store = None,
+    as_of: AsOf = None,
+    business_unit: Units = None,
+    horizon: Horizon = None,
+    profile: Profile = None,
+    local: Local = False,
+    aws: Aws = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Forecast with each business unit's champion, without training again, and assess the risk.
+
+    Example: capforecast forecast --source data/ --inventory inventory.csv --store lake
+    """
+    from deployments.direct import forecast_units
+
+    overrides = horizon_settings(horizon) | ({"store": absolute(store)} if store else {})
+    loaded = load_settings(profile, local, aws, config, overrides)
+    rows = forecast_units(loaded, source, inventory, as_of, business_unit, quiet=as_json)
+    console.show_json(rows) if as_json else console.show_table(rows)
+
+
+@app.command(rich_help_panel="One step at a time")
+def backtest(
+    source: Source,
+    inventory: Inventory = None,
+    train_until: Annotated[
+        str | None,
+        typer.Option(
+            "--train-until", help="Last day the model sees (inclusive); the rest is the test.", metavar="DATE"
+        ),
+    ] = None,
+    horizon: Horizon = None,
+    profile: Profile = None,
+    local: Local = False,
+    aws: Aws = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Measure accuracy: at rolling origins, or at one origin with --train-until. Nothing is written to a lake.
+
+    Only observed points are scored, beside the seasonal naive forecast on the same points.
+
+    Example: capforecast backtest --source data/ --train-until 2023-12-31 --horizon 90d
+    """
+    from deployments.direct import measure
+
+    loaded = load_settings(profile, local, aws, config, horizon_settings(horizon))
+    rows = measure(loaded.settings, source, inventory, train_until)
+    console.show_json(rows) if as_json else console.show_table(rows)
+
+
+@app.command(rich_help_panel="One step at a time")
+def report(
+    as_of: Annotated[str, typer.Option("--as-of", help="Cut-off of the run to report on.", metavar="DATE")],
+    cadence: Annotated[str, typer.Option(help="daily or hourly.")] = "daily",
+    store: Store = None,
+    profile: Profile = None,
+    local: Local = False,
+    aws: Aws = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Render PDF, workbook and summary of a finished run anew, from exactly the data it was made of.
+
+    Example: capforecast report --as-of 2026-11-23 --store lake
+    """
+    from deployments.direct import render_again
+
+    loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
+    made = render_again(loaded, as_of, cadence)
+    console.show_json(made) if as_json else console.show_table([{"file": k, "path": v} for k, v in made.items()])
+
+
+@config_app.command("show")
+def config_show(
+    profile: Profile = None,
+    local: Local = False,
+    aws: Aws = False,
+    config: Config = None,
+    horizon: Horizon = None,
+    store: Store = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print the merged settings, and where each value came from.
+
+    Example: CAPFORECAST_RISK__HIGH_PROBABILITY=0.4 capforecast config show --local
+    """
+    from capforecast.configuration import explain
+
+    overrides = horizon_settings(horizon) | ({"store": store} if store else {})
+    rows = explain(load_settings(profile, local, aws, config, overrides))
+    if as_json:
+        console.show_json({key: {"value": value, "from": origin} for key, value, origin, _ in rows})
+    else:
+        console.show_settings(rows)
+
+
+@app.command(rich_help_panel="Start here")
+def doctor(
+    store: Store = None,
+    profile: Profile = None,
+    local: Local = False,
+    aws: Aws = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check native libraries, settings, store and Prefect, and say what to do about each problem."""
+    from deployments.health import check_all
+
+    checks = check_all(lambda: load_settings(profile, local, aws, config, {"store": store} if store else {}))
+    if as_json:
+        console.show_json(checks)
+    else:
+        console.show_checks(checks)
+    raise typer.Exit(0 if all(check["ok"] for check in checks) else 1)
+
+
+def main() -> None:
+    """Entry point: known errors become a line on standard error and their exit code."""
+    as_json, verbose = "--json" in sys.argv, bool({"-v", "--verbose"} & set(sys.argv))
+    try:
+        app()
+    except CapforecastError as error:
+        console.fail(error, error.exit_code, as_json, verbose)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        console.err.print("interrupted; what is finished is kept, run again to go on")
+        sys.exit(130)
+    except BrokenPipeError:  # `capforecast ... | head`
+        sys.exit(0)
+    except Exception as error:
+        console.fail(error, 1, as_json, verbose)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What people see and what machines read: progress, log lines, the log file of a run, errors, tables."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+STAGES_PER_UNIT = 4  # validate, train, forecast, risk
+LOGGERS = ("capforecast", "prefect.flow_runs", "prefect.task_runs")
+TIER_STYLE = {"critical": "bold red", "high": "red", "watch": "yellow", "ok": "green", "unknown": "dim"}
+
+
+def prepare_prefect(verbose: bool) -> None:
+    """Settings for the embedded Prefect, unless the user's environment says otherwise. Before prefect is imported."""
+    defaults = {
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "ERROR",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "capforecast",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+class ProgressHandler(logging.Handler):
+    """Moves a progress bar by the events in our log records."""
+
+    def __init__(self, progress: Progress) -> None:
+        """`progress`: a started rich progress display."""
+        super().__init__(logging.INFO)
+        self._progress = progress
+        self._bar = progress.add_task("starting Prefect", total=None)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Follow one record."""
+        event = getattr(record, "event", None)
+        if event == "units":
+            units = getattr(record, "units", [])
+            self._progress.update(self._bar, total=2 + STAGES_PER_UNIT * len(units))
+        elif event in ("stage_started", "stage_done", "stage_reused"):
+            about = f"{getattr(record, 'stage', '')} {getattr(record, 'business_unit', '')}".removesuffix(" _fleet")
+            self._progress.update(self._bar, description=about, advance=0 if event == "stage_started" else 1)
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[None]:
+    """A progress bar on standard error while a run goes, fed by log events."""
+    if quiet:
+        yield
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        handler = ProgressHandler(progress)
+        library = logging.getLogger("capforecast")
+        library.addHandler(handler)
+        try:
+            yield
+        finally:
+            library.removeHandler(handler)
+
+
+@contextmanager
+def log_file(folder: Path | None, level: str) -> Iterator[Path | None]:
+    """Write all log lines of a run to a JSON-lines file below the lake's `logs/`; None where there is no folder."""
+    if folder is None:
+        yield None
+        return
+    from pythonjsonlogger.json import JsonFormatter
+
+    path = folder / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", timestamp=False))
+    handler.setLevel(level)
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
+    logging.getLogger("capforecast").setLevel(min(logging.INFO, logging.getLevelName(level)))
+    try:
+        yield path
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()
+
+
+def fail(error: BaseException, code: int, as_json: bool, verbose: bool) -> None:
+    """Say what went wrong, on standard error, and as JSON where asked."""
+    if verbose:
+        err.print_exception()
+    known = type(error).__module__.startswith(("capforecast", "flows", "tasks"))
+    text = str(error) if known else f"{type(error).__name__}: {error}"
+    err.print(f"[bold red]error[/]: {_escaped(text)}", soft_wrap=True)
+    if as_json:
+        print(json.dumps({"error": text, "kind": type(error).__name__, "exit_code": code}))
+
+
+def show_json(content: Any) -> None:
+    """Print JSON on standard output."""
+    print(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+
+
+def show_tiers(summary: dict[str, Any]) -> None:
+    """The headline and a table of servers by tier and business unit."""
+    tiers = summary["tiers"]
+    at_risk = tiers["critical"] + tiers["high"]
+    out.print(
+        f"\n[bold]{at_risk} of {summary['servers']} servers at risk[/] within {summary['horizon']} of "
+        f"{summary['as_of'][:16].replace('T00:00', '')}: {tiers['critical']} critical, {tiers['high']} high; "
+        f"{tiers['watch']} on watch, {tiers['ok']} ok, {tiers['unknown']} unknown."
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("business unit")
+    for name in tiers:
+        table.add_column(name, justify="right", style=TIER_STYLE.get(name, ""))
+    for unit in summary["business_units"]:
+        if unit["status"] == "finished":
+            table.add_row(_escaped(unit["name"]), *[str(unit["tiers"][name]) for name in tiers])
+        else:
+            table.add_row(_escaped(unit["name"]), f"[red]missing: {_escaped(unit['problem'] or '')}[/]")
+    out.print(table)
+    for risk in summary["top_risks"][:5]:
+        out.print(f"  [{TIER_STYLE[risk['tier']]}]{risk['tier']}[/] {_escaped(risk['sentence'])}", soft_wrap=True)
+
+
+def show_table(rows: list[dict[str, Any]]) -> None:
+    """Rows as a table; numbers to three digits."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in rows[0] if rows else []:
+        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        table.add_row(*[f"{v:.3f}" if isinstance(v, float) else _escaped(str(v)) for v in row.values()])
+    out.print(table)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def is_terminal() -> bool:
+    """Is a person watching standard error?"""
+    return sys.stderr.isatty()
+
+
+def show_settings(rows: list[tuple[str, Any, str, str]]) -> None:
+    """Settings, where each came from, and what it means."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("setting", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    table.add_column("from", style="cyan", overflow="fold")
+    table.add_column("meaning", style="dim", overflow="fold")
+    for key, value, origin, meaning in rows:
+        table.add_row(key, _escaped(json.dumps(value)), _escaped(origin), _escaped(meaning))
+    out.print(table)
+
+
+def show_checks(checks: list[dict[str, Any]]) -> None:
+    """Checks with a mark each, and the fix of those that failed."""
+    for check in checks:
+        mark = "[green]ok  [/]" if check["ok"] else "[bold red]FAIL[/]"
+        out.print(f"{mark} {check['name']}: {_escaped(check['found'])}", soft_wrap=True)
+        if check["fix"]:
+            out.print(f"     fix: {_escaped(check['fix'])}", soft_wrap=True)

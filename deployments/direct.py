@@ -1,0 +1,152 @@
+"""Commands that call the library's stages straight away, without Prefect."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from capforecast.fleet.synthetic import generate
+from capforecast.sources.files import read_files
+
+from capforecast import stages
+from capforecast.configuration import Loaded, usable_store
+from capforecast.errors import UsageError
+from capforecast.exchange import Ingested, Unit
+from capforecast.fleet import inventory as inventories
+from capforecast.fleet import panel as panels
+from capforecast.forecast import engine, registry
+from capforecast.forecast.scores import summarise
+from capforecast.lake.datasets import report_key, table_of, to_parquet
+from capforecast.lake.store import Store
+from capforecast.schema import Cadence, Panel, Verdict
+from capforecast.settings import Settings
+from deployments import console
+
+
+def write_fleet(folder: Path, *, servers: int, days: int, cadence: str, seed: int, end: str | None) -> dict[str, Any]:
+    """Write a synthetic fleet as observations.parquet and inventory.csv; returns what was written."""
+    options = {"end": stages.parse_as_of(end)} if end else {}
+    observations, inventory = generate(servers=servers, days=days, cadence=_cadence(cadence), seed=seed, **options)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    inventory.to_csv(text, index=False, lineterminator="\n")
+    _publish(folder / "observations.parquet", to_parquet(table_of(observations)))
+    _publish(folder / "inventory.csv", text.getvalue().encode())
+    return {
+        "observations": str(folder / "observations.parquet"),
+        "inventory": str(folder / "inventory.csv"),
+        "rows": len(observations),
+        "servers": int(inventory["server_id"].nunique()),
+    }
+
+
+def _publish(path: Path, data: bytes) -> None:
+    """Write a file whole: a reader sees the old one or the new."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(data)
+    Path(file.name).chmod(0o644)
+    os.replace(file.name, path)
+
+
+def _cadence(name: str) -> Cadence:
+    try:
+        return Cadence(name)
+    except ValueError:
+        raise UsageError(f"--cadence {name!r}: use daily or hourly") from None
+
+
+def _validated(
+    store: Store, loaded: Loaded, source: str, inventory: str | None, as_of: str | None, wanted: list[str] | None
+) -> list[Unit]:
+    ingested = stages.ingest(store, loaded.settings, source, inventory, as_of)
+    unknown = sorted(set(wanted or []) - set(ingested.business_units))
+    if unknown:
+        raise UsageError(
+            f"no business unit is called {', '.join(map(repr, unknown))}; known: {', '.join(ingested.business_units)}"
+        )
+    names = sorted(set(wanted)) if wanted else ingested.business_units
+    return [stages.validate(store, loaded.settings, ingested, name) for name in names]
+
+
+def train_units(
+    loaded: Loaded, source: str, inventory: str | None, as_of: str | None, wanted: list[str] | None, *, quiet: bool
+) -> list[dict[str, Any]]:
+    """Train and promote a model per business unit; returns a row per unit."""
+    store = Store(usable_store(loaded))
+    rows = []
+    with console.progress_bar(quiet):
+        for unit in _validated(store, loaded, source, inventory, as_of, wanted):
+            added = stages.train(store, loaded.settings, unit)
+            version = added["model"].uri.split("/")[-2] if "model" in added else "none: nothing to forecast"
+            rows.append({"business_unit": unit.business_unit, "series": unit.usable, "model": version})
+    return rows
+
+
+def forecast_units(
+    loaded: Loaded, source: str, inventory: str | None, as_of: str | None, wanted: list[str] | None, *, quiet: bool
+) -> list[dict[str, Any]]:
+    """Forecast with the champions and assess the risk; returns a row per unit."""
+    store = Store(usable_store(loaded))
+    with console.progress_bar(quiet):
+        units = _validated(store, loaded, source, inventory, as_of, wanted)
+        return [_forecast_unit(store, loaded.settings, unit) for unit in units]
+
+
+def _forecast_unit(store: Store, settings: Settings, unit: Unit) -> dict[str, Any]:
+    if unit.usable:
+        model = registry.champion(store, unit.cadence, unit.business_unit)
+        unit = unit.having(model=model, backtests=registry.evidence(store, model))
+    unit = unit.having(**stages.forecast(store, settings, unit))
+    unit = unit.having(**stages.risk(store, settings, unit))
+    seen = stages.overview(store, unit)
+    return {"business_unit": unit.business_unit, "series": unit.usable, **seen.tiers}
+
+
+def measure(settings: Settings, source: str, inventory: str | None, train_until: str | None) -> list[dict[str, Any]]:
+    """Accuracy by metric, at rolling origins or at the one origin `train_until` (inclusive)."""
+    batch = read_files(source, settings, inventory)
+    end = panels.default_as_of(batch.observations, batch.cadence)
+    horizon = settings.horizon(batch.cadence)
+    if train_until is None:
+        panel = _panel(batch, end, settings).usable()
+        return summarise(engine.train(panel, horizon, settings).backtest)
+    last = stages.parse_as_of(train_until)
+    cut = last + batch.cadence.step
+    judged = _panel(batch, cut, settings).usable()  # verdicts as of the origin: the test must not choose the series
+    whole = _panel(batch, min(end, cut + horizon * batch.cadence.step), settings)
+    return summarise(engine.holdout(_same(whole, judged), last, horizon, settings))
+
+
+def _panel(batch: Any, as_of: pd.Timestamp, settings: Settings) -> Panel:
+    servers = inventories.at(batch.inventory, as_of)
+    return panels.build(batch.observations, servers, batch.cadence, as_of, settings)
+
+
+def _same(whole: Panel, judged: Panel) -> Panel:
+    """The series of `judged` in `whole`, with the verdict they had then."""
+    keys = ["server_id", "metric"]
+    wanted = pd.MultiIndex.from_frame(judged.series[keys])
+    panel = whole.take(pd.MultiIndex.from_frame(whole.series[keys]).isin(wanted))
+    panel.series["verdict"] = str(Verdict.OK)
+    return panel
+
+
+def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
+    """Render the report of a finished run from the references it was made of; returns the files' addresses."""
+    store = Store(usable_store(loaded))
+    key = report_key(_cadence(cadence), stages.parse_as_of(as_of), "inputs.json")
+    if key not in store.keys(key.rsplit("/", 1)[0]):
+        known = sorted({part.split("as_of=")[1].split("/")[0] for part in store.keys("reports") if cadence in part})
+        raise UsageError(f"no {cadence} report as of {as_of} in {store.url}; there are: {', '.join(known) or 'none'}")
+    inputs = json.loads(store.read(key))
+    ingested = Ingested.model_validate(inputs["ingested"] | {"observations": []})
+    units = [Unit.model_validate(unit) for unit in inputs["units"]]
+    settings = Settings.model_validate(inputs["settings"]).model_copy(update={"report": loaded.settings.report})
+    made = stages.report(store, settings, ingested, units, inputs["problems"])
+    folder = store.folder
+    return {name: str(folder / ref.uri) if folder else ref.uri for name, ref in made.references.items()}

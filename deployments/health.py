@@ -1,0 +1,99 @@
+"""`capforecast doctor`: is everything there that a run needs, and if not, what to do."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from capforecast.errors import CapforecastError
+
+NATIVE = {"libpango-1.0.so.0": "libpango-1.0-0", "libpangoft2-1.0.so.0": "libpangoft2-1.0-0"}
+
+
+def check_all(load: Callable[[], Any]) -> list[dict[str, Any]]:
+    """All checks, each with `name`, `ok`, `found` and `fix`."""
+    checks = [_python(), _native(), _pdf(), _fastapi()]
+    loaded = _settings(load, checks)
+    if loaded is not None:
+        checks.append(_store(loaded))
+    checks.append(_prefect())
+    return checks
+
+
+def _check(name: str, ok: bool, found: str, fix: str = "") -> dict[str, Any]:
+    return {"name": name, "ok": ok, "found": found, "fix": "" if ok else fix}
+
+
+def _python() -> dict[str, Any]:
+    return _check("python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or newer")
+
+
+def _native() -> dict[str, Any]:
+    missing = []
+    for library, package in NATIVE.items():
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            missing.append(package)
+    fix = f"make system (or: sudo apt-get install -y --no-install-recommends {' '.join(NATIVE.values())})"
+    return _check(
+        "native libraries for the PDF", not missing, f"missing: {', '.join(missing)}" if missing else "found", fix
+    )
+
+
+def _pdf() -> dict[str, Any]:
+    try:
+        import weasyprint
+
+        pages = len(weasyprint.HTML(string="<p>capforecast</p>").render().pages)
+    except Exception as error:
+        return _check("PDF", False, f"{type(error).__name__}: {error}".splitlines()[0], "make system")
+    return _check("PDF", pages == 1, f"WeasyPrint {importlib.metadata.version('weasyprint')} renders", "make system")
+
+
+def _fastapi() -> dict[str, Any]:
+    version = importlib.metadata.version("fastapi")
+    ok = tuple(int(part) for part in version.split(".")[:2]) < (0, 151)
+    return _check("fastapi", ok, version, "prefect 3.8 cannot deploy with it: pip install -c requirements.lock -e .")
+
+
+def _settings(load: Callable[[], Any], checks: list[dict[str, Any]]) -> Any:
+    try:
+        loaded = load()
+    except CapforecastError as error:
+        checks.append(_check("settings", False, str(error), "mend the key named above"))
+        return None
+    checks.append(_check("settings", True, f"{len(loaded.provenance)} keys"))
+    return loaded
+
+
+def _store(loaded: Any) -> dict[str, Any]:
+    from capforecast.configuration import usable_store
+    from capforecast.lake.store import Store
+
+    try:
+        url = usable_store(loaded)
+        Store(url).probe()
+    except CapforecastError as error:
+        return _check("store", False, str(error), "give a folder you may write: --store FOLDER")
+    return _check("store", True, f"{url}: written, read back, deleted")
+
+
+def _prefect() -> dict[str, Any]:
+    address = os.environ.get("PREFECT_API_URL")
+    version = importlib.metadata.version("prefect")
+    if not address:
+        return _check("prefect", True, f"{version}, embedded: each run starts a server of its own")
+    import httpx
+
+    try:
+        answer = httpx.get(f"{address.rstrip('/')}/health", timeout=5)
+        ok, found = answer.is_success, f"{version}, server at {address} answers {answer.status_code}"
+    except httpx.HTTPError as error:
+        ok, found = False, f"no answer from {address} ({type(error).__name__})"
+    return _check("prefect", ok, found, "start it with `make ui`, or unset PREFECT_API_URL to run embedded")

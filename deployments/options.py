@@ -1,0 +1,91 @@
+"""Options that several commands share, and how they become settings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from capforecast.errors import UsageError
+
+if TYPE_CHECKING:  # settings pull in pandas: --help must not wait for it
+    from capforecast.configuration import Loaded
+
+Source = Annotated[
+    str,
+    typer.Option(
+        "--source", help="Observations: a Parquet or CSV file (also .gz), a folder, or a glob.", metavar="PATH"
+    ),
+]
+Inventory = Annotated[
+    str | None,
+    typer.Option(
+        "--inventory", help="Servers' business unit, region, criticality, sizes (CSV or Parquet).", metavar="PATH"
+    ),
+]
+Store = Annotated[
+    str | None, typer.Option("--store", help="Folder of the lake. Default: the setting `store`.", metavar="FOLDER")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        help="Exclusive cut-off in UTC. Default: the end of the source's last complete period.",
+        metavar="DATE",
+    ),
+]
+Units = Annotated[
+    list[str] | None, typer.Option("--business-unit", help="Only this business unit; may be repeated.", metavar="NAME")
+]
+Horizon = Annotated[
+    str | None,
+    typer.Option(
+        "--horizon", help="How far to look: 30d, 168h; a bare number counts periods of the input.", metavar="SPAN"
+    ),
+]
+Profile = Annotated[str | None, typer.Option("--profile", help="Settings profile: local or aws.", metavar="NAME")]
+Local = Annotated[bool, typer.Option("--local", help="Short for --profile local.")]
+Aws = Annotated[bool, typer.Option("--aws", help="Short for --profile aws.")]
+Config = Annotated[Path | None, typer.Option("--config", help="A settings file of your own.", metavar="FILE")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on standard output, all else on standard error.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every log line, and tracebacks.")]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Run every stage anew, whatever is cached.")]
+
+
+def chosen_profile(profile: str | None, local: bool, aws: bool) -> str | None:
+    """The profile meant by --profile, --local and --aws; raises UsageError where they contradict."""
+    wanted = {name for name, on in (("local", local), ("aws", aws)) if on} | ({profile} if profile else set())
+    if len(wanted) > 1:
+        raise UsageError(f"--profile, --local and --aws name different profiles: {', '.join(sorted(wanted))}; give one")
+    return next(iter(wanted), None)
+
+
+def horizon_settings(text: str | None) -> dict[str, Any]:
+    """Settings for `--horizon`. Hours become whole days, rounded up, should the input turn out to be daily."""
+    if text is None:
+        return {}
+    match = re.fullmatch(r"\s*(\d{1,6})\s*(d|h|)\s*", text.lower())
+    if match is None or int(match[1]) == 0:
+        raise UsageError(f"--horizon {text!r}: write 30d, 168h, or a number of periods such as 30")
+    count, unit = int(match[1]), match[2]
+    hours = count * 24 if unit == "d" else count
+    days = -(-count // 24) if unit == "h" else count
+    return {"forecast.horizon_days": days, "forecast.horizon_hours": hours}
+
+
+def load_settings(
+    profile: str | None, local: bool, aws: bool, config: Path | None, overrides: dict[str, Any]
+) -> Loaded:
+    """Settings from all layers."""
+    from capforecast import configuration
+
+    return configuration.load(chosen_profile(profile, local, aws), config, overrides=overrides)
+
+
+def absolute(path: str | None) -> str | None:
+    """A path that means the same from every folder, so that a retry finds it; addresses stay as they are."""
+    return path if path is None or "://" in path else str(Path(path).expanduser().absolute())

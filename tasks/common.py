@@ -1,0 +1,188 @@
+"""What every stage task shares: its job, its cache key, its retries, and the record that it was executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import CachePolicy
+from prefect.tasks import exponential_backoff
+from pydantic import BaseModel, ConfigDict
+
+from capforecast.configuration import config_hash
+from capforecast.errors import CapforecastError, ConfigError
+from capforecast.exchange import RunKey, Unit
+from capforecast.fingerprint import code_fingerprint
+from capforecast.lake.runs import note_execution
+from capforecast.lake.store import Store
+from capforecast.schema import FLEET, Reference
+from capforecast.settings import Settings
+
+log = logging.getLogger("capforecast.run")
+T = TypeVar("T")
+
+
+class DrillError(RuntimeError):
+    """A failure asked for by `flow.drill`, to rehearse a retry."""
+
+
+class Job(BaseModel):
+    """What all stages of one attempt of a run share. Not part of a cache key as such: see StageKey."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store_url: str
+    settings: Settings
+    run: RunKey
+    refresh: bool = False
+
+    @cached_property
+    def store(self) -> Store:
+        """The lake."""
+        return Store(self.store_url)
+
+    @property
+    def results(self) -> Path:
+        """Where Prefect keeps the JSON results of tasks: the store's `results/`."""
+        folder = self.store.folder
+        if folder is None:
+            raise ConfigError(f"store {self.store_url!r} cannot keep task results; give a folder")
+        return folder / "results"
+
+    def address(self, reference: Reference) -> str:
+        """Where a person opens a referenced object."""
+        folder = self.store.folder
+        return (folder / reference.uri).as_uri() if folder else f"{self.store_url}/{reference.uri}"
+
+
+@dataclass
+class StageKey(CachePolicy):
+    """Cache key of a stage: what it reads (by content hash), code and config; the run only where `per_run`.
+
+    The key names the stage and the business unit, so that results are readable and no unit can adopt another's.
+    """
+
+    per_run: bool = False
+
+    def compute_key(self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: Any, **kwargs: Any) -> str | None:
+        """`<stage>-<business unit>-<hash>`."""
+        job: Job = inputs["job"]
+        given = {name: _plain(value) for name, value in inputs.items() if name != "job"}
+        parts = [task_ctx.task.name, given, config_hash(job.settings), code_fingerprint()]
+        if self.per_run:
+            parts.append(job.run.run_id)
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        unit = re.sub(r"[^A-Za-z0-9]+", "-", str(inputs.get("business_unit", "fleet"))).strip("-")[:40]
+        return f"{task_ctx.task.name}-{unit}-{digest[:40]}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def may_pass(task: Any, task_run: Any, state: Any) -> bool:
+    """Retry only what can pass when tried again: storage and network, never bad input or a bug."""
+    try:
+        state.result()
+    except CapforecastError as error:
+        return error.retryable
+    except (ConnectionError, TimeoutError, BlockingIOError):
+        return True
+    except Exception:
+        return False
+    return False
+
+
+def stage_task(
+    name: str, *, per_run: bool = False, run_name: str | None = None
+) -> Callable[[Callable[..., T]], Task[..., T]]:
+    """Decorator: a Prefect task for one stage, cached by StageKey, its result kept as JSON."""
+    return task(
+        name=name,
+        task_run_name=run_name or f"{name}-{{business_unit}}",
+        tags=["capforecast", f"stage:{name}"],
+        cache_policy=StageKey(per_run=per_run),
+        persist_result=True,
+        result_serializer="json",
+        retry_condition_fn=may_pass,
+        retry_jitter_factor=0.5,
+    )
+
+
+def configured(stage: Task[..., T], job: Job, *, refresh: bool = False) -> Task[..., T]:
+    """The task with the job's storage, retries and timeout."""
+    flow = job.settings.flow
+    return stage.with_options(
+        result_storage=job.results,
+        retries=flow.retries,
+        retry_delay_seconds=exponential_backoff(flow.retry_delay_seconds),
+        timeout_seconds=flow.stage_timeout_seconds,
+        refresh_cache=job.refresh or refresh,
+    )
+
+
+def run_stage(stage: Task[..., Any], job: Job, **inputs: Any) -> Any:
+    """Call a stage task; a cached result whose objects are gone or changed does not count, the stage runs again."""
+    state = configured(stage, job)(job=job, **inputs, return_state=True)
+    result = state.result()
+    about = {"stage": stage.name, "business_unit": inputs.get("business_unit", FLEET)}
+    if not all(job.store.holds(reference) for reference in references_in(result)):
+        log.warning("%(business_unit)s %(stage)s: its cached result is no longer in the lake: running it again", about)
+        result = configured(stage, job, refresh=True)(job=job, **inputs)
+    elif state.name == "Cached":
+        log.info("%(business_unit)s %(stage)s: nothing changed, reused", about, extra=about | {"event": "stage_reused"})
+    return result
+
+
+def references_in(result: Any) -> list[Reference]:
+    """All references in a JSON result."""
+    if isinstance(result, dict):
+        if set(result) == set(Reference.model_fields):
+            return [Reference.model_validate(result)]
+        return [found for value in result.values() for found in references_in(value)]
+    if isinstance(result, list):
+        return [found for value in result for found in references_in(value)]
+    return []
+
+
+def executed(job: Job, stage: str, business_unit: str, work: Callable[[], T]) -> T:
+    """Do a stage's work, note in the run's record that it was executed, and log it."""
+    about = {"stage": stage, "business_unit": business_unit}
+    log.info("%s %s: started", business_unit, stage, extra=about | {"event": "stage_started"})
+    started = time.perf_counter()
+    if job.settings.flow.drill == f"{stage}:{business_unit}":
+        raise DrillError(f"drill: flow.drill is set to {job.settings.flow.drill!r}; unset it and retry")
+    result = work()
+    seconds = time.perf_counter() - started
+    note_execution(job.store, job.run, stage, business_unit, seconds)
+    log.info(
+        "%s %s: done in %.1f s",
+        business_unit,
+        stage,
+        seconds,
+        extra=about | {"event": "stage_done", "seconds": seconds},
+    )
+    return result
+
+
+def added_references(
+    stage: Callable[[Store, Settings, Unit], dict[str, Reference]], job: Job, unit: dict[str, Any]
+) -> dict[str, Any]:
+    """Call a stage of one business unit; the references it adds, as JSON."""
+    added = stage(job.store, job.settings, Unit.model_validate(unit))
+    return {name: reference.model_dump(mode="json") for name, reference in added.items()}

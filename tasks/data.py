@@ -1,0 +1,33 @@
+"""Tasks on data: ingest the source, validate a business unit's snapshot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capforecast import stages
+from capforecast.exchange import Ingested
+from capforecast.schema import FLEET
+from tasks.common import Job, executed, stage_task
+
+
+@stage_task("ingest", per_run=True, run_name="ingest")
+def ingest(job: Job, source: str, inventory: str | None, as_of: str | None) -> dict[str, Any]:
+    """Read the source into the lake. Looked at anew by every run: what is at a path may change."""
+    return executed(
+        job,
+        "ingest",
+        FLEET,
+        lambda: stages.ingest(job.store, job.settings, source, inventory, as_of).model_dump(mode="json"),
+    )
+
+
+@stage_task("validate")
+def validate(job: Job, ingested: dict[str, Any], business_unit: str) -> dict[str, Any]:
+    """Cut and judge a business unit's snapshot."""
+    history = Ingested.model_validate(ingested)
+    return executed(
+        job,
+        "validate",
+        business_unit,
+        lambda: stages.validate(job.store, job.settings, history, business_unit).model_dump(mode="json"),
+    )

@@ -1,0 +1,86 @@
+"""Tasks on outputs: the report, the run's record, and what people see in the Prefect UI."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from capforecast import stages
+from capforecast.exchange import Ingested, Published, Unit
+from capforecast.lake.runs import record
+from capforecast.schema import FLEET
+from tasks.common import Job, executed, stage_task
+
+
+@stage_task("report", run_name="report")
+def report(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], problems: dict[str, str]) -> dict[str, Any]:
+    """Summary, PDF and workbook of what is there, saying what is missing."""
+    history, finished = Ingested.model_validate(ingested), [Unit.model_validate(unit) for unit in units]
+
+    def work() -> dict[str, Any]:
+        return stages.report(job.store, job.settings, history, finished, problems).model_dump(mode="json")
+
+    return executed(job, "report", FLEET, work)
+
+
+@task(name="record", task_run_name="record", tags=["capforecast"], cache_policy=NO_CACHE, persist_result=False)
+def write_record(job: Job, content: dict[str, Any], units: list[dict[str, Any]], published: dict[str, Any]) -> str:
+    """The attempt's immutable record in the lake; returns its address."""
+    finished = [Unit.model_validate(unit) for unit in units]
+    return record(job.store, job.run, content, finished, Published.model_validate(published)).uri
+
+
+@task(name="show-unit", task_run_name="show-{business_unit}", tags=["capforecast"], cache_policy=NO_CACHE)
+def show_unit(job: Job, unit: dict[str, Any], business_unit: str) -> None:
+    """Tables of one business unit in the Prefect UI: tiers, worst servers, unknown servers."""
+    seen = stages.overview(job.store, Unit.model_validate(unit))
+    slug = _slug(business_unit)
+    create_table_artifact(key=f"tiers-{slug}", table=[seen.tiers], description=f"{business_unit}: servers by risk tier")
+    create_table_artifact(
+        key=f"risks-{slug}", table=seen.worst, description=f"{business_unit}: servers at risk, worst first"
+    )
+    quality = [{"reason": reason, "servers": count} for reason, count in seen.unknown.items()]
+    create_table_artifact(
+        key=f"quality-{slug}", table=quality, description=f"{business_unit}: unknown servers by reason"
+    )
+
+
+@task(name="show-report", task_run_name="show-report", tags=["capforecast"], cache_policy=NO_CACHE)
+def show_report(job: Job, published: dict[str, Any]) -> None:
+    """The fleet at a glance in the Prefect UI, with links to the report's files."""
+    made = Published.model_validate(published)
+    summary = json.loads(job.store.fetch(made.references["summary"]))
+    rows = [
+        {"business unit": unit["name"], "status": unit["status"], **unit["tiers"]} for unit in summary["business_units"]
+    ]
+    create_table_artifact(key="fleet-summary", table=rows, description=f"Servers by tier, as of {made.as_of}")
+    for name in ("pdf", "workbook"):
+        create_link_artifact(
+            key=f"report-{name}", link=job.address(made.references[name]), link_text=f"Capacity report ({name})"
+        )
+    create_markdown_artifact(key="capacity-summary", markdown=_markdown(summary), description="The answer in short")
+
+
+def _markdown(summary: dict[str, Any]) -> str:
+    tiers = summary["tiers"]
+    lines = [
+        f"# {summary['title']}, as of {summary['as_of'][:10]}",
+        f"**{tiers['critical']}** critical, **{tiers['high']}** high, {tiers['watch']} on watch, {tiers['ok']} ok, "
+        f"{tiers['unknown']} unknown, of {summary['servers']} servers; horizon {summary['horizon']}.",
+        "",
+        *[f"* {risk['sentence']}" for risk in summary["top_risks"][:8]],
+    ]
+    missing = [unit for unit in summary["business_units"] if unit["status"] != "finished"]
+    lines += ["", *[f"**Missing: {unit['name']}** ({unit['problem']})" for unit in missing]]
+    return "\n".join(lines)
+
+
+def _slug(name: str) -> str:
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return words[:40] if words == name else f"{words[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".lstrip("-")

@@ -1,0 +1,78 @@
+"""Keys and tables of the lake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capforecast.errors import LakeError
+from capforecast.lake.datasets import read_frame, table_of, to_json, to_parquet, unit_key, unit_segment, write_table
+from capforecast.lake.store import Store
+from capforecast.schema import FLEET, Cadence
+
+DAY = pd.Timestamp("2026-11-23", tz="UTC")
+
+
+def test_a_partition_stands_where_the_design_says() -> None:
+    assert unit_key("risks", Cadence.DAILY, DAY, "retail") == (
+        "risks/cadence=daily/as_of=2026-11-23/business_unit=retail/part-0.parquet"
+    )
+
+
+def test_a_cut_off_within_a_day_has_its_own_partition() -> None:
+    assert "as_of=2026-11-23T14/" in unit_key("risks", Cadence.HOURLY, DAY + pd.Timedelta(hours=14), "retail")
+
+
+def test_an_unknown_dataset_is_refused() -> None:
+    with pytest.raises(LakeError, match="no dataset is called 'risk'"):
+        unit_key("risk", Cadence.DAILY, DAY, "retail")
+
+
+@given(st.lists(st.text(max_size=300), min_size=2, max_size=6, unique=True))
+def test_every_name_is_a_safe_segment_of_its_own(names: list[str]) -> None:
+    try:
+        segments = [unit_segment(name) for name in names]
+    except UnicodeEncodeError:
+        return  # lone surrogates are no text
+    assert len(set(segments)) == len(names)
+    for segment in segments:
+        assert segment
+        assert len(segment) < 200
+        assert "/" not in segment
+        assert segment.isascii()
+
+
+def test_no_business_unit_can_pose_as_the_fleet() -> None:
+    assert unit_segment(FLEET) == "_fleet"
+    assert unit_segment("_fleet ") != "_fleet"
+    assert unquote(unit_segment("_x")) == "_x"
+
+
+def test_names_survive_the_file_system(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    frame = pd.DataFrame({"server_id": ["a"]})
+    for name in ("R&D/ops", "50 %", "..", "Zürich", "x" * 300, "a=b"):
+        reference = write_table(store, unit_key("risks", Cadence.DAILY, DAY, name), frame)
+        assert read_frame(store, reference)["server_id"].tolist() == ["a"]
+    assert len(store.keys("risks")) == 6
+
+
+def test_the_same_table_gives_the_same_bytes() -> None:
+    frame = pd.DataFrame(
+        {
+            "server_id": ["a", None],
+            "timestamp": pd.to_datetime(["2026-01-01", "2026-01-02"], utc=True),
+            "x": [1.5, None],
+        }
+    )
+    assert to_parquet(table_of(frame)) == to_parquet(table_of(frame.copy()))
+    assert str(table_of(frame).schema.field("timestamp").type) == "timestamp[us, tz=UTC]"
+
+
+def test_json_does_not_depend_on_order() -> None:
+    assert to_json({"b": 1, "a": 2}) == to_json({"a": 2, "b": 1})

@@ -1,0 +1,84 @@
+"""Raw history: it grows by what is new, corrections win, nothing after the cut-off is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capforecast.lake import raw
+from capforecast.lake.store import Store
+from capforecast.schema import Cadence
+
+NOW = pd.Timestamp("2026-03-05T10:00:00Z")
+
+
+def day(text: str) -> pd.Timestamp:
+    return pd.Timestamp(text, tz="UTC")
+
+
+def rows(*values: tuple[str, str, float], column: str = "cpu_p95") -> pd.DataFrame:
+    frame = pd.DataFrame(values, columns=["server_id", "timestamp", column])
+    frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True).astype("datetime64[us, UTC]")
+    return frame.astype({column: np.float32})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def read(store: Store, since: str = "2026-01-01", until: str = "2026-12-31", server: str = "a") -> pd.DataFrame:
+    months = raw.observation_references(store, Cadence.DAILY, day(until))
+    return raw.read_observations(store, months, pd.Series([server]), day(since), day(until))
+
+
+def test_history_is_split_by_month_and_read_back(store: Store) -> None:
+    raw.add_observations(
+        store, Cadence.DAILY, rows(("a", "2026-01-31", 1), ("a", "2026-02-01", 2), ("b", "2026-02-01", 9)), NOW
+    )
+    assert [key.split("month=")[1][:7] for key in store.keys("raw")] == ["2026-01", "2026-02"]
+    assert read(store)["cpu_p95"].tolist() == [1, 2]
+
+
+def test_nothing_at_or_after_the_cut_off_is_read(store: Store) -> None:
+    raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 1), ("a", "2026-02-02", 2)), NOW)
+    assert read(store, until="2026-02-02")["cpu_p95"].tolist() == [1]
+    assert read(store, since="2026-02-02")["cpu_p95"].tolist() == [2]
+
+
+def test_repeating_a_delivery_changes_no_byte(store: Store) -> None:
+    raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 1), ("a", "2026-02-02", np.nan)), NOW)
+    before = raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))
+    raw.add_observations(
+        store, Cadence.DAILY, rows(("a", "2026-02-01", 1), ("a", "2026-02-02", np.nan)), NOW + pd.Timedelta("1h")
+    )
+    assert raw.observation_references(store, Cadence.DAILY, day("2026-12-31")) == before
+
+
+def test_a_late_correction_wins_and_the_first_arrival_is_kept(store: Store) -> None:
+    raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 1)), NOW)
+    raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 5)), NOW + pd.Timedelta("1h"))
+    assert read(store)["cpu_p95"].tolist() == [5]
+    assert raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))[0].rows == 2
+
+
+def test_deliveries_of_different_metrics_complete_each_other(store: Store) -> None:
+    raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 1)), NOW)
+    raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 7), column="mem_p95"), NOW + pd.Timedelta("1h"))
+    found = read(store)
+    assert found[["cpu_p95", "mem_p95"]].to_numpy().tolist() == [[1, 7]]
+
+
+def test_no_observations_give_an_empty_frame(store: Store) -> None:
+    assert read(store).empty
+
+
+def test_inventory_is_kept_whole(store: Store) -> None:
+    assert raw.get_inventory(store) is None
+    raw.put_inventory(store, pd.DataFrame({"server_id": ["a"], "business_unit": ["x"]}))
+    kept = raw.get_inventory(store)
+    assert kept is not None
+    assert kept["business_unit"].tolist() == ["x"]

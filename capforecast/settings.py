@@ -6,11 +6,13 @@ environment and options over it. config/default.yaml spells the same defaults wi
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from capforecast.schema import Cadence
+from capforecast.schema import STATISTICS, Cadence
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -19,18 +21,27 @@ Count = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """A strict, frozen group of settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SourceSettings(Section):
     """Where observations come from and how foreign columns are read."""
 
     columns: dict[str, str] = Field({}, description="foreign column -> <metric>_<statistic>, server_id, timestamp, ...")
-    scale: dict[str, float] = Field({}, description="column (our name) -> factor into our unit, e.g. 100 for a fraction")
+    scale: dict[str, float] = Field({}, description="our column -> factor into our unit, e.g. 100 for a fraction")
     labels: tuple[str, ...] = Field((), description="numeric-looking columns to keep as labels, not as metrics")
     timezone: str = Field("UTC", description="zone of timestamps that name none")
     cadence: Literal["auto", "daily", "hourly"] = Field("auto", description="spacing of the input; auto detects it")
     max_rejected_share: Share = Field(0.5, description="refuse a file when a larger share of its rows is unreadable")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"{name!r} is not a time zone; use a name such as UTC or Europe/Berlin") from error
+        return name
 
 
 class InventorySettings(Section):
@@ -42,10 +53,10 @@ class InventorySettings(Section):
 class ThresholdOverride(Section):
     """Thresholds for one business unit, one criticality, or both."""
 
-    business_unit: str | None = None
-    criticality: str | None = None
-    high: float | None = None
-    very_high: float | None = None
+    business_unit: str | None = Field(None, description="only servers of this business unit; null = of all")
+    criticality: str | None = Field(None, description="only servers of this criticality; null = of all")
+    high: float | None = Field(None, description="threshold `high` there; null = the metric's")
+    very_high: float | None = Field(None, description="threshold `very_high` there; null = the metric's")
 
 
 class MetricSettings(Section):
@@ -60,15 +71,31 @@ class MetricSettings(Section):
     fills_up: bool = Field(False, description="true for a disk: one period above the threshold is a breach")
     overrides: tuple[ThresholdOverride, ...] = Field((), description="thresholds by business unit or criticality")
 
+    @field_validator("statistic")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in STATISTICS:
+            raise ValueError(f"{name!r} is not a statistic; use one of {', '.join(STATISTICS)}")
+        return name
+
     @model_validator(mode="after")
     def _ordered(self) -> MetricSettings:
-        pairs = [(self.high, self.very_high)] + [
-            (o.high if o.high is not None else self.high, o.very_high if o.very_high is not None else self.very_high)
-            for o in self.overrides
+        pairs = [("", self.high, self.very_high)] + [
+            (
+                "in `overrides` ",
+                self.high if other.high is None else other.high,
+                self.very_high if other.very_high is None else other.very_high,
+            )
+            for other in self.overrides
         ]
-        for high, very_high in pairs:
+        for where, high, very_high in pairs:
             if high is not None and very_high is not None and high > very_high:
-                raise ValueError(f"`high` ({high:g}) is above `very_high` ({very_high:g}); lower one or raise the other")
+                raise ValueError(f"{where}`high` ({high:g}) is above `very_high` ({very_high:g}); change one of them")
+            for name, level in (("high", high), ("very_high", very_high)):
+                if level is not None and self.maximum is not None and level > self.maximum:
+                    raise ValueError(
+                        f"{where}`{name}` ({level:g}) is above `maximum` ({self.maximum:g}): nothing could reach it"
+                    )
         if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
             raise ValueError(f"`minimum` ({self.minimum:g}) is not below `maximum` ({self.maximum:g})")
         return self
@@ -87,9 +114,20 @@ class QualitySettings(Section):
 class Event(Section):
     """A declared period of unusual demand."""
 
-    name: str
+    name: str = Field(description="what the report calls it")
     start: str = Field(description="first day, yyyy-mm-dd")
     end: str = Field(description="last day, yyyy-mm-dd")
+
+    @model_validator(mode="after")
+    def _dated(self) -> Event:
+        for day in (self.start, self.end):
+            try:
+                date.fromisoformat(day)
+            except ValueError as error:
+                raise ValueError(f"event {self.name!r}: {day!r} is not a day; write yyyy-mm-dd") from error
+        if date.fromisoformat(self.start) > date.fromisoformat(self.end):
+            raise ValueError(f"event {self.name!r}: `start` ({self.start}) is after `end` ({self.end})")
+        return self
 
 
 class CalendarSettings(Section):
@@ -110,7 +148,7 @@ class ForecastSettings(Section):
     origins_daily: Count = Field(12, description="rolling origins for daily input, 30 days apart where history allows")
     origins_hourly: Count = Field(8, description="rolling origins for hourly input, a third of the horizon apart")
     temperature: float = Field(8.0, gt=0, description="how sharply better candidates are preferred (softmax)")
-    pooled_weight: float = Field(1.0, ge=0, description="pseudo-origins at which the mean score of similar series counts")
+    pooled_weight: float = Field(1.0, ge=0, description="pseudo-origins given to the mean score of similar series")
     block_size: Count = Field(256, description="series solved together; results do not depend on it")
 
 
@@ -134,8 +172,12 @@ class RiskSettings(Section):
     """Breach probability and tiers."""
 
     breach: BreachSettings = BreachSettings()
-    horizons_daily: tuple[Count, ...] = Field((7, 14, 30, 60, 90), description="days at which P(breach) is stated")
-    horizons_hourly: tuple[Count, ...] = Field((24, 168), description="hours at which P(breach) is stated")
+    horizons_daily: tuple[Count, ...] = Field(
+        (7, 14, 30, 60, 90), min_length=1, description="days at which P(breach) is stated"
+    )
+    horizons_hourly: tuple[Count, ...] = Field(
+        (24, 168), min_length=1, description="hours at which P(breach) is stated"
+    )
     critical_horizon_days: Count = Field(30, description="days; horizon of the `critical` rule")
     tier_horizon_days: Count = Field(90, description="days; horizon of the `high` and `watch` rules")
     critical_probability: Share = Field(0.5, description="critical: P(critical horizon, very_high) at least this")
@@ -152,6 +194,11 @@ class RiskSettings(Section):
             raise ValueError(
                 f"`watch_probability` ({self.watch_probability:g}) is above `high_probability` "
                 f"({self.high_probability:g}): no server could be on watch"
+            )
+        if self.critical_horizon_days > self.tier_horizon_days:
+            raise ValueError(
+                f"`critical_horizon_days` ({self.critical_horizon_days}) is above `tier_horizon_days` "
+                f"({self.tier_horizon_days}): the worst tier may not look further than the others"
             )
         return self
 
@@ -174,6 +221,9 @@ class FlowSettings(Section):
     retries: int = Field(2, ge=0, description="further tries of a task whose error may pass (storage, network)")
     retry_delay_seconds: float = Field(2.0, ge=0, description="first delay; doubles, with jitter")
     stage_timeout_seconds: Count = Field(3600, description="a stage that takes longer fails")
+    drill: str | None = Field(
+        None, description="`stage:business unit` that fails on purpose, to rehearse a retry; null = none"
+    )
 
 
 class LogSettings(Section):
@@ -183,11 +233,10 @@ class LogSettings(Section):
 
 
 def _default_metrics() -> dict[str, MetricSettings]:
-    percent = {"unit": "percent", "high": 80.0, "very_high": 90.0}
     return {
-        "cpu": MetricSettings(**percent),
-        "mem": MetricSettings(**percent),
-        "disk": MetricSettings(**percent, fills_up=True),
+        "cpu": MetricSettings(high=80.0, very_high=90.0),
+        "mem": MetricSettings(high=80.0, very_high=90.0),
+        "disk": MetricSettings(high=80.0, very_high=90.0, fills_up=True),
         "net": MetricSettings(unit="Mbit/s"),
         "net_in": MetricSettings(unit="Mbit/s"),
         "net_out": MetricSettings(unit="Mbit/s"),
@@ -198,7 +247,7 @@ def _default_metrics() -> dict[str, MetricSettings]:
 class Settings(Section):
     """All settings of a run."""
 
-    store: str = Field("capforecast-lake", description="folder (or URL) of the lake")
+    store: str = Field("capforecast-lake", min_length=1, description="folder (or URL) of the lake")
     source: SourceSettings = SourceSettings()
     inventory: InventorySettings = InventorySettings()
     metrics: dict[str, MetricSettings] = Field(default_factory=_default_metrics)

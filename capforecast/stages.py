@@ -185,7 +185,7 @@ def risk(store: Store, settings: Settings, unit: Unit) -> References:
         predicted = frames.from_table(read_table(store, unit.references["forecasts"]))
         model, _ = registry.load(store, unit.references["model"])
         backtest = read_frame(store, unit.references["backtests"])
-        risks = assess(panel, predicted, model.errors, settings, backtest)
+        risks = assess(panel, predicted, model.error_paths(panel.usable()), settings, backtest)
     else:
         risks = assess(panel, None, None, settings, None)
     _same_series(panel.series, risks, "risk")

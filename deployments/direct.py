@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 from capforecast.fleet.synthetic import generate
-from capforecast.sources.files import read_files
 
 from capforecast import stages
 from capforecast.configuration import Loaded, usable_store
@@ -20,11 +19,12 @@ from capforecast.exchange import Ingested, Unit
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
 from capforecast.forecast import engine, registry
-from capforecast.forecast.scores import summarise
 from capforecast.lake.datasets import report_key, table_of, to_parquet
 from capforecast.lake.store import Store
+from capforecast.report.accuracy import metric_accuracy
 from capforecast.schema import Cadence, Panel, Verdict
 from capforecast.settings import Settings
+from capforecast.sources.files import read_files
 from deployments import console
 
 
@@ -114,12 +114,16 @@ def measure(settings: Settings, source: str, inventory: str | None, train_until:
     horizon = settings.horizon(batch.cadence)
     if train_until is None:
         panel = _panel(batch, end, settings).usable()
-        return summarise(engine.train(panel, horizon, settings).backtest)
+        return _accuracy_rows(engine.train(panel, horizon, settings).backtest)
     last = stages.parse_as_of(train_until)
     cut = last + batch.cadence.step
     judged = _panel(batch, cut, settings).usable()  # verdicts as of the origin: the test must not choose the series
     whole = _panel(batch, min(end, cut + horizon * batch.cadence.step), settings)
-    return summarise(engine.holdout(_same(whole, judged), last, horizon, settings))
+    return _accuracy_rows(engine.holdout(_same(whole, judged), last, horizon, settings))
+
+
+def _accuracy_rows(backtest: pd.DataFrame) -> list[dict[str, Any]]:
+    return [row.model_dump(exclude={"business_unit"}) for row in metric_accuracy(None, backtest)]
 
 
 def _panel(batch: Any, as_of: pd.Timestamp, settings: Settings) -> Panel:

@@ -37,7 +37,10 @@ class RollUp(Part):
 
 
 class Accuracy(Part):
-    """Backtest of one metric in one scope, beside the seasonal naive forecast. Percent metrics: points."""
+    """Backtest of one metric in one scope, beside the seasonal naive forecast. Percent metrics: points.
+
+    A metric without any series to compare (all constant, or never scored) is absent; null = no series gave the figure.
+    """
 
     business_unit: str | None  # null = fleet
     metric: str
@@ -46,13 +49,13 @@ class Accuracy(Part):
     mae: float
     mae_naive: float
     rmse: float
-    wape: float
-    mape_floored: float
-    mase: float
+    wape: float | None
+    mape_floored: float | None
+    mase: float | None
     relative_mae: float  # geometric mean over series, against seasonal naive
     skill: float  # 1 - relative_mae
-    coverage_80: float
-    coverage_95: float
+    coverage_80: float | None
+    coverage_95: float | None
 
 
 class Quality(Part):

@@ -1,0 +1,65 @@
+# Chores. Each target makes .venv itself and installs again only when pyproject.toml or requirements.lock changed.
+# `make PYTHON=/path/to/python3.11 ...` chooses the Python that .venv is made of.
+
+DEMO ?= demo
+BIN := .venv/bin
+RUN := .venv/.installed
+DEV := .venv/.installed-dev
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+# A .venv that does not run, or was copied from elsewhere, is made anew: then what it holds is stale.
+STALE := $(shell $(BIN)/python -c '' 2>/dev/null && [ "$$(cat .venv/.made-in 2>/dev/null || pwd)" = "$$(pwd)" ] || echo stale)
+
+# Prefect: no telemetry, and time for its server to start on a small machine.
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 120
+export PYTHON
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test ui system lint format clean stale
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: system $(RUN) ## generate a fleet, run the whole pipeline on it, say where the report is
+	$(BIN)/capforecast generate-data --output $(DEMO)/data
+	$(BIN)/capforecast run --source $(DEMO)/data/observations.parquet --inventory $(DEMO)/data/inventory.csv --store $(DEMO)/lake
+
+test: system $(DEV) ## run the tests
+	$(BIN)/python -m pytest
+
+ui: $(RUN) ## start a local Prefect server; runs made before and meanwhile stay visible (Ctrl-C ends it)
+	@echo "Prefect UI: http://127.0.0.1:4200"
+	$(BIN)/prefect server start --host 127.0.0.1 --port 4200
+
+system: ## check the native PDF libraries; install what is missing (root, apt) or print the command
+	@python=$$(sh scripts/find_python.sh) && "$$python" scripts/system_libraries.py
+
+lint: $(DEV) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV) ## let ruff mend and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove all that make made: .venv, demo, caches (never a lake of yours)
+	rm -rf .venv $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A failed install leaves no stamp behind, so that the next call tries again.
+$(RUN): pyproject.toml requirements.lock $(STALE)
+	@rm -f $@
+	@sh scripts/make_venv.sh
+	@echo "Installing capforecast into .venv (a minute or two the first time) ..."
+	@$(INSTALL) -e .
+	@touch $@
+
+$(DEV): pyproject.toml requirements.lock $(STALE)
+	@rm -f $@
+	@sh scripts/make_venv.sh
+	@echo "Installing capforecast with its development tools into .venv (a minute or two the first time) ..."
+	@$(INSTALL) -e '.[dev]'
+	@touch $(RUN) $@

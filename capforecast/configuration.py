@@ -1,0 +1,112 @@
+"""Settings from layers: code, default.yaml, profile, user file, environment, options; later ones win, key by key.
+
+The only module of the library that reads environment variables. Mappings merge, lists replace. Every key is checked
+in every layer, values once merged; all problems are reported together, each with the place where it stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from capforecast.errors import ConfigError
+from capforecast.keys import PREFIX, description, dotted, leaves
+from capforecast.layers import Layers, Origin
+from capforecast.settings import Settings
+
+PROFILES = ("local", "aws")
+# Variables that share the prefix and set nothing: CAPFORECAST_HOME, and those Kubernetes puts into every container
+# beside a service named capforecast or capforecast-<something>.
+OTHER_VARIABLES = re.compile(r"CAPFORECAST_(HOME|([A-Z0-9]+_)*(SERVICE_HOST|SERVICE_PORT|PORT)(_[A-Z0-9]+)*)")
+OPTIONS = {"store": "--store", "forecast.horizon_days": "--horizon", "forecast.horizon_hours": "--horizon"}
+NOT_IN_RESULTS = {"store", "log", "flow"}  # sections that change where and how a run goes, not what comes out
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Merged settings, and for each dotted key the layer that set it (`my.yaml:12`)."""
+
+    settings: Settings
+    provenance: dict[str, str]
+
+
+def config_folder() -> Path:
+    """The folder of default.yaml: inside the installed package, or beside it in a checkout. Raises ConfigError."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_config", package.parent / "config"):
+        if (folder / "default.yaml").is_file():
+            return folder
+    raise ConfigError(f"default.yaml is neither in {package / '_config'} nor in {package.parent / 'config'}: reinstall")
+
+
+def load(
+    profile: str | None = None,
+    user_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Loaded:
+    """Merge the layers and check the result.
+
+    profile: `local`, `aws` or None.  user_file: YAML with any of the keys of default.yaml.
+    environment: variables in place of the process's own; `CAPFORECAST_SECTION__KEY` sets `section.key`.
+    overrides: dotted key -> value, None = not given; text for a key that is not text is read as YAML.
+    Raises ConfigError that lists every problem: key, place, nearest valid key.
+    """
+    folder = config_folder()
+    layers = Layers()
+    layers.add_file(folder / "default.yaml", Origin("default.yaml", 1))
+    if profile is not None:
+        if profile not in PROFILES:
+            raise ConfigError(f"unknown profile `{profile}`: use one of {', '.join(PROFILES)}")
+        layers.add_file(folder / f"{profile}.yaml", Origin(f"profile {profile}.yaml", 1))
+    if user_file is not None:
+        layers.add_file(user_file, Origin(str(user_file), 1, own_file=True))
+    _add_environment(layers, os.environ if environment is None else environment)
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            layers.add_text(tuple(key.split(".")), value, Origin(f"option {OPTIONS.get(key, key)}"))
+    return Loaded(*layers.result())
+
+
+def usable_store(loaded: Loaded) -> str:
+    """The store of a run. Raises ConfigError where nobody has named the bucket (profile aws leaves it open)."""
+    store = loaded.settings.store
+    if re.fullmatch(r"s3://[^/]+.*", store) or not store.startswith("s3:"):
+        return store
+    raise ConfigError(
+        f"{loaded.provenance['store']}: `store` is `{store}` and names no bucket; give s3://<bucket>/<prefix> "
+        f"(or a folder) by --store, by {PREFIX}STORE or by `store:` in your own file"
+    )
+
+
+def explain(loaded: Loaded) -> list[tuple[str, object, str, str]]:
+    """Every key of the merged settings: dotted key, value, where it came from, what it means (with its unit)."""
+    return [
+        (dotted(path), value, loaded.provenance[dotted(path)], description(path))
+        for path, value in leaves(loaded.settings.model_dump(mode="json"), Settings)
+    ]
+
+
+def config_hash(settings: Settings) -> str:
+    """sha256 of all settings that can change results; the same on every machine and in every order of keys."""
+    content = settings.model_dump(mode="json", exclude=NOT_IN_RESULTS)
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _add_environment(layers: Layers, environment: Mapping[str, str]) -> None:
+    """Lay `CAPFORECAST_SECTION__KEY` over what is there; a variable of ours that names no key is a problem."""
+    spellings: dict[str, str] = {}
+    for name in sorted(environment):
+        upper = name.upper()
+        if not upper.startswith(PREFIX) or OTHER_VARIABLES.fullmatch(upper):
+            continue
+        origin = Origin(f"environment {name}", is_variable=True)
+        if upper in spellings:
+            layers.problem(origin, f"{spellings[upper]} is the same key; unset one of them")
+        spellings[upper] = name
+        layers.add_text(tuple(upper.removeprefix(PREFIX).lower().split("__")), environment[name], origin)

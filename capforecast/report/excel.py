@@ -1,0 +1,178 @@
+"""The workbook: everything the printed report has no room for. Same input, same bytes; text is never a formula."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from capforecast.report import style
+from capforecast.report.answer import headline
+from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_order
+from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
+from capforecast.report.rollup_charts import by_risk
+from capforecast.report.sheets import Sheets
+from capforecast.report.summary import Accuracy, RunSummary
+from capforecast.report.words import reason_text
+from capforecast.schema import BACKTEST_COLUMNS, DIMENSIONS, RISK_COLUMNS, SERVER_ID, TIER_ORDER, Tier
+from capforecast.settings import ReportSettings
+
+
+def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
+    """The report as .xlsx: all servers and series, accuracy, quality and definitions, dated `as_of`.
+
+    A table longer than a sheet can be is continued on further sheets.
+    """
+    import xlsxwriter
+
+    buffer = io.BytesIO()
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
+               "nan_inf_to_errors": False}  # fmt: skip
+    book = xlsxwriter.Workbook(buffer, options)
+    summary = data.summary
+    book.set_properties(
+        {"title": summary.title, "company": summary.organisation, "author": f"capforecast {summary.product_version}",
+         "subject": headline(summary), "created": as_of_time(summary).to_pydatetime()}
+    )  # fmt: skip
+    sheets = Sheets(book, settings.page_size, f"{summary.title}, as of {as_of_time(summary):%Y-%m-%d}")
+    _summary_sheet(sheets, summary)
+    for table in _tables(data):
+        columns = columns_of(table.frame, (*table.printed, *table.further))
+        printed = sum(column.key in table.printed for column in columns)
+        sheets.table(table.name, table.frame, columns, table.empty, printed)
+    _quality_sheet(sheets, summary)
+    _definitions_sheet(sheets, summary)
+    book.close()
+    return buffer.getvalue()
+
+
+class _Table(NamedTuple):
+    """A sheet that is one table; columns named neither in `printed` nor in `further` follow."""
+
+    name: str
+    frame: pd.DataFrame
+    printed: tuple[str, ...]
+    further: tuple[str, ...]
+    empty: str  # what to say when there is no row
+
+
+def _tables(data: ReportData) -> list[_Table]:
+    servers = _with_dates(ranked_servers(data), data.summary)
+    risks = _with_dates(_columns(data.risks, RISK_COLUMNS), data.summary)
+    accuracy = pd.DataFrame([row.model_dump() for row in data.summary.accuracy], columns=list(Accuracy.model_fields))
+    accuracy["business_unit"] = accuracy["business_unit"].fillna("(fleet)").astype("str")
+    backtests = _columns(data.backtests, BACKTEST_COLUMNS)
+    no_backtest = "No series had enough history for a backtest."
+    return [
+        _Table("Servers", servers, *risk_order(servers), empty="No server was read."),
+        _Table("Risks", risks, *risk_order(risks), empty="No series was read."),
+        _Table("Unknown", _unknown(data), (), (), empty="Every server could be forecast."),
+        _Table("Accuracy", accuracy, ("business_unit", "metric", *SCORES), (), empty=no_backtest),
+        _Table("Accuracy by series", backtests, (*PLACE, "metric", *SCORES), (), empty=no_backtest),
+    ]
+
+
+def _columns(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """The frame, with headings even when it is empty and has none."""
+    return frame if len(frame.columns) else pd.DataFrame(columns=list(names))
+
+
+def _with_dates(frame: pd.DataFrame, summary: RunSummary) -> pd.DataFrame:
+    """With the dates that days to breach fall on."""
+    names = {"days_q10": "breach_10", "days_q50": "breach_50", "days_q90": "breach_90"}
+    return frame.assign(**{to: breach_dates(frame[name], summary) for name, to in names.items() if name in frame})
+
+
+def _unknown(data: ReportData) -> pd.DataFrame:
+    servers = data.servers
+    unknown = servers[text_column(servers, "tier") == Tier.UNKNOWN]
+    frame = pd.DataFrame({name: text_column(unknown, name) for name in (SERVER_ID, *DIMENSIONS, "reason")})
+    texts = [reason_text(reason) for reason in frame["reason"]]
+    frame["meaning"] = pd.Series([meaning for meaning, _ in texts], index=frame.index, dtype="str")
+    frame["fix"] = pd.Series([fix for _, fix in texts], index=frame.index, dtype="str")
+    return frame.sort_values(["reason", "business_unit", SERVER_ID], kind="stable")
+
+
+def _summary_sheet(sheets: Sheets, summary: RunSummary) -> None:
+    """The answer, the missing units, and servers by tier in every roll-up, with a chart."""
+    sheet, form = sheets.page("Summary", (34, *(11,) * 7), repeat_row=None)
+    for at, height in ((0, 26), (3, 19)):
+        sheet.set_row(at, height)
+    sheet.write_string(0, 0, style.printable(summary.title), form("title"))
+    facts = f"{summary.organisation + ', ' if summary.organisation else ''}as of {as_of_time(summary):%Y-%m-%d} (UTC, "
+    facts += f"exclusive), {summary.cadence} data, horizon {summary.horizon}"
+    sheet.write_string(1, 0, style.printable(facts), form("muted"))
+    sheet.write_string(3, 0, headline(summary), form("headline"))
+    row = 5
+    failed = [u for u in summary.business_units if u.status == "failed"]
+    if failed or not summary.complete:
+        sheet.write_string(row, 0, f"INCOMPLETE: {len(failed)} business unit(s) missing; no figure here includes them",
+                           form("alarm"))  # fmt: skip
+        row += 1
+        for unit in failed:
+            sheet.write_string(row, 0, style.printable(unit.name), form("text"))
+            sheet.write_string(row, 1, style.printable(unit.problem or "failed"), form("muted"))
+            row += 1
+        row += 1
+    finished = sorted(
+        (u for u in summary.business_units if u.status != "failed"), key=lambda u: (*by_risk(u.tiers), u.name)
+    )
+    groups: list[tuple[str, list[tuple[str, Any]]]] = [
+        ("Business unit", [(u.name, u.tiers) for u in finished] + [("Fleet", summary.tiers)]),
+        ("Region", [(r.region or "", r.tiers) for r in summary.by_region]),
+        ("Criticality", [(r.criticality or "", r.tiers) for r in summary.by_criticality]),
+        ("Business unit x region",
+         [(f"{r.business_unit}, {r.region}", r.tiers) for r in summary.by_unit_and_region]),
+    ]  # fmt: skip
+    for title, rows in groups:
+        if rows:
+            first = row
+            row = _tier_table(sheet, form, row, title, rows)
+            if title == "Business unit" and len(finished) > 1:
+                row = sheets.tier_chart(sheet, "Summary", first, len(finished), row)
+    sheet.activate()
+
+
+def _tier_table(sheet: Any, form: Callable[[str], Any], row: int, title: str, rows: list[tuple[str, Any]]) -> int:
+    """Servers by tier, one line per group; returns the first row below."""
+    for column, head in enumerate((title, "servers", *TIER_ORDER)):
+        sheet.write_string(
+            row, column, str(head), form(f"tier_{head}_head" if column > 1 else "head_number" if column else "head")
+        )
+    for name, tiers in rows:
+        row += 1
+        total = name == "Fleet"
+        sheet.write_string(row, 0, style.printable(name), form("total_text" if total else "text"))
+        for column, number in enumerate((tiers.total, *(getattr(tiers, t) for t in TIER_ORDER)), 1):
+            sheet.write_number(row, column, number, form("total_count" if total else "count"))
+    return row + 2
+
+
+def _quality_sheet(sheets: Sheets, summary: RunSummary) -> None:
+    quality = summary.quality
+    rows = [("Rows read", quality.rows_read), ("Rows rejected", quality.rows_rejected),
+            ("Duplicates set aside", quality.duplicates)]  # fmt: skip
+    reasons = sorted(quality.rejected_by_reason.items(), key=lambda item: (-item[1], item[0]))
+    rows += [(f"Rejected: {reason.replace('_', ' ')}", number) for reason, number in reasons]
+    frame = pd.DataFrame({"what": [r[0] for r in rows], "rows": [r[1] for r in rows]})
+    columns = [
+        Column("what", "What", "What was counted.", width=60),
+        Column("rows", "Rows", "Number of rows.", "count", 14),
+    ]
+    sheets.table("Quality", frame, columns, "")
+
+
+def _definitions_sheet(sheets: Sheets, summary: RunSummary) -> None:
+    """Terms of the report, then every column of the workbook."""
+    terms = [("Term", term.replace("_", " "), text) for term, text in summary.definitions.items()]
+    columns = [("Column", column.title, column.note) for column in sheets.explained]
+    frame = pd.DataFrame(terms + columns, columns=["kind", "name", "meaning"])
+    sheets.table(
+        "Definitions", frame,
+        [Column("kind", "Kind", "A term of the report, or a column of this workbook.", width=10),
+         Column("name", "Name", "Term or heading.", width=26),
+         Column("meaning", "Meaning", "How it is defined.", width=110)],
+        "",
+    )  # fmt: skip

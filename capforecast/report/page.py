@@ -1,0 +1,206 @@
+"""The printed report in words and rows: everything the template shows, ready to print. No layout here."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from capforecast.report import style
+from capforecast.report.answer import headline, unknown_fact, when, where
+from capforecast.report.charts import fan_alt, fan_chart, fan_key, risk_matrix, tier_bar
+from capforecast.report.data import (
+    FanChart,
+    ReportData,
+    as_of_time,
+    breach_dates,
+    ranked_servers,
+    text_column,
+    units_by_metric,
+)
+from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
+from capforecast.report.summary import Accuracy, Risk, RunSummary
+from capforecast.report.words import (
+    NONE,
+    count,
+    date_text,
+    is_missing,
+    number,
+    percent,
+    plural,
+    probability,
+    quantity,
+    reason_text,
+    tight,
+)
+from capforecast.schema import BUSINESS_UNIT, REGION, SERVER_ID, TIER_ORDER, Tier
+from capforecast.settings import ReportSettings
+
+_ACT_FIRST = 5  # servers named on page 1
+_EXAMPLES = 6  # servers named per reason
+
+
+def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
+    """Everything the template shows."""
+    summary = data.summary
+    units = units_by_metric(data)
+    return {
+        "summary": summary,
+        "settings": settings,
+        "style": style,
+        "tiers": [_tile(summary, tier) for tier in TIER_ORDER],
+        "as_of": date_text(as_of_time(summary)),
+        "as_of_iso": f"{as_of_time(summary):%Y-%m-%dT%H:%M:%SZ}",
+        "headline": headline(summary),
+        "facts": [fact for fact in (where(summary), when(data), unknown_fact(summary)) if fact],
+        "missing": [u for u in summary.business_units if u.status == "failed"],
+        "act_first": [{"risk": r, "why": _why(r)} for r in summary.top_risks[:_ACT_FIRST]],
+        "forecast_quality": [_quality_line(row) for row in _fleet_rows(summary)],
+        "bars": _picture(*_bars(summary)) if at_risk(summary.tiers) + summary.tiers.watch else None,
+        "matrix": _picture(risk_matrix(summary), "Servers at risk by business unit and region")
+        if summary.by_unit_and_region
+        else None,
+        "matrix_is_cut": len({cell.business_unit for cell in summary.by_unit_and_region}) > MOST_ROWS,
+        "units": sorted(summary.business_units, key=lambda u: (u.status != "failed", *by_risk(u.tiers), u.name)),
+        "criticalities": [r for r in summary.by_criticality if len(summary.by_criticality) > 1],
+        "fan_key": _picture(fan_key(), "Key to the charts"),
+        "fans": [
+            {"fan": f, "why": _why(f), "picture": _picture(fan_chart(f), fan_alt(f))}
+            for f in _fans(data)[: settings.top_risks]
+        ],
+        "table": _table(data, units, settings.table_rows),
+        "unknown": _unknown(data),
+        "accuracy": [_accuracy_row(row, units) for row in _fleet_rows(summary)],
+        "quality": summary.quality,
+        "count": count,
+        "plural": plural,
+        "shorten": style.shorten,
+        "tight": tight,
+    }
+
+
+def _tile(summary: RunSummary, tier: Tier) -> dict[str, str]:
+    return {
+        "name": tier.value,
+        "servers": count(getattr(summary.tiers, tier)),
+        "meaning": style.TIER_MEANING[tier],
+    }
+
+
+def _fans(data: ReportData) -> list[FanChart]:
+    """The charts, knowing which of their series are in breach now."""
+    now = {(risk.server_id, risk.metric) for risk in data.summary.top_risks if risk.in_breach}
+    return [replace(fan, in_breach=fan.in_breach or (fan.server_id, fan.metric) in now) for fan in data.fans]
+
+
+def _why(risk: Risk | FanChart) -> str:
+    """A risk's sentence below the server's name, so without repeating it."""
+    return tight(risk.sentence.replace(f" of {risk.server_id}", "", 1))
+
+
+def _picture(svg: str, alt: str) -> dict[str, str]:
+    data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
+    return {"src": f"data:image/svg+xml;base64,{data}", "alt": alt}
+
+
+def _bars(summary: RunSummary) -> tuple[str, str]:
+    return tier_bar(summary.business_units), "Servers that are critical, high or on watch, by business unit"
+
+
+def _fleet_rows(summary: RunSummary) -> list[Accuracy]:
+    return [row for row in summary.accuracy if row.business_unit is None]
+
+
+def _quality_line(row: Accuracy) -> dict[str, str]:
+    """One metric's accuracy as an executive reads it."""
+    against, worse = "nothing to compare with", False
+    if row.relative_mae is not None:
+        change = row.relative_mae - 1
+        worse = change >= 0.005
+        word = "larger" if worse else "smaller"
+        against = "same error as" if abs(change) < 0.005 else f"{probability(abs(change))} {word} error than"
+        against += " seasonal naive"
+    return {
+        "metric": row.metric,
+        "against": against,
+        "relative": number(row.relative_mae, 2),
+        "coverage": probability(row.coverage_80),
+        "worse": "worse" if worse else "",
+    }
+
+
+def _accuracy_row(row: Accuracy, units: dict[str, str]) -> dict[str, str]:
+    unit = units.get(row.metric, "")
+    return {
+        "metric": row.metric,
+        "unit": "points" if unit == "percent" else unit,
+        "series": count(row.series),
+        "origins": count(row.origins),
+        "mae": number(row.mae, 2),
+        "mae_naive": number(row.mae_naive, 2),
+        "relative_mae": number(row.relative_mae, 2),
+        "skill": percent(row.skill),
+        "mase": number(row.mase, 2),
+        "wape": percent(row.wape),
+        "coverage_80": probability(row.coverage_80),
+        "coverage_95": probability(row.coverage_95),
+    }
+
+
+def _table(data: ReportData, units: dict[str, str], most: int) -> dict[str, Any]:
+    """Servers that are critical, high or on watch, worst first, at most `most`."""
+    ranked = ranked_servers(data)
+    listed_tiers = [Tier.CRITICAL, Tier.HIGH, Tier.WATCH]
+    bad = ranked[text_column(ranked, "tier").isin(listed_tiers)]
+    shown = bad.head(most).reset_index(drop=True)
+    levels = {"probability_high": "P(high)", "probability_very_high": "P(very high)"}
+    probabilities = [name for name in levels if name in shown]
+    dates = breach_dates(shown["days_q50"], data.summary) if "days_q50" in shown else pd.Series(pd.NaT, shown.index)
+    rows = [_table_row(row, dates[i], units, probabilities) for i, row in enumerate(shown.to_dict("records"))]
+    heads = [levels[name] for name in probabilities]
+    return {"rows": rows, "heads": heads, "listed": len(rows), "of": len(bad), "servers": len(data.servers)}
+
+
+def _table_row(
+    row: dict[str, Any], date: pd.Timestamp, units: dict[str, str], probabilities: list[str]
+) -> dict[str, Any]:
+    metric = _text(row, "metric")
+    unit = units.get(metric, "")
+    breached = any(row.get(name) is True for name in ("in_breach_high", "in_breach_very_high"))
+    return {
+        "server": _text(row, SERVER_ID),
+        "unit": _text(row, BUSINESS_UNIT),
+        "region": _text(row, REGION),
+        "tier": _text(row, "tier"),
+        "metric": metric,
+        "now": quantity(row.get("last_value"), unit),
+        "threshold": quantity(row.get("threshold_high"), unit),
+        "probabilities": [probability(row.get(name)) for name in probabilities],
+        "date": "in breach now" if breached else date_text(date),
+        "left": quantity(row.get("capacity_remaining"), "percent"),
+    }
+
+
+def _text(row: dict[str, Any], name: str) -> str:
+    value = row.get(name)
+    return "" if is_missing(value) else str(value)
+
+
+def _unknown(data: ReportData) -> list[dict[str, str]]:
+    """Unknown servers by reason, most frequent first, with the fix and some of the names."""
+    servers = data.servers
+    unknown = servers[text_column(servers, "tier") == Tier.UNKNOWN]
+    names = text_column(unknown, SERVER_ID).groupby(text_column(unknown, "reason")).agg(list).to_dict()
+    rows = []
+    for reason, number_of in sorted(data.summary.unknown_reasons.items(), key=lambda item: (-item[1], item[0])):
+        meaning, fix = reason_text(reason)
+        some = [style.shorten(name, 40) for name in sorted(names.get(reason, []))[:_EXAMPLES]]
+        more = number_of - len(some)
+        examples = ", ".join(some) + (f" and {count(more)} more" if some and more > 0 else "")
+        rows.append(
+            {"reason": reason.replace("_", " "), "servers": count(number_of), "meaning": meaning, "fix": fix,
+             "examples": examples or NONE}
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,159 @@
+"""What the summary says in words: one sentence per risk, and the definitions its figures follow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from capforecast.report.summary import Risk
+from capforecast.risk.rule import Rule
+from capforecast.schema import Cadence, Tier
+from capforecast.settings import MetricSettings, Settings
+
+
+def quantity(value: float, unit: str) -> str:
+    """A figure with its unit, one decimal at most: `76.3 %`, `1,240 Mbit/s`."""
+    figure = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}".removesuffix(".0")
+    sign = "%" if unit == "percent" else unit
+    return f"{figure} {sign}".rstrip()
+
+
+def chance(probability: float, paths: int) -> str:
+    """A probability in percent, never finer than the number of paths behind it can tell."""
+    finest = max(0.01, 1 / max(paths, 1))
+    percent = math.ceil(100 * finest - 1e-9)
+    if probability < finest:
+        return f"less than {percent} %"
+    if probability > 1 - finest:
+        return f"more than {100 - percent} %"
+    return f"{100 * probability:.0f} %"
+
+
+def risk_sentence(
+    risk: Risk, threshold_very_high: float | None, now: str | None, critical_days: float, rule: Rule
+) -> str:
+    """The risk as one would say it.
+
+    now: threshold level in breach now, if any.  critical_days: horizon of probability_very_high.  rule: the daily
+    breach rule of the metric. Dates never stand alone: they follow the probability they belong to.
+    """
+    subject = f"{risk.metric} {risk.statistic} of {risk.server_id}"
+    last = "" if risk.last_value is None else quantity(risk.last_value, risk.unit)
+    broken = threshold_very_high if now == "very_high" else risk.threshold
+    if now is not None and broken is not None:
+        head = f"{subject} is in breach of {quantity(broken, risk.unit)} now"
+        notes = [f"above it on {rule.k} or more of the last {rule.n} d"] if rule.n > 1 else []
+        notes += [f"last value {last}"] if last else []
+        head += f" ({', '.join(notes)})" if notes else ""
+    else:
+        head = f"{subject} is at {last}" if last else subject
+    parts = [head]
+    if risk.tier == Tier.CRITICAL and now != "very_high":
+        parts += _outlook(risk, risk.probability_very_high, threshold_very_high, critical_days, "")
+    if now is None:
+        parts += _outlook(risk, risk.probability, risk.threshold, risk.horizon_days, _dates(risk))
+    return "; ".join(parts)
+
+
+def _outlook(
+    risk: Risk, probability: float | None, threshold: float | None, days: float | None, dates: str
+) -> list[str]:
+    if probability is None or threshold is None or days is None:
+        return []
+    likely = chance(probability, risk.paths)
+    return [f"{likely} chance of a breach of {quantity(threshold, risk.unit)} within {days:.3g} d{dates}"]
+
+
+def _dates(risk: Risk) -> str:
+    if risk.days_q10 is None:
+        return ""
+    half = (
+        f"half by {risk.days_q50:.0f} d" if risk.days_q50 is not None else f"half later than {risk.horizon_days:.3g} d"
+    )
+    return f" (10 % by {risk.days_q10:.0f} d, {half})"
+
+
+def definitions(settings: Settings, cadence: Cadence, metrics: Iterable[str], missing: Iterable[str]) -> dict[str, str]:
+    """The definitions a report used, with the configured numbers. `missing`: business units without figures."""
+    risk, breach = settings.risk, settings.risk.breach
+    known = {name: settings.metric(name) for name in sorted(set(metrics))}
+    filling = [name for name, metric in known.items() if metric.fills_up]
+    days = f"{breach.k_daily} of {breach.n_daily} consecutive days"
+    rule = f"Above the threshold on at least {days}, dated at the day that completes them; the days may reach back "
+    rule += "before the cut-off."
+    if filling:
+        rule += f" For {', '.join(filling)}, which fills up and stays full, one day is enough."
+    if cadence is Cadence.HOURLY:
+        rule += (
+            " A day stands for the 95 % quantile of its 24 hourly values, days counted back and forth from the cut-off."
+            f" Probabilities by the hour use the hourly rule: {breach.k_hourly} of {breach.n_hourly} consecutive hours."
+        )
+    absent = sorted(missing)
+    return {
+        "breach": rule,
+        "breach probability": (
+            "Share of sample paths in which the breach rule fires within the horizon. A path is the forecast plus a "
+            "whole past forecast error, taken from the past situations most like today's, of this and similar servers."
+        ),
+        "days to threshold": (
+            "Days by which 10, 50 and 90 % of the sample paths have breached `high`. Where fewer do within the "
+            "horizon there is no figure, only `later than the horizon`."
+        ),
+        "thresholds": "; ".join(_thresholds(name, metric) for name, metric in known.items()) or "none",
+        **_tiers(settings),
+        "capacity remaining": (
+            "100 % less the level that the highest value of the next "
+            f"{risk.lead_time_days} d (procurement lead time) stays below with 90 % probability; not below 0. "
+            "Only for metrics in percent."
+        ),
+        "relative MAE": (
+            "Mean absolute error of past forecasts over that of the seasonal naive forecast (same "
+            f"{'weekday of the last week' if cadence is Cadence.DAILY else 'hour of the last day'}) on the same "
+            "points, at past origins, with nothing known that came later. Below 1 is better than naive. Over several "
+            "series: geometric mean. Skill is 1 less this."
+        ),
+        "accuracy figures": (
+            "MAE, RMSE and coverage are over all scored points of all series; MASE, WAPE and MAPE (denominator at "
+            "least 1) are the median over series."
+        ),
+        "coverage": "Share of what was later observed that lay inside the 80 % (95 %) interval. Aim: 80 % (95 %).",
+        "unknown": (
+            "No metric with a threshold can be assessed: history too short, stale, too many gaps, nothing ever "
+            "observed, no threshold, or too few past forecast errors. Counted and listed, never guessed at."
+        ),
+        "totals": "Servers, not series: a server counts once, by its worst metric."
+        + (f" Missing from all totals: {', '.join(absent)}." if absent else ""),
+    }
+
+
+def _tiers(settings: Settings) -> dict[str, str]:
+    risk = settings.risk
+    critical, tier = f"within {risk.critical_horizon_days} d", f"within {risk.tier_horizon_days} d"
+    shorter = "or, if shorter, the longest horizon that its forecast and past errors support"
+    watch = _percent(risk.watch_probability)
+    return {
+        "critical": f"In breach of `very high` now, or at least {_percent(risk.critical_probability)} likely to "
+        f"breach it {critical} ({shorter}).",
+        "high": f"In breach of `high` now, or at least {_percent(risk.high_probability)} likely to "
+        f"breach it {tier} ({shorter}).",
+        "watch": f"At least {watch} likely to breach `high` {tier} ({shorter}).",
+        "ok": f"Less than {watch} likely to breach `high` {tier} ({shorter}).",
+    }
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g} %"
+
+
+def _thresholds(name: str, metric: MetricSettings) -> str:
+    def pair(levels: Mapping[str, Any]) -> str:
+        return ", ".join(f"{key} {quantity(level, metric.unit)}" for key, level in levels.items() if level is not None)
+
+    usual = pair({"high": metric.high, "very high": metric.very_high})
+    text = f"{name}: {usual or 'none'}"
+    for other in metric.overrides:
+        scope = " ".join(word for word in (other.business_unit, other.criticality) if word) or "all"
+        changed = pair({"high": other.high, "very high": other.very_high})
+        text += f" ({scope}: {changed})" if changed else ""
+    return text

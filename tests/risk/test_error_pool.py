@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from capforecast.risk.error_pool import MAX_NEAREST, MIN_PATHS, MIN_POOL, Pool, build_pool, choose_pool
+
+
+def pool_of(errors, horizon=90):
+    return build_pool(errors, np.ones(len(errors.series), bool), horizon)
+
+
+def with_errors(fleet, change):
+    errors = fleet.errors.errors.copy()
+    change(errors)
+    return replace(fleet.errors, errors=errors)
+
+
+def test_pool_holds_every_past_path_in_units_of_the_error_expected(fleet):
+    world = fleet(np.full(6, 50.0), spread=4.0)
+    errors = replace(world.errors, scale=world.errors.scale * np.arange(1, 7, dtype=np.float32))
+    pool = pool_of(errors)
+    assert pool.paths.shape == (12 * 6, 90)
+    np.testing.assert_allclose(pool.paths[3], errors.errors[0, :, 3] / 16.0, rtol=1e-6)
+
+
+def test_unobserved_days_borrow_the_error_of_the_week_before_or_after(fleet):
+    def holes(errors):
+        errors[0, 20, 0] = np.nan
+        errors[0, 3, 0] = np.nan
+
+    world = fleet(np.full(10, 50.0))
+    path = pool_of(with_errors(world, holes)).paths[0]
+    whole = world.errors.errors[0, :, 0] / 6.0
+    assert np.isclose(path[20], whole[13])
+    assert np.isclose(path[3], whole[10])
+    kept = np.delete(np.arange(90), [3, 20])
+    np.testing.assert_allclose(path[kept], whole[kept], rtol=1e-6)
+
+
+def test_paths_that_were_hardly_observed_are_left_out(fleet):
+    def silent(errors):
+        errors[4, 10:60, 2] = np.nan
+
+    world = fleet(np.full(10, 50.0))
+    assert len(pool_of(with_errors(world, silent)).paths) == 119
+
+
+def test_paths_without_a_scale_are_left_out(fleet):
+    world = fleet(np.full(10, 50.0))
+    scale = world.errors.scale.copy()
+    scale[0, 0], scale[1, 1] = 0.0, np.nan
+    pool = pool_of(replace(world.errors, scale=scale))
+    assert len(pool.paths) == 118
+    assert np.isfinite(pool.paths).all()
+
+
+def test_longest_supported_horizon_stands_in(fleet):
+    def young(errors):
+        errors[:, 40:] = np.nan
+
+    world = fleet(np.full(10, 50.0))
+    assert pool_of(with_errors(world, young)).length == 40
+
+
+def test_an_outage_just_before_the_cut_off_does_not_shorten_the_horizon(fleet):
+    def outage(errors):
+        errors[:, 87:] = np.nan
+
+    world = fleet(np.full(10, 50.0))
+    pool = pool_of(with_errors(world, outage))
+    assert pool.length == 90
+    assert np.isfinite(pool.paths).all()
+
+
+def test_a_few_long_paths_do_not_stand_for_many_short_ones_until_they_are_enough(fleet):
+    def mixed(errors):
+        errors[:, 30:, 4:] = np.nan
+
+    world = fleet(np.full(30, 50.0))
+    assert pool_of(with_errors(world, mixed)).length == 30  # 4 series x 12 origins reach 90 d: fewer than 60
+
+
+def test_too_few_paths_make_no_pool(fleet):
+    world = fleet(np.full(1, 50.0), origins=MIN_PATHS - 1)
+    assert pool_of(world.errors) is None
+    assert pool_of(fleet(np.full(1, 50.0), origins=MIN_PATHS).errors) is not None
+
+
+def test_nearest_are_the_states_most_alike_in_units_of_spread():
+    rng = np.random.default_rng(0)
+    raw = rng.normal(size=(1000, 2)) * [1.0, 100.0]
+    spread = raw.std(axis=0)
+    pool = Pool(np.zeros((1000, 5), np.float32), raw / spread, spread)
+    now = np.array([[0.5, 120.0], [-1.0, 0.0]])
+    found = pool.nearest(now, 0.1)
+    distance = (((raw[None] - now[:, None]) / spread) ** 2).sum(axis=2)
+    for row, expected in zip(found, np.argsort(distance, axis=1)[:, :100], strict=True):
+        assert set(row) == set(expected)
+
+
+def test_number_of_neighbours_is_bounded():
+    def size(count):
+        return Pool(np.zeros((count, 3), np.float32), np.zeros((count, 1)), np.ones(1)).neighbours(0.2)
+
+    assert [size(20), size(100), size(1000), size(10_000)] == [20, MIN_POOL, 200, MAX_NEAREST]
+
+
+def test_without_states_the_whole_pool_is_used_evenly():
+    pool = Pool(np.zeros((2000, 3), np.float32), np.zeros((2000, 0)), np.ones(0))
+    found = pool.nearest(np.zeros((2, 0)), 0.2)
+    assert found.shape == (2, MAX_NEAREST)
+    assert found[0, 0] == 0
+    assert found[0, -1] == 1999
+
+
+def test_small_group_borrows_from_all_metrics_and_large_one_does_not():
+    def pool(count, length=90):
+        return Pool(np.zeros((count, length), np.float32), np.zeros((count, 1)), np.ones(1))
+
+    small, large, short, every = pool(30), pool(100), pool(100, 30), pool(500)
+    assert choose_pool(small, every) is every
+    assert choose_pool(large, every) is large
+    assert choose_pool(short, every) is every
+    assert choose_pool(None, every) is every
+    assert choose_pool(small, None) is small
+    assert choose_pool(None, None) is None

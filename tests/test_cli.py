@@ -1,0 +1,152 @@
+"""The command line: exit codes, errors that say what to do, JSON, and help that answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("capforecast")
+
+
+def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(PROGRAM), *map(str, arguments)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_teaches_and_loads_nothing_heavy() -> None:
+    code = "import sys, deployments.cli; print(*[m for m in ('pandas', 'prefect', 'numpy', 'pyarrow') if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []
+    text = call("run", "--help").stdout
+    assert "Example:" in text
+    assert "Exit codes:" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run"], "--source"),
+        (["run", "--source", "x", "--horizon", "soon"], "write 30d, 168h"),
+        (["run", "--source", "x", "--local", "--aws"], "name different profiles"),
+        (["run", "--source", "x", "--profile", "moon"], "local, aws"),
+        (["backtest", "--source", "x", "--config", "missing.yaml"], "missing.yaml"),
+        (["config", "show", "--profile", "local", "--aws"], "name different profiles"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_bad_usage_ends_with_2_and_says_why(arguments: list[str], words: str) -> None:
+    done = call(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_key_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("forecast:\n  horizon_dys: 30\n")
+    done = call("config", "show", "--config", tmp_path / "my.yaml")
+    assert done.returncode == 2
+    assert "horizon_dys" in done.stderr
+    assert "my.yaml:2" in done.stderr
+    assert "horizon_days" in done.stderr
+
+
+def test_config_show_says_where_values_come_from(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("risk:\n  watch_probability: 0.2\n")
+    done = call(
+        "config",
+        "show",
+        "--json",
+        "--config",
+        tmp_path / "my.yaml",
+        "--horizon",
+        "30d",
+        CAPFORECAST_REPORT__TITLE="Ours",
+    )
+    shown = json.loads(done.stdout)
+    assert shown["risk.watch_probability"]["value"] == 0.2
+    assert "my.yaml:2" in shown["risk.watch_probability"]["from"]
+    assert shown["report.title"] == {"value": "Ours", "from": "environment CAPFORECAST_REPORT__TITLE"}
+    assert shown["forecast.horizon_days"] == {"value": 30, "from": "option --horizon"}
+    assert shown["forecast.horizon_hours"]["value"] == 720
+
+
+@pytest.mark.parametrize("command", ["backtest", "train"])
+def test_no_input_ends_with_3(command: str, tmp_path: Path) -> None:
+    done = call(command, "--source", tmp_path / "nothing.parquet", "--json")
+    assert done.returncode == 3
+    assert "nothing.parquet" in done.stderr
+    assert json.loads(done.stdout)["exit_code"] == 3
+
+
+def test_generated_data_is_the_same_every_time(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert call("generate-data", "--output", tmp_path / name, "--servers", 6, "--days", 40).returncode == 0
+    for file in ("observations.parquet", "inventory.csv"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_doctor_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = call("doctor", "--store", tmp_path / "file" / "lake")
+    assert done.returncode == 1
+    assert "FAIL store" in done.stdout
+    assert "fix:" in done.stdout
+    assert call("doctor", "--store", tmp_path / "lake").returncode == 0
+
+
+def test_train_then_forecast_then_report(fleet_folder: Path, tmp_path: Path) -> None:
+    source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
+    common = [*source, "--store", tmp_path / "lake", "--horizon", "14d", "--json"]
+    early = call("forecast", *common)
+    assert early.returncode == 1
+    assert "train first" in early.stderr
+    trained = json.loads(call("train", *common).stdout)
+    assert len(trained) == 4
+    forecast = json.loads(call("forecast", *common).stdout)
+    assert sum(row[tier] for row in forecast for tier in ("critical", "high", "watch", "ok", "unknown")) == 16
+    missing = call("report", "--as-of", "2020-01-01", "--store", tmp_path / "lake")
+    assert missing.returncode == 2
+    assert "there are" in missing.stderr
+
+
+def test_backtest_beats_seasonal_naive(fleet_folder: Path) -> None:
+    source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
+    rows = json.loads(call("backtest", *source, "--horizon", "14d", "--json").stdout)
+    assert {"cpu", "mem", "disk"} <= {row["metric"] for row in rows}
+    cpu = next(row for row in rows if row["metric"] == "cpu")
+    assert 0 < cpu["relative_mae"] < 1
+
+
+@pytest.fixture(scope="module")
+def prefect_server(prefect_api: str) -> str:
+    return prefect_api
+
+
+def test_run_json_and_exit_codes(fleet_folder: Path, tmp_path: Path, prefect_server: str) -> None:
+    source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
+    common = ["run", *source, "--store", tmp_path / "lake", "--horizon", "14", "--json"]
+    done = call(*common, PREFECT_API_URL=prefect_server)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert Path(result["pdf"]).exists()
+    assert Path(result["log"]).exists()
+    lines = [json.loads(line) for line in Path(result["log"]).read_text().splitlines()]
+    assert {"stage_started", "stage_done"} <= {line.get("event") for line in lines}
+    unit = result["summary"]["business_units"][0]["name"]
+    failed = call(*common, "--refresh", PREFECT_API_URL=prefect_server, CAPFORECAST_FLOW__DRILL=f"forecast:{unit}")
+    assert failed.returncode == 4, failed.stderr
+    assert "flow-run retry" in json.loads(failed.stdout)["retry"]
+    nothing = call("run", "--source", tmp_path / "no.csv", "--store", tmp_path / "lake", PREFECT_API_URL=prefect_server)
+    assert nothing.returncode == 3
+    rendered = call("report", "--as-of", result["summary"]["as_of"], "--store", tmp_path / "lake", "--json")
+    assert rendered.returncode == 0, rendered.stderr

@@ -1,0 +1,63 @@
+"""The data dictionary names what the program writes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from capforecast.lake.datasets import PER_UNIT
+from capforecast.report.summary import Accuracy, Quality, Risk, RunSummary, UnitSummary
+from capforecast.risk.tiers import SERVER_COLUMNS
+from capforecast.schema import (
+    BACKTEST_COLUMNS,
+    INVENTORY_NUMBERS,
+    INVENTORY_TEXT,
+    QUANTILE_NAMES,
+    RISK_COLUMNS,
+    SERIES_COLUMNS,
+    STATISTICS,
+    Reason,
+    Tier,
+)
+from capforecast.settings import Settings
+from capforecast.sources.rejects import COLUMNS
+
+PAGE = Path(__file__).parents[1] / "docs/data-dictionary.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+NAMED = set(re.findall(r"`([^`]+)`", TEXT))
+
+
+def section(title):
+    """Names in one section of the page."""
+    body = re.split(rf"^#+ {title}.*$", TEXT, maxsplit=1, flags=re.MULTILINE)[1]
+    return set(re.findall(r"`([^`]+)`", re.split(r"^#+ ", body, maxsplit=1, flags=re.MULTILINE)[0]))
+
+
+@pytest.mark.parametrize(
+    ("title", "columns"),
+    [
+        ("Quality", SERIES_COLUMNS),
+        ("Risks", RISK_COLUMNS),
+        ("Servers", SERVER_COLUMNS[1:]),
+        ("Backtests", BACKTEST_COLUMNS),
+        ("Forecasts", QUANTILE_NAMES),
+        ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS)),
+        ("Rows set aside", COLUMNS),
+        ("summary.json", RunSummary.model_fields),
+    ],
+)
+def test_every_column_of_a_table_stands_in_its_section(title, columns):
+    assert set(columns) <= section(title)
+
+
+def test_every_dataset_reason_tier_metric_and_statistic_is_explained():
+    words = [*PER_UNIT, *Reason, *Tier, *Settings().metrics, *STATISTICS]
+    assert [str(word) for word in words if str(word) not in NAMED] == []
+
+
+def test_every_figure_of_the_summary_is_named_somewhere():
+    fields = {*UnitSummary.model_fields, *Accuracy.model_fields, *Quality.model_fields, *Risk.model_fields}
+    spelled_out = {"mae", "rmse", "mase", "wape", "skill", "mape_floored", "sentence"}
+    assert fields - NAMED - spelled_out == set()

@@ -88,6 +88,7 @@ class Reason(StrEnum):
     ALL_MISSING = "all_missing"
     NO_THRESHOLD = "no_threshold"  # of a server: nothing that is ok has a threshold
     NO_OBSERVATIONS = "no_observations"  # of a server: in the inventory, never observed
+    NO_EVIDENCE = "no_evidence"  # forecast, but too few past forecast errors to state a probability
 
 
 class Tier(StrEnum):
@@ -165,7 +166,8 @@ class Forecast:
     @property
     def median(self) -> FloatArray:
         """Point forecast [H, N]."""
-        return self.quantiles[QUANTILE_LEVELS.index(0.5)]
+        median: FloatArray = self.quantiles[QUANTILE_LEVELS.index(0.5)]
+        return median
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,8 @@ RISK_COLUMNS = (
     "tier",  # Tier of this series alone
     "last_value", "threshold_high", "threshold_very_high",  # metric's unit; NaN = no threshold
     "in_breach_high", "in_breach_very_high",  # bool: the breach rule fires on what was observed
+    "probability_high",  # 0..1, P(breach of `high` within horizon_days), which decided high and watch
+    "probability_very_high",  # 0..1, P(breach of `very_high` within the critical horizon, or what is supported)
     "days_q10", "days_q50", "days_q90",  # days to the first breach of `high`; NaN = later than the horizon
     "horizon_days",  # horizon that stood behind the tier
     "peak_q50", "peak_q90",  # quantiles of the maximum over the horizon, metric's unit

@@ -204,3 +204,9 @@ def _library_logs_to_prefect() -> None:
         library.addHandler(APILogHandler())
     if library.level == logging.NOTSET or library.level > logging.INFO:
         library.setLevel(logging.INFO)
+    logging.getLogger("prefect.task_runs").addFilter(_without_timeout_notice)
+
+
+def _without_timeout_notice(record: logging.LogRecord) -> bool:
+    """Every task in a thread is told that its timeout waits for the current array operation to end: once is enough."""
+    return "Timeouts in worker threads" not in record.getMessage()

@@ -30,7 +30,7 @@ def headline(summary: RunSummary) -> str:
 
 def where(summary: RunSummary) -> tuple[str, str] | None:
     """Business units and regions with most servers at risk."""
-    if not at_risk(summary.tiers):
+    if not at_risk(summary.tiers) or len(summary.by_unit_and_region) < 2:
         return None
     ranked = sorted(summary.business_units, key=lambda u: (-at_risk(u.tiers), u.name))
     units = [f"{style.shorten(u.name, 40)} ({count(at_risk(u.tiers))})" for u in ranked[:3] if at_risk(u.tiers)]

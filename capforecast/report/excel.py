@@ -15,7 +15,7 @@ from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked
 from capforecast.report.rollup_charts import by_risk
 from capforecast.report.sheets import Sheets
 from capforecast.report.summary import Accuracy, RunSummary
-from capforecast.report.words import reason_text
+from capforecast.report.words import quoted, reason_text
 from capforecast.schema import BACKTEST_COLUMNS, DIMENSIONS, RISK_COLUMNS, SERVER_ID, TIER_ORDER, Tier
 from capforecast.settings import ReportSettings
 
@@ -166,8 +166,8 @@ def _quality_sheet(sheets: Sheets, summary: RunSummary) -> None:
 
 def _definitions_sheet(sheets: Sheets, summary: RunSummary) -> None:
     """Terms of the report, then every column of the workbook."""
-    terms = [("Term", term.replace("_", " "), text) for term, text in summary.definitions.items()]
-    columns = [("Column", column.title, column.note) for column in sheets.explained]
+    terms = [("Term", term.replace("_", " "), quoted(text)) for term, text in summary.definitions.items()]
+    columns = [("Column", column.title, quoted(column.note)) for column in sheets.explained]
     frame = pd.DataFrame(terms + columns, columns=["kind", "name", "meaning"])
     sheets.table(
         "Definitions", frame,

@@ -29,13 +29,15 @@ from capforecast.report.words import (
     is_missing,
     number,
     percent,
+    place,
     plural,
     probability,
     quantity,
+    quoted,
     reason_text,
     tight,
 )
-from capforecast.schema import BUSINESS_UNIT, REGION, SERVER_ID, TIER_ORDER, Tier
+from capforecast.schema import BUSINESS_UNIT, REGION, SERVER_ID, TIER_ORDER, UNASSIGNED, Tier
 from capforecast.settings import ReportSettings
 
 _ACT_FIRST = 5  # servers named on page 1
@@ -46,6 +48,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
     """Everything the template shows."""
     summary = data.summary
     units = units_by_metric(data)
+    several = len(summary.business_units) > 1
     return {
         "summary": summary,
         "settings": settings,
@@ -58,9 +61,9 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "missing": [u for u in summary.business_units if u.status == "failed"],
         "act_first": [{"risk": r, "why": _why(r)} for r in summary.top_risks[:_ACT_FIRST]],
         "forecast_quality": [_quality_line(row) for row in _fleet_rows(summary)],
-        "bars": _picture(*_bars(summary)) if at_risk(summary.tiers) + summary.tiers.watch else None,
+        "bars": _picture(*_bars(summary)) if several and at_risk(summary.tiers) + summary.tiers.watch else None,
         "matrix": _picture(risk_matrix(summary), "Servers at risk by business unit and region")
-        if summary.by_unit_and_region
+        if len(summary.by_unit_and_region) > 1
         else None,
         "matrix_is_cut": len({cell.business_unit for cell in summary.by_unit_and_region}) > MOST_ROWS,
         "units": sorted(summary.business_units, key=lambda u: (u.status != "failed", *by_risk(u.tiers), u.name)),
@@ -78,6 +81,8 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "plural": plural,
         "shorten": style.shorten,
         "tight": tight,
+        "quoted": quoted,
+        "place": place,
     }
 
 
@@ -167,12 +172,13 @@ def _table_row(
     row: dict[str, Any], date: pd.Timestamp, units: dict[str, str], probabilities: list[str]
 ) -> dict[str, Any]:
     metric = _text(row, "metric")
+    nowhere = place(_text(row, BUSINESS_UNIT), _text(row, REGION)) == UNASSIGNED
     unit = units.get(metric, "")
     breached = any(row.get(name) is True for name in ("in_breach_high", "in_breach_very_high"))
     return {
         "server": _text(row, SERVER_ID),
-        "unit": _text(row, BUSINESS_UNIT),
-        "region": _text(row, REGION),
+        "unit": "" if nowhere else _text(row, BUSINESS_UNIT),
+        "region": UNASSIGNED if nowhere else _text(row, REGION),
         "tier": _text(row, "tier"),
         "metric": metric,
         "now": quantity(row.get("last_value"), unit),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _AT_RISK = (Tier.CRITICAL, Tier.HIGH, Tier.WATCH)
 _LABEL_WIDTH = 130.0
+_TOTAL = "\x00total"  # no business unit or region can be called this
 MOST_ROWS, MOST_COLUMNS = 45, 8  # of the matrix; the workbook shows all
 
 
@@ -62,22 +63,28 @@ def risk_matrix(summary: RunSummary) -> str:
 
     def paint(axes: Axes) -> None:
         for j, name in enumerate(columns):
-            label = style.shorten(style.printable(name), max(int(column / 4.0), 4))
+            label = style.shorten(_shown(name), max(int(column / 4.0), 4))
             x = _LABEL_WIDTH + column * j + 4
             axes.text(x, height - 8, label, va="center", color=style.MUTED, fontsize=7)
         for i, name in enumerate(rows):
             y = height - 16 - row * (i + 1)
             heavy = i == len(rows) - 1
             axes.plot([0, style.TEXT_WIDTH], [y + row] * 2, color=style.INK if heavy else style.RULE, linewidth=0.5)
-            label = style.shorten(style.printable(name), 27)
+            label = style.shorten(_shown(name), 27)
             axes.text(0, y + row / 2, label, va="center", fontsize=7.4, fontweight="bold" if heavy else "normal")
             for j, region in enumerate(columns):
                 tiers = cells.get((name, region))
                 if tiers is not None and tiers.total:
                     _cell(axes, _LABEL_WIDTH + column * j + 4, y, column - 10, row, tiers)
 
-    words = "; ".join(f"{unit}, {region}: {_in_words(t)}" for (unit, region), t in cells.items() if at_risk(t))
+    words = "; ".join(
+        f"{_shown(unit)}, {_shown(region)}: {_in_words(t)}" for (unit, region), t in cells.items() if at_risk(t)
+    )
     return draw(style.TEXT_WIDTH, height, f"Servers at risk by business unit and region. {words or 'None.'}", paint)
+
+
+def _shown(name: str) -> str:
+    return "total" if name == _TOTAL else style.printable(name)
 
 
 def _matrix(summary: RunSummary) -> tuple[list[str], list[str], dict[tuple[str, str], Tiers]]:
@@ -86,12 +93,12 @@ def _matrix(summary: RunSummary) -> tuple[list[str], list[str], dict[tuple[str, 
     cells: dict[tuple[str, str], Tiers] = {}
     for cell in summary.by_unit_and_region:
         unit, region = units[cell.business_unit or ""], regions[cell.region or ""]
-        for key in ((unit, region), (unit, "total"), ("total", region)):
+        for key in ((unit, region), (unit, _TOTAL), (_TOTAL, region)):
             cells[key] = _add(cells.get(key, Tiers()), cell.tiers)
-        total = ("total", "total")
+        total = (_TOTAL, _TOTAL)
         cells[total] = _add(cells.get(total, Tiers()), cell.tiers)
     rows, columns = list(dict.fromkeys(units.values())), list(dict.fromkeys(regions.values()))
-    return [*rows, "total"], [*columns, "total"], cells
+    return [*rows, _TOTAL], [*columns, _TOTAL], cells
 
 
 def _grouped(summary: RunSummary, dimension: str, most: int) -> dict[str, str]:

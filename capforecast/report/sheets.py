@@ -11,6 +11,7 @@ import pandas as pd
 from capforecast.errors import CapforecastError
 from capforecast.report import style
 from capforecast.report.columns import Column
+from capforecast.report.words import quoted
 from capforecast.schema import TIER_ORDER
 
 MAX_ROWS = 1_048_576  # of a sheet, heading included
@@ -92,7 +93,7 @@ class Sheets:
         for i, column in enumerate(columns):
             head = "head_number" if column.kind in _NUMBERS else "head"
             sheet.write_string(0, i, _cell_text(column.title), form(head))
-            sheet.write_comment(0, i, column.note, {"x_scale": 1.6, "y_scale": 0.9, "author": ""})
+            sheet.write_comment(0, i, quoted(column.note), {"x_scale": 1.6, "y_scale": 0.9, "author": ""})
         sheet.freeze_panes(1, 1)
         last = len(frame)
         if not last:

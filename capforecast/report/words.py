@@ -7,7 +7,7 @@ import re
 
 import pandas as pd
 
-from capforecast.schema import Reason
+from capforecast.schema import UNASSIGNED, Reason
 
 NBSP = "\N{NO-BREAK SPACE}"
 NONE = "–"  # what stands where there is no figure
@@ -128,3 +128,14 @@ def listed(items: list[str]) -> str:
 def tight(text: str) -> str:
     """Text in which a figure and its unit never part at the end of a line."""
     return re.sub(r"(?<=\d) (?=(?:%|[dh]|days?|hours?|Mbit/s|MB/s|GiB)(?!\w))", NBSP, text)
+
+
+def quoted(text: str) -> str:
+    """Names in `backticks` as they stand in print."""
+    return re.sub(r"`([^`]+)`", r"“\1”", text)
+
+
+def place(business_unit: str, region: str) -> str:
+    """Where a server stands; what nobody assigned is not repeated."""
+    known = [name for name in (business_unit, region) if name and name != UNASSIGNED]
+    return " · ".join(known) or UNASSIGNED

@@ -1,0 +1,113 @@
+"""From a panel to blocks: causal gap filling, trailing spike removal, fixed-size padded tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import median_filter
+
+from capforecast.fleet.calendar import calendar_features
+from capforecast.forecast.base import TILE, Array, Block, Index, Mask
+from capforecast.schema import METRIC, Cadence, Panel
+from capforecast.settings import CalendarSettings, ForecastSettings
+
+_HEAD_WEEKS = {Cadence.DAILY: 4, Cadence.HOURLY: 1}  # first weeks whose shape stands in before the first observation
+
+
+def recent(panel: Panel, settings: ForecastSettings) -> Panel:
+    """The panel cut to the history the engine looks at."""
+    longest = settings.history_days if panel.cadence is Cadence.DAILY else settings.history_hours
+    if len(panel.timestamps) <= longest:
+        return panel
+    return Panel(panel.values[-longest:], panel.timestamps[-longest:], panel.series, panel.cadence)
+
+
+def first_rows(values: Array) -> Index:
+    """Row of the first observation [N]; the number of rows where there is none."""
+    seen = np.isfinite(values)
+    return np.where(seen.any(axis=0), seen.argmax(axis=0), len(values)).astype(np.int64)
+
+
+def fill(values: Array, birth: Index, cadence: Cadence) -> Array:
+    """Gaps of [T, N] filled causally: with the value a week before, before the first weeks with their usual shape."""
+    week = 7 * cadence.per_day
+    filled = values.copy()
+    _fill_heads(filled, birth, week, _HEAD_WEEKS[cadence])
+    gaps = np.isnan(filled)
+    for t in np.flatnonzero(gaps.any(axis=1)):
+        filled[t] = np.where(gaps[t], filled[t - week] if t >= week else 0.0, filled[t])
+    return filled
+
+
+def _fill_heads(filled: Array, birth: Index, week: int, weeks: int) -> None:
+    """Write the first weeks' usual shape before each first observation and into gaps of the very first week."""
+    total = len(filled)
+    for start in np.unique(birth):
+        columns = np.flatnonzero(birth == start)
+        if start >= total:
+            filled[:, columns] = 0.0
+            continue
+        head = filled[start : start + weeks * week, columns]
+        level = np.nanmedian(head, axis=0)
+        padded = np.full((weeks * week, len(columns)), np.nan)
+        padded[: len(head)] = head
+        slots = padded.reshape(weeks, week, len(columns))
+        some = np.isfinite(slots).any(axis=0)
+        shape = np.where(some, np.nanmedian(np.where(some, slots, 0.0), axis=0), level)
+        rows = np.arange(min(start + week, total))
+        usual = shape[(rows - start) % week]
+        now = filled[: len(rows), columns]
+        filled[: len(rows), columns] = np.where(np.isnan(now), usual, now)
+
+
+def winsorise(values: Array, window: int = 7, spread: int = 29, limit: float = 4.0) -> Array:
+    """Daily values [T, N] cut to the trailing `window`-day median +- `limit` scaled deviations of `spread` days.
+
+    Windows end at the row itself, so one pass serves every origin.
+    """
+    centre = _trailing_median(values, window)
+    band = limit * 1.4826 * _trailing_median(np.abs(values - centre), spread)
+    return np.asarray(centre + np.clip(values - centre, -band, band))
+
+
+def _trailing_median(values: Array, window: int) -> Array:
+    half = window // 2
+    padded = np.concatenate([np.repeat(values[:1], half, axis=0), values])
+    return np.asarray(median_filter(padded, size=(window, 1), mode="nearest")[: len(values)])
+
+
+def calendar_of(panel: Panel, horizon: int, settings: CalendarSettings) -> pd.DataFrame:
+    """Calendar features of the panel's timestamps and the `horizon` that follow."""
+    step = panel.cadence.step
+    ahead = pd.date_range(panel.timestamps[-1] + step, periods=horizon, freq=step)
+    timestamps = panel.timestamps.append(ahead)
+    return calendar_features(timestamps, settings).set_axis(timestamps, axis=0)
+
+
+def blocks(
+    values: Array, cadence: Cadence, origins: tuple[int, ...], horizon: int, calendar: pd.DataFrame, size: int
+) -> Iterator[tuple[slice, Block]]:
+    """Blocks of at most `size` series (rounded up to whole tiles), padded to whole tiles, with their place."""
+    step = -(-size // TILE) * TILE
+    for start in range(0, values.shape[1], step):
+        part = values[:, start : start + step]
+        width = part.shape[1]
+        padded = np.zeros((len(part), -(-width // TILE) * TILE))
+        padded[:, :width] = part
+        yield slice(start, start + width), _block(padded, cadence, origins, horizon, calendar)
+
+
+def _block(values: Array, cadence: Cadence, origins: tuple[int, ...], horizon: int, calendar: pd.DataFrame) -> Block:
+    observed: Mask = np.isfinite(values)
+    birth = first_rows(values)
+    filled = fill(values, birth, cadence)
+    clean = winsorise(filled) if cadence is Cadence.DAILY else filled
+    return Block(filled, observed, clean, birth, origins, horizon, calendar, cadence)
+
+
+def group_numbers(series: pd.DataFrame) -> Index:
+    """Number of the pool each series belongs to, [N]: metric and statistic."""
+    pool = (series[METRIC].astype(str) + "|" + series["statistic"].astype(str)).to_numpy(dtype=object)
+    return np.unique(pool, return_inverse=True)[1].astype(np.int64).reshape(-1)

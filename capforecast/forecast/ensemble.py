@@ -1,0 +1,132 @@
+"""Choice among candidates: log-relative rolling-origin scores, a pooled pseudo-origin, a softmax-weighted median."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from capforecast.forecast.base import TILE, Array, Index, Mask
+
+_NEGLIGIBLE = 1e-4  # of the largest weight: candidates below it do not vote
+_SPREAD = 0.2  # spread of scores below which differences count for more
+_SHARPEST = 4.0
+_UNSCORED = 0.9  # scores from here up belong to candidates that no origin could test (they get 1)
+
+
+def nanmedian0(values: Array) -> Array:
+    """Median over the first axis of the finite values; NaN where there is none."""
+    ordered = np.sort(np.ascontiguousarray(np.moveaxis(values, 0, -1)), axis=-1)  # NaN last
+    count = np.isfinite(ordered).sum(axis=-1)
+    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[..., None], axis=-1)[..., 0]
+    high = np.take_along_axis(ordered, np.minimum(count // 2, np.maximum(count - 1, 0))[..., None], axis=-1)[..., 0]
+    return np.asarray(np.where(count > 0, 0.5 * (low + high), np.nan))
+
+
+def log_relative(errors: Array) -> Array:
+    """ln of each candidate's error over the median candidate's, [O, K, N]; NaN where a candidate has no error.
+
+    One hundredth of the median is added, so that a lucky zero does not win for ever.
+    """
+    middle = nanmedian0(np.swapaxes(errors, 0, 1))[:, None]
+    tiny = 1e-12
+    return np.asarray(np.log((errors + 0.01 * middle + tiny) / (middle + tiny)))
+
+
+def pooled(scores: Array, group: Index, prior: float = 4.0) -> Array:
+    """Mean over the series of a group of the per-series mean scores, [K, N], from log-relative scores [O, K, N].
+
+    A small group leans on the whole panel, which counts as `prior` series. A candidate nobody could use gets 1.
+    """
+    own = _mean0(scores)
+    everyone = _mean0(own.T)
+    everyone = np.where(np.isfinite(everyone), everyone, 1.0)
+    out = np.empty_like(own)
+    for which in np.unique(group):
+        members = group == which
+        part = own[:, members]
+        known = np.isfinite(part)
+        total = np.where(known, part, 0.0).sum(axis=1) + prior * everyone
+        out[:, members] = (total / (known.sum(axis=1) + prior))[:, None]
+    return out
+
+
+def _mean0(values: Array) -> Array:
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+def combined_score(scores: Array, pool: Array, pooled_weight: float) -> Array:
+    """Own scores [O, K, N] and `pooled_weight` pseudo-origins at the pool's score, averaged, [K, N]."""
+    known = np.isfinite(scores)
+    count = known.sum(axis=0) + pooled_weight
+    total = np.where(known, scores, 0.0).sum(axis=0) + pooled_weight * pool
+    return np.where(count > 0, total / np.maximum(count, 1e-12), pool)
+
+
+def weights(score: Array, usable: Mask, temperature: float) -> Array:
+    """Softmax weights [K, N] of candidates that exist; each column with one usable candidate or more sums to 1.
+
+    Where noise rules, all candidates' errors are alike and mostly the same noise, so small differences mean more: a
+    spread of scores (median less the best tenth) below 0.2 raises the temperature in proportion, at most fourfold.
+    """
+    held = np.where(usable, score, np.inf)
+    best = held.min(axis=0)
+    sharp = temperature * np.clip(_SPREAD / np.maximum(_spread(held), 1e-9), 1.0, _SHARPEST)
+    raw = np.where(usable, np.exp(-sharp * (held - np.where(np.isfinite(best), best, 0.0))), 0.0)
+    raw[raw < _NEGLIGIBLE * raw.max(axis=0)] = 0.0
+    total = raw.sum(axis=0)
+    return np.divide(raw, total, out=np.zeros_like(raw), where=total > 0)
+
+
+def _spread(score: Array) -> Array:
+    """Median less 10 % quantile of the scores of candidates that somebody could score, [N]."""
+    ordered = np.sort(np.where(score < _UNSCORED, score, np.inf), axis=0)
+    count = np.isfinite(ordered).sum(axis=0)
+    last = np.maximum(count - 1, 0)
+    middle, low = ((last * share).astype(int)[None] for share in (0.5, 0.1))
+    picked = [np.take_along_axis(ordered, rank, axis=0)[0] for rank in (middle, low)]
+    return np.where(count > 1, picked[0] - np.where(count > 1, picked[1], 0.0), _SPREAD)
+
+
+def weighted_median(values: Array, weight: Array) -> Array:
+    """Interpolated weighted median over candidates: values [K, H, N], weight [K, N] -> [H, N]; NaN without weight.
+
+    Each value stands at the middle of its share of the weight; the median is read off between neighbours.
+    """
+    parts = [
+        _weighted_median_tile(values[:, :, i : i + TILE], weight[:, i : i + TILE])
+        for i in range(0, values.shape[2], TILE)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _weighted_median_tile(values: Array, weight: Array) -> Array:
+    kept = np.flatnonzero(weight.any(axis=1))
+    if not kept.size:
+        return np.full(values.shape[1:], np.nan)
+    vote = weight[kept].T  # [N, K]
+    value = np.ascontiguousarray(values[kept].transpose(2, 1, 0), dtype=np.float64)  # [N, H, K]
+    value[np.broadcast_to(vote[:, None] <= 0, value.shape)] = np.nan
+    order = np.argsort(value, axis=-1, kind="stable" if len(kept) < 3 else None)
+    ordered = np.take_along_axis(value, order, axis=-1)
+    share = np.where(np.isnan(ordered), 0.0, np.take_along_axis(np.broadcast_to(vote[:, None], value.shape), order, -1))
+    above = np.cumsum(share, axis=-1)
+    middle = above - 0.5 * share
+    half = 0.5 * above[..., -1:]
+    last = np.maximum((share > 0).sum(axis=-1) - 1, 0)[..., None]
+    upper = np.minimum((middle < half).sum(axis=-1, keepdims=True), last)
+    lower = np.maximum(upper - 1, 0)
+    take = [np.take_along_axis(a, i, axis=-1)[..., 0] for a in (ordered, middle) for i in (lower, upper)]
+    low, high, at_low, at_high = take
+    part = np.divide(half[..., 0] - at_low, at_high - at_low, out=np.ones_like(low), where=at_high > at_low)
+    return np.asarray(low + np.clip(part, 0.0, 1.0) * (high - low)).T
+
+
+def candidate_errors(forecasts: Array, actual: Array, least_share: float = 0.25) -> Array:
+    """Mean absolute error [K, N] of forecasts [K, H, N] on the observed points of [H, N]; NaN with too few of them."""
+    seen = np.isfinite(actual)
+    count = seen.sum(axis=0)
+    total = np.abs(forecasts - np.where(seen, actual, 0.0))
+    total = np.where(seen, total, 0.0).sum(axis=1)
+    return np.where(count >= max(1.0, least_share * len(actual)), total / np.maximum(count, 1), np.nan)

@@ -1,0 +1,131 @@
+"""Calibrated intervals: quantiles of |error| by horizon bucket, from forecasts whose weights had not seen the outcome.
+
+Daily: errors in units of the size expected at their origin, pooled over the series of a group (slow drift, few
+independent origins). Hourly: the series' own errors, pooled only where it has few origins. A width for a past origin
+never uses an origin whose outcome overlaps its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from capforecast.forecast.backtest import buckets
+from capforecast.forecast.base import Array, Index, Mask
+from capforecast.schema import Cadence
+
+LEVELS = (0.8, 0.95)
+_FEWEST_SCORES = 50  # a group with fewer leans on the whole panel
+_FEWEST_ORIGINS = 4  # a series with fewer own origins is pooled
+_GROWTH = (0.1, 0.5)  # exponent of the horizon beyond what was replayed
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What calibration works on: errors [O, H, N], newest first, scales [O, N], group numbers [N], independence gap."""
+
+    errors: Array
+    scale: Array
+    group: Index
+    gap: int
+    cadence: Cadence
+
+
+def widths_now(errors: Errors, scale_now: Array) -> Array:
+    """Half-widths [2, B, N] by horizon bucket for a forecast made now, from all origins."""
+    return _widths(errors, np.arange(len(errors.errors)), scale_now)
+
+
+def widths_then(errors: Errors, origin: int) -> Array:
+    """Half-widths [2, B, N] for past origin number `origin`, from origins that do not overlap it (older, if any)."""
+    return _widths(errors, independent(len(errors.errors), origin, errors.gap), errors.scale[origin])
+
+
+def independent(count: int, origin: int, gap: int) -> Index:
+    """Origins complete before `origin`; if none, those begun after its outcome; if none, all others."""
+    every = np.arange(count)
+    for chosen in (every[origin + gap :], every[: max(origin - gap + 1, 0)]):
+        if len(chosen):
+            return chosen
+    return every[every != origin]
+
+
+def _widths(errors: Errors, chosen: Index, scale: Array) -> Array:
+    horizon, width = errors.errors.shape[1:]
+    size = np.abs(errors.errors[chosen])
+    places = buckets(errors.cadence, horizon)
+    out = np.full((len(LEVELS), len(places), width), np.nan)
+    if not len(chosen):
+        return out
+    for b, (_, first, last) in enumerate(places):
+        part = size[:, first - 1 : last]
+        out[:, b] = pooled_quantiles(part / errors.scale[chosen][:, None], errors.group) * scale
+        if errors.cadence is Cadence.HOURLY:
+            own: Mask = np.isfinite(part).any(axis=1).sum(axis=0) >= _FEWEST_ORIGINS
+            out[:, b] = np.where(own, own_quantiles(part.reshape(-1, width)), out[:, b])
+    return out
+
+
+def pooled_quantiles(scored: Array, group: Index) -> Array:
+    """Quantiles of scaled errors [O, h, N] over each group, [2, N]; over the whole panel where a group has few."""
+    everything = scored[np.isfinite(scored)]
+    out = np.full((len(LEVELS), scored.shape[2]), np.nan)
+    for which in np.unique(group):
+        members = group == which
+        mine = scored[:, :, members]
+        mine = mine[np.isfinite(mine)]
+        pool = mine if mine.size >= _FEWEST_SCORES else everything
+        if pool.size:
+            out[:, members] = np.quantile(pool, LEVELS)[:, None]
+    return out
+
+
+def own_quantiles(size: Array) -> Array:
+    """Quantiles of each column's finite values, [2, N] of [M, N]; NaN where there is none."""
+    ordered = np.sort(size, axis=0)  # NaN last
+    count = np.isfinite(ordered).sum(axis=0)
+    out = []
+    for level in LEVELS:
+        rank = np.clip(np.ceil(level * (count + 1)).astype(int) - 1, 0, np.maximum(count - 1, 0))
+        out.append(np.where(count > 0, np.take_along_axis(ordered, rank[None], axis=0)[0], np.nan))
+    return np.stack(out)
+
+
+def naive_widths(values: Array, week: int) -> Array:
+    """Half-widths [2, 1, N] without any past origin: quantiles of the change over a week."""
+    return own_quantiles(np.abs(values[week:] - values[:-week]))[:, None]
+
+
+def spread(widths: Array, replayed: int, horizon: int, cadence: Cadence) -> Array:
+    """Half-widths [2, B, N] of buckets up to `replayed` points as half-widths [2, H, N] of every step.
+
+    Between the middles of buckets they are interpolated. Beyond what was replayed they grow with a power of the
+    horizon, read off the buckets (0.1 to 0.5, the random walk's; 0.5 where there is one bucket only).
+    """
+    places = buckets(cadence, replayed)
+    middles = np.array([(first + last) / 2 for _, first, last in places])
+    steps = np.arange(1, horizon + 1)
+    at = np.minimum(steps, replayed)
+    share = np.stack([np.interp(at, middles, row) for row in np.eye(len(places))], axis=1)  # [H, B]
+    out = np.einsum("hb,qbn->qhn", share, widths)
+    if horizon > replayed:
+        out *= np.maximum(steps / replayed, 1.0)[None, :, None] ** _growth(widths, middles)
+    return np.asarray(out)
+
+
+def _growth(widths: Array, middles: Array) -> Array:
+    """Exponent of widths in the horizon, [2, 1, N]."""
+    if len(middles) < 2:
+        return np.full((len(widths), 1, widths.shape[2]), _GROWTH[1])
+    x = np.log(middles) - np.log(middles).mean()
+    y = np.log(np.maximum(widths, 1e-12))
+    slope = (x[None, :, None] * y).sum(axis=1, keepdims=True) / (x @ x)
+    return np.clip(np.where(np.isfinite(slope), slope, _GROWTH[1]), *_GROWTH)
+
+
+def quantile_levels(point: Array, half: Array, mean: Array, low: Array, high: Array) -> Array:
+    """[Q + 1, H, N]: QUANTILE_LEVELS and the mean, clipped to the metric's range [low, high], [N]."""
+    mean = np.clip(mean, point - half[0], point + half[0])
+    stack = np.stack([point - half[1], point - half[0], point, point + half[0], point + half[1], mean])
+    return np.clip(stack, low, high)

@@ -1,0 +1,170 @@
+"""A fleet model as a few columnar tables, and back: no pickle, the same predictions to the last bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import ValidationError
+
+from capforecast.errors import ModelError
+from capforecast.schema import METRIC, SERVER_ID, Cadence, ErrorPaths
+from capforecast.settings import Settings
+
+if TYPE_CHECKING:
+    from capforecast.forecast.model import FleetModel
+
+FORMAT = 1
+_COLUMNS = {
+    "weights": (SERVER_ID, METRIC, "score"),
+    "errors": (SERVER_ID, METRIC, "origin", "scale", "states", "path"),
+    "calibration": (SERVER_ID, METRIC, "scale_now", "states_now", "replayed", "half_80", "half_95"),
+    "metadata": ("key", "value"),
+}
+
+
+def to_tables(model: FleetModel) -> dict[str, pa.Table]:
+    """weights: candidates' scores; errors: one row per series and origin; calibration: per series; metadata."""
+    from capforecast.forecast.model import settings_text
+
+    server, metric = (pa.array(model.series[name].to_list(), pa.string()) for name in (SERVER_ID, METRIC))
+    errors = model.errors
+    metadata = {
+        "format": str(FORMAT),
+        "cadence": str(model.cadence),
+        "horizon": str(model.horizon),
+        "candidates": json.dumps(model.candidates),
+        "settings": settings_text(model.settings),
+        "version": model.version,
+        "states": str(errors.states.shape[2]),
+    }
+    calibration = {
+        SERVER_ID: server,
+        METRIC: metric,
+        "scale_now": pa.array(errors.scale_now, pa.float32()),
+        "states_now": _lists(errors.states_now, pa.float32()),
+        "replayed": pa.array(model.replayed, pa.int64()),
+        "half_80": pa.array([half[0] for half in model.widths], pa.list_(pa.float64())),
+        "half_95": pa.array([half[1] for half in model.widths], pa.list_(pa.float64())),
+    }
+    return {
+        "weights": pa.table({SERVER_ID: server, METRIC: metric, "score": _lists(model.score.T, pa.float64())}),
+        "errors": _error_table(errors, server, metric),
+        "calibration": pa.table(calibration),
+        "metadata": pa.table({"key": list(metadata), "value": list(metadata.values())}),
+    }
+
+
+def _lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """Rows of a matrix as lists."""
+    rows, width = values.shape
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind)
+    return pa.ListArray.from_arrays(pa.array(np.arange(rows + 1) * width, pa.int32()), flat)
+
+
+def _error_table(errors: ErrorPaths, server: pa.Array, metric: pa.Array) -> pa.Table:
+    """One row per series and origin, by series, newest origin first."""
+    origins, horizon, width = errors.errors.shape
+    row = np.repeat(np.arange(width), origins)
+    stamps = (
+        pd.DatetimeIndex(errors.origins).tz_convert("UTC") if errors.origins.tz else errors.origins.tz_localize("UTC")
+    )
+    return pa.table(
+        {
+            SERVER_ID: server.take(pa.array(row)),
+            METRIC: metric.take(pa.array(row)),
+            "origin": pa.array(np.tile(stamps.as_unit("us").asi8, width), pa.timestamp("us", "UTC")),
+            "scale": pa.array(errors.scale.T.reshape(-1), pa.float32()),
+            "states": _lists(errors.states.swapaxes(0, 1).reshape(row.size, -1), pa.float32()),
+            "path": _lists(errors.errors.transpose(2, 0, 1).reshape(row.size, horizon), pa.float32()),
+        }
+    )
+
+
+def read_tables(tables: Mapping[str, pa.Table]) -> FleetModel:
+    """Rebuild a model from its tables.
+
+    Raises:
+        ModelError: a table or column is missing, unreadable, or does not fit the others.
+    """
+    for name, columns in _COLUMNS.items():
+        if name not in tables:
+            raise ModelError(f"the stored model lacks table {name!r}; train it again")
+        missing = [column for column in columns if column not in tables[name].column_names]
+        if missing:
+            raise ModelError(f"table {name!r} of the stored model lacks column {missing[0]!r}; train it again")
+    try:
+        model, version = _read(tables)
+    except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException, ValidationError) as problem:
+        raise ModelError(f"the stored model is corrupt ({problem}); train it again") from problem
+    if model.version != version:
+        raise ModelError(
+            f"the stored model is corrupt: its content hashes to {model.version}, its metadata says {version}; train it again"
+        )
+    return model
+
+
+def _read(tables: Mapping[str, pa.Table]) -> tuple[FleetModel, str]:
+    from capforecast.forecast.model import FleetModel
+
+    known = dict(zip(tables["metadata"]["key"].to_pylist(), tables["metadata"]["value"].to_pylist(), strict=True))
+    if known["format"] != str(FORMAT):
+        raise ModelError(f"the stored model has format {known['format']}, this version reads {FORMAT}; train it again")
+    weights, calibration = tables["weights"], tables["calibration"]
+    series = pd.DataFrame({name: pd.array(weights[name].to_pylist(), dtype="str") for name in (SERVER_ID, METRIC)})
+    for name in (SERVER_ID, METRIC):
+        if calibration[name].to_pylist() != weights[name].to_pylist():
+            raise ValueError("tables `weights` and `calibration` list other series")
+    candidates = tuple(json.loads(known["candidates"]))
+    horizon, cadence = int(known["horizon"]), Cadence(known["cadence"])
+    halves = [calibration[name].to_pylist() for name in ("half_80", "half_95")]
+    model = FleetModel(
+        series=series,
+        candidates=candidates,
+        score=np.ascontiguousarray(_matrix(weights["score"], len(candidates)).T),
+        widths=tuple(np.array(pair, dtype=np.float64) for pair in zip(*halves, strict=True)),
+        replayed=calibration["replayed"].to_numpy().astype(np.int64),
+        errors=_read_errors(tables["errors"], calibration, series, horizon, cadence, int(known["states"])),
+        horizon=horizon,
+        cadence=cadence,
+        settings=Settings.model_validate(json.loads(known["settings"])),
+    )
+    return model, known["version"]
+
+
+def _matrix(column: pa.ChunkedArray, width: int) -> Any:
+    """A list column as a matrix [rows, width]."""
+    rows = column.combine_chunks()
+    if isinstance(rows, pa.ChunkedArray):  # newer pyarrow keeps an empty column chunked
+        rows = pa.concat_arrays(rows.chunks) if rows.num_chunks else pa.array([], column.type)
+    return rows.flatten().to_numpy(zero_copy_only=False).reshape(len(column), width)
+
+
+def _read_errors(
+    table: pa.Table, calibration: pa.Table, series: pd.DataFrame, horizon: int, cadence: Cadence, states: int
+) -> ErrorPaths:
+    width = len(series)
+    origins = table.num_rows // max(width, 1)
+    if origins * width != table.num_rows:
+        raise ValueError(f"table `errors` has {table.num_rows} rows for {width} series")
+    for name in (SERVER_ID, METRIC):
+        expected = series[name].repeat(origins).to_list()
+        if table[name].to_pylist() != expected:
+            raise ValueError("table `errors` lists other series than `weights`")
+    stamps = pd.DatetimeIndex(table["origin"].to_numpy()[:origins]).tz_localize("UTC").as_unit("us")
+    return ErrorPaths(
+        errors=np.ascontiguousarray(
+            _matrix(table["path"], horizon).reshape(width, origins, horizon).transpose(1, 2, 0)
+        ),
+        origins=stamps,
+        scale=np.ascontiguousarray(table["scale"].to_numpy().reshape(width, origins).T),
+        scale_now=calibration["scale_now"].to_numpy(),
+        states=np.ascontiguousarray(_matrix(table["states"], states).reshape(width, origins, states).swapaxes(0, 1)),
+        states_now=_matrix(calibration["states_now"], states),
+        series=series.copy(),
+        cadence=cadence,
+    )

@@ -1,0 +1,117 @@
+"""One file's rows, checked cell by cell: what is good goes on as arrays, the rest is recorded with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from capforecast.errors import InputError
+from capforecast.schema import INGESTED_AT, METRIC, SERVER_ID, TIMESTAMP
+from capforecast.settings import Settings
+from capforecast.sources import cells
+from capforecast.sources.checks import BoolArray, Check, Codes, Values
+from capforecast.sources.columns import is_number_column, layout
+from capforecast.sources.rejects import Rejects
+from capforecast.sources.tables import Sheet, read_sheet
+
+
+@dataclass(frozen=True)
+class Part:
+    """Good rows [R] of a file.
+
+    rows_read: rows of the file, refused ones included.  server: code into names.  utc, wall: times (wall = as written,
+    for days).  ingested: arrival or None.  row: number in the file.  values: column -> float32 [R] (wide form).
+    long: (code into long_names, value) [R] or None.  texts: inventory column or label -> (code, names), -1 = missing.
+    foreign: columns and long-form metrics as the file names them.
+    """
+
+    file: str
+    sha256: str
+    rows_read: int
+    server: Codes
+    names: npt.NDArray[np.object_]
+    utc: npt.NDArray[np.datetime64]
+    wall: npt.NDArray[np.datetime64]
+    ingested: npt.NDArray[np.datetime64] | None
+    row: Codes
+    values: dict[str, Values]
+    long: tuple[Codes, Values] | None
+    long_names: list[str]
+    texts: dict[str, tuple[Codes, list[str]]]
+    foreign: frozenset[str]
+
+    def take(self, keep: BoolArray) -> Part:
+        """The part of the rows where `keep` [R] is true."""
+        if keep.all():
+            return self
+        return replace(
+            self,
+            server=self.server[keep],
+            utc=self.utc[keep],
+            wall=self.wall[keep],
+            ingested=None if self.ingested is None else self.ingested[keep],
+            row=self.row[keep],
+            values={name: values[keep] for name, values in self.values.items()},
+            long=None if self.long is None else (self.long[0][keep], self.long[1][keep]),
+            texts={name: (codes[keep], names) for name, (codes, names) in self.texts.items()},
+        )
+
+
+def read_part(path: Path, settings: Settings, rejects: Rejects) -> Part:
+    """Read and check one file. Raises InputError where the file as a whole cannot be used."""
+    sheet = read_sheet(path, lambda name: is_number_column(name, settings))
+    found = Rejects()
+    for number, text in sheet.ragged:
+        found.add(sheet.file, np.array([number], dtype=np.int64), "", "", text, "ragged_row")
+    try:
+        part, useless = _parse(sheet, settings, found)
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: a column has a type that cannot be used ({error}); export it as text") from error
+    _refuse_mostly_bad(part, useless + len(sheet.ragged), settings, found)
+    rejects.extend(found.frame())
+    return part
+
+
+def _parse(sheet: Sheet, settings: Settings, rejects: Rejects) -> tuple[Part, int]:
+    """The part, and how many rows of the sheet gave no value because of what stands there."""
+    plan = layout(sheet.file, sheet.table.column_names, settings)
+    server, names = cells.texts(sheet.table[plan.known[SERVER_ID]])
+    ids = np.array([*names, ""], dtype=object)
+    check = Check(sheet, plan, settings, rejects, ids[server], np.ones(len(server), dtype=np.bool_))
+    check.drop(plan.known[SERVER_ID], server < 0, "empty_server_id")
+    times = check.moments(plan.known[TIMESTAMP])
+    ingested = check.moments(plan.known[INGESTED_AT]).utc if INGESTED_AT in plan.known else None
+    values: dict[str, Values] = {}
+    long, long_names, labels, spoilt = None, [""][:0], {"": ""}, np.zeros_like(check.good)
+    foreign = set(sheet.table.column_names)
+    if plan.long:
+        codes, long_names, numbers = check.long()
+        long, labels = (codes, numbers), {}
+        foreign |= set(cells.texts(sheet.table[plan.known[METRIC]])[1])
+    else:
+        values, labels, spoilt = check.wide()
+    described = {**plan.inventory, **plan.labels, **labels}
+    texts = {name: cells.texts(sheet.table[column]) for name, column in described.items()}
+    part = Part(
+        sheet.file, sheet.sha256, len(server) + len(sheet.ragged), server, ids, times.utc, times.wall, ingested,
+        sheet.rows, values, long, long_names, texts, frozenset(foreign),
+    )  # fmt: skip
+    return part.take(check.good), int((~check.good | spoilt).sum())
+
+
+def _refuse_mostly_bad(part: Part, bad: int, settings: Settings, found: Rejects) -> None:
+    limit = settings.source.max_rejected_share
+    if not part.rows_read or bad / part.rows_read <= limit:
+        return
+    problems = found.frame()
+    reason = problems["reason"].value_counts().sort_index().idxmax()
+    first = problems[problems["reason"] == reason].iloc[0]
+    raise InputError(
+        f"{part.file}: {bad} of {part.rows_read} rows cannot be used, mostly {reason} (row {first['row']}, column "
+        f"{first['column'] or '-'}: {first['value']!r}); correct the file, or raise source.max_rejected_share "
+        f"({limit:g})"
+    )

@@ -1,0 +1,217 @@
+"""The weekly run, end to end, on a real Prefect server: results, reuse, failure, retry."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lakes import data_outputs, executed, summary_of
+
+ROOT = Path(__file__).parents[2]
+STAGES = ("forecast", "risk", "train", "validate")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server(prefect_api: str) -> None:
+    pass
+
+
+def arguments(fleet: Path, lake: Path, **more: Any) -> dict[str, Any]:
+    return {
+        "source": str(fleet / "observations.parquet"),
+        "inventory": str(fleet / "inventory.csv"),
+        "store": str(lake),
+        "overrides": {"forecast.horizon_days": 14},
+        **more,
+    }
+
+
+def start(fleet: Path, lake: Path, **more: Any) -> Any:
+    from flows.capacity import capacity_run
+
+    return capacity_run(**arguments(fleet, lake, **more), return_state=True).result(raise_on_failure=False)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sound") / "lake"
+
+
+@pytest.fixture(scope="module")
+def outcome(fleet_folder: Path, lake: Path) -> dict[str, Any]:
+    result = start(fleet_folder, lake)
+    assert isinstance(result, dict), result
+    return result
+
+
+@pytest.fixture(scope="module")
+def units(outcome: dict[str, Any]) -> list[str]:
+    return [unit["business_unit"] for unit in outcome["units"]]
+
+
+def test_every_server_is_accounted_for(outcome: dict[str, Any], units: list[str], lake: Path) -> None:
+    summary = summary_of(lake)
+    assert len(units) == 4
+    assert set(summary["tiers"]) == {"critical", "high", "watch", "ok", "unknown"}
+    assert sum(summary["tiers"].values()) == summary["servers"] == 16
+    by_unit = [sum(unit["tiers"].values()) for unit in summary["business_units"]]
+    assert sum(by_unit) == 16
+    assert summary["complete"]
+
+
+def test_the_report_is_published_whole(outcome: dict[str, Any], lake: Path) -> None:
+    (pdf,) = lake.glob("reports/**/capacity-report.pdf")
+    (workbook,) = lake.glob("reports/**/capacity-report.xlsx")
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert workbook.read_bytes().startswith(b"PK")
+    assert (lake / f"runs/{outcome['run_id']}/attempt=1/manifest.json").exists()
+
+
+def test_every_stage_ran_once_in_every_unit(outcome: dict[str, Any], units: list[str], lake: Path) -> None:
+    wanted = [f"{stage}:{unit}" for stage in STAGES for unit in units] + ["ingest:_fleet", "report:_fleet"]
+    assert executed(lake, outcome["run_id"], 1) == sorted(wanted)
+
+
+def test_the_prefect_ui_shows_subflows_and_artifacts(outcome: dict[str, Any], units: list[str]) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(outcome["run_id"])
+        names = {run.name for run in client.read_flow_runs(limit=200)}
+        fleet = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id])), limit=200
+        )
+        everything = client.read_artifacts(limit=200)
+    assert run.name == "capacity-latest"
+    assert run.state is not None
+    assert run.state.is_completed()
+    day = outcome["published"]["as_of"][:10]
+    assert {f"{unit}-{day}" for unit in units} <= names
+    shown = {artifact.key: artifact for artifact in fleet}
+    assert shown["fleet-summary"].type == "table"
+    assert shown["capacity-summary"].type == "markdown"
+    assert shown["business-units"].data == 100.0
+    assert "capacity-report.pdf" in str(shown["report-pdf"].data)
+    assert {f"{kind}-{unit}" for kind in ("tiers", "risks", "quality") for unit in units} <= {
+        artifact.key for artifact in everything
+    }
+
+
+def test_results_are_json_below_the_store(outcome: dict[str, Any], lake: Path) -> None:
+    results = [path for path in (lake / "results").rglob("*") if path.is_file()]
+    assert len(results) >= 4 * len(STAGES)
+    assert all(path.read_bytes().lstrip().startswith(b"{") for path in results)
+
+
+def test_a_second_run_reuses_all_but_the_source(outcome: dict[str, Any], fleet_folder: Path, lake: Path) -> None:
+    before = data_outputs(lake)
+    again = start(fleet_folder, lake)
+    assert executed(lake, again["run_id"], 1) == ["ingest:_fleet"]
+    assert data_outputs(lake) == before
+
+
+def test_a_result_whose_object_is_gone_is_not_trusted(
+    outcome: dict[str, Any], units: list[str], fleet_folder: Path, lake: Path
+) -> None:
+    before = data_outputs(lake)
+    (partition,) = lake.glob(f"forecasts/**/business_unit={units[0]}/part-0.parquet")
+    partition.unlink()
+    again = start(fleet_folder, lake)
+    assert executed(lake, again["run_id"], 1) == [f"forecast:{units[0]}", "ingest:_fleet"]
+    assert data_outputs(lake) == before
+
+
+def test_refresh_runs_every_stage_anew(
+    outcome: dict[str, Any], units: list[str], fleet_folder: Path, lake: Path
+) -> None:
+    before = data_outputs(lake)
+    again = start(fleet_folder, lake, refresh=True)
+    assert len(executed(lake, again["run_id"], 1)) == 4 * len(STAGES) + 2
+    assert data_outputs(lake) == before
+
+
+def test_one_unit_alone_is_reported_beside_the_fleet(
+    outcome: dict[str, Any], units: list[str], fleet_folder: Path, lake: Path
+) -> None:
+    fleet = [path.read_bytes() for path in lake.glob("reports/*/*/summary.json")]
+    result = start(fleet_folder, lake, business_units=[units[1]])
+    assert [unit["business_unit"] for unit in result["units"]] == [units[1]]
+    assert len(list(lake.glob(f"reports/*/*/business_unit={units[1]}/capacity-report.pdf"))) == 1
+    assert [path.read_bytes() for path in lake.glob("reports/*/*/summary.json")] == fleet
+
+
+def test_an_unknown_unit_is_refused_by_name(outcome: dict[str, Any], fleet_folder: Path, lake: Path) -> None:
+    result = start(fleet_folder, lake, business_units=["nobody"])
+    assert "nobody" in str(result)
+    assert "known:" in str(result)
+
+
+@pytest.fixture(scope="module")
+def broken(fleet_folder: Path, units: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A run in which one unit's forecast fails."""
+    lake = tmp_path_factory.mktemp("broken") / "lake"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAPFORECAST_FLOW__DRILL", f"forecast:{units[2]}")
+        return lake, start(fleet_folder, lake)
+
+
+def test_a_failing_unit_leaves_the_others_finished(broken: tuple[Path, Any], units: list[str]) -> None:
+    lake, error = broken
+    assert list(error.problems) == [units[2]]
+    assert "drill" in error.problems[units[2]]
+    summary = summary_of(lake)
+    assert not summary["complete"]
+    status = {unit["name"]: unit["status"] for unit in summary["business_units"]}
+    assert status == {name: "failed" if name == units[2] else "finished" for name in units}
+
+
+def test_a_retry_runs_the_failed_stage_and_what_follows_and_nothing_else(
+    broken: tuple[Path, Any], outcome: dict[str, Any], units: list[str], lake: Path, prefect_api: str
+) -> None:
+    broken_lake, error = broken
+    run_id = error.outcome["run_id"]
+    environment = os.environ | {"PREFECT_API_URL": prefect_api}
+    prefect = Path(sys.executable).with_name("prefect")
+    command = [str(prefect), "flow-run", "retry", run_id, "--entrypoint", "flows/capacity.py:capacity_run"]
+    retry = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert retry.returncode == 0, retry.stdout + retry.stderr
+    assert executed(broken_lake, run_id, 2) == sorted([f"forecast:{units[2]}", f"risk:{units[2]}", "report:_fleet"])
+    assert summary_of(broken_lake)["complete"]
+    sound, mended = data_outputs(lake), data_outputs(broken_lake)
+    partial = {name for name in sound if "business_unit=" in name and name.startswith("reports/")}
+    assert set(mended) == set(sound) - partial
+    assert [name for name in mended if mended[name] != sound[name]] == []
+
+
+def test_on_a_retry_in_another_order_no_unit_gets_another_units_result(
+    fleet_folder: Path, units: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.flow_engine import run_flow
+    from prefect.states import Scheduled
+
+    from flows.capacity import capacity_run
+
+    names = units[:3]
+    with monkeypatch.context() as patch:
+        patch.setenv("CAPFORECAST_FLOW__DRILL", f"train:{names[1]}")
+        error = start(fleet_folder, tmp_path / "lake", business_units=names)
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(error.outcome["run_id"], Scheduled(), force=True)
+        run = client.read_flow_run(error.outcome["run_id"])
+    monkeypatch.setattr("flows.capacity._chosen", lambda wanted, known: list(reversed(names)))
+    parameters = run.parameters | {"business_units": list(reversed(names))}
+    state = run_flow(flow=capacity_run, flow_run=run, parameters=parameters, return_type="state")
+    result = state.result()
+    assert [unit["business_unit"] for unit in result["units"]] == sorted(names)
+    for unit in result["units"]:
+        addresses = [reference["uri"] for reference in unit["references"].values()]
+        assert all(f"business_unit={unit['business_unit']}/" in address for address in addresses)
+    assert executed(tmp_path / "lake", error.outcome["run_id"], 2) == sorted(
+        [f"{stage}:{names[1]}" for stage in ("train", "forecast", "risk")] + ["report:_fleet"]
+    )

@@ -66,7 +66,7 @@ def ingest(
     with store.lock("raw"):
         raw.add_observations(store, batch.cadence, batch.observations, pd.Timestamp.now(tz="UTC"))
         known = raw.get_inventory(store)
-        rows = batch.inventory if known is None else inventories.merge(known, batch.inventory)
+        rows = inventories.merge(batch.inventory.head(0) if known is None else known, batch.inventory)
         inventory_reference = raw.put_inventory(store, rows)
         observations = raw.observation_references(store, batch.cadence, cut)
     servers = inventories.at(rows, cut)

@@ -1,4 +1,4 @@
-"""Candidates that need no fitting: weekday and hour profiles, flat medians, last year, and the seasonal naive forecast."""
+"""Candidates that need no fitting: weekday and hour profiles, flat medians, last year, the seasonal naive forecast."""
 
 from __future__ import annotations
 

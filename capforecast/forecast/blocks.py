@@ -83,7 +83,7 @@ def calendar_of(panel: Panel, horizon: int, settings: CalendarSettings) -> pd.Da
     step = panel.cadence.step
     ahead = pd.date_range(panel.timestamps[-1] + step, periods=horizon, freq=step)
     timestamps = panel.timestamps.append(ahead)
-    return calendar_features(timestamps, settings).set_axis(timestamps, axis=0)
+    return calendar_features(timestamps, settings)
 
 
 def blocks(

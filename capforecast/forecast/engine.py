@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from capforecast.forecast import backtest, intervals, paths
-from capforecast.forecast.base import Array, Block, Index, Mask, Trained
+from capforecast.forecast.base import Array, Block, Index, Trained
 from capforecast.forecast.baselines import seasonal_naive
 from capforecast.forecast.blocks import blocks, calendar_of, fill, first_rows, group_numbers, recent
 from capforecast.forecast.candidates import Cube, candidate_cube, candidate_names, usable, with_shared
@@ -247,7 +247,7 @@ def _calibrate(data: _Data, replay: _Replay) -> _Outcome:
         widths = intervals.naive_widths(values, 7 * cadence.per_day)
         widths = np.where(np.isfinite(widths), widths, now)
         table = backtest.evidence(series, nothing, np.empty((5, 0, 0, len(members))), nothing, naive[0], cadence)
-        return _Outcome(nothing, nothing[:, 0], now, np.empty((0, len(members), 2)), widths, table)
+        return _Outcome(nothing, np.empty((0, len(members))), now, np.empty((0, len(members), 2)), widths, table)
     actual = np.stack([values[origin : origin + plan.horizon] for origin in replay.origins])
     errors = actual - replay.forecasts
     past, now = paths.scales(errors, naive[:-1], naive[-1], paths.Group(group, plan.gap))
@@ -294,7 +294,7 @@ def holdout(panel: Panel, train_until: pd.Timestamp, horizon: int, settings: Set
         BACKTEST_COLUMNS rows with one origin each.
     """
     seen = panel.until(train_until)
-    known: Mask = np.isfinite(seen.values).any(axis=0)
+    known = np.asarray(np.isfinite(seen.values).any(axis=0))
     seen, whole = seen.take(known), panel.take(known)
     forecast = train(seen, horizon, settings).model.predict(seen)
     after = whole.values[len(seen.timestamps) :][:horizon].astype(np.float64)

@@ -53,7 +53,7 @@ def _mean0(values: Array) -> Array:
     known = np.isfinite(values)
     count = known.sum(axis=0)
     total = np.where(known, values, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
 def combined_score(scores: Array, pool: Array, pooled_weight: float) -> Array:
@@ -61,7 +61,7 @@ def combined_score(scores: Array, pool: Array, pooled_weight: float) -> Array:
     known = np.isfinite(scores)
     count = known.sum(axis=0) + pooled_weight
     total = np.where(known, scores, 0.0).sum(axis=0) + pooled_weight * pool
-    return np.where(count > 0, total / np.maximum(count, 1e-12), pool)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1e-12), pool))
 
 
 def weights(score: Array, usable: Mask, temperature: float) -> Array:
@@ -76,7 +76,7 @@ def weights(score: Array, usable: Mask, temperature: float) -> Array:
     raw = np.where(usable, np.exp(-sharp * (held - np.where(np.isfinite(best), best, 0.0))), 0.0)
     raw[raw < _NEGLIGIBLE * raw.max(axis=0)] = 0.0
     total = raw.sum(axis=0)
-    return np.divide(raw, total, out=np.zeros_like(raw), where=total > 0)
+    return np.asarray(np.divide(raw, total, out=np.zeros_like(raw), where=total > 0))
 
 
 def _spread(score: Array) -> Array:

@@ -44,7 +44,7 @@ def widths_then(errors: Errors, origin: int) -> Array:
 
 def independent(count: int, origin: int, gap: int) -> Index:
     """Origins complete before `origin`; if none, those begun after its outcome; if none, all others."""
-    every = np.arange(count)
+    every: Index = np.arange(count)
     for chosen in (every[origin + gap :], every[: max(origin - gap + 1, 0)]):
         if len(chosen):
             return chosen
@@ -128,4 +128,4 @@ def quantile_levels(point: Array, half: Array, mean: Array, low: Array, high: Ar
     """[Q + 1, H, N]: QUANTILE_LEVELS and the mean, clipped to the metric's range [low, high], [N]."""
     mean = np.clip(mean, point - half[0], point + half[0])
     stack = np.stack([point - half[1], point - half[0], point, point + half[0], point + half[1], mean])
-    return np.clip(stack, low, high)
+    return np.asarray(np.clip(stack, low, high))

@@ -48,7 +48,7 @@ class FleetModel:
         digest = hashlib.sha256("\n".join(self.candidates).encode())
         for part in (self.score, self.replayed, *self.widths):
             digest.update(np.ascontiguousarray(part).tobytes())
-        digest.update("\n".join(self.series[SERVER_ID] + "|" + self.series[METRIC]).encode())
+        digest.update("\n".join([*self.series[SERVER_ID], *self.series[METRIC]]).encode())
         digest.update(f"{self.cadence}|{self.horizon}|{settings_text(self.settings)}".encode())
         return digest.hexdigest()[:16]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capforecast.forecast.base import Array, Block, Family, register
+from capforecast.forecast.base import Array, Block, Family, Mask, register
 from capforecast.forecast.smoothing import smooth
 from capforecast.forecast.structural import (
     Design,
@@ -40,7 +40,7 @@ _MEMBERS = tuple(
 
 @dataclass(frozen=True)
 class _Fit:
-    """One design on one origin: standardised effects [P, N], their sampling variance [P, N], residual spread and mean."""
+    """One design at one origin: standardised effects [P, N], their sampling variance [P, N], spread and mean [N]."""
 
     effects: Array
     variance: Array
@@ -50,7 +50,7 @@ class _Fit:
     history: Array  # [seen, N]
 
 
-def _fit(block: Block, design: Design, origin: int, values: Array) -> list[tuple[Array, _Fit]]:
+def _fit(block: Block, design: Design, origin: int, values: Array) -> list[tuple[Mask, _Fit]]:
     """Ridge on centred columns for each group of series that start alike: (which series, fit)."""
     fits = []
     for start, which in starts(block, origin, design.least).items():
@@ -69,7 +69,7 @@ def _fit(block: Block, design: Design, origin: int, values: Array) -> list[tuple
     return fits
 
 
-def _all_fits(block: Block, origin: int) -> list[list[tuple[Array, _Fit]]]:
+def _all_fits(block: Block, origin: int) -> list[list[tuple[Mask, _Fit]]]:
     """Fits of every member at an origin."""
     seen = block.clean[:origin]
     logs = to_log(seen, log_offset(seen))
@@ -92,7 +92,7 @@ def _summarise(block: Block) -> Array:
 
 
 def _effect_count(block: Block, design: Design) -> int:
-    return normal_equations(block, design, 0, min(block.origins))[0].shape[1] - 1
+    return int(normal_equations(block, design, 0, min(block.origins))[0].shape[1]) - 1
 
 
 def _forecast(block: Block) -> Array:

@@ -28,18 +28,18 @@ def mae(actual: Numbers, forecast: Numbers) -> Array:
 
 def rmse(actual: Numbers, forecast: Numbers) -> Array:
     """Root mean square error [N] of [H, N]."""
-    return np.sqrt(_mean((actual - forecast) ** 2))
+    return np.asarray(np.sqrt(_mean((actual - forecast) ** 2)))
 
 
 def mape_floored(actual: Numbers, forecast: Numbers, floor: float = 1.0) -> Array:
     """Mean absolute percentage error [N], the denominator not below `floor`, since utilisation touches zero."""
-    return 100.0 * _mean(np.abs(actual - forecast) / np.maximum(np.abs(actual), floor))
+    return np.asarray(100.0 * _mean(np.abs(actual - forecast) / np.maximum(np.abs(actual), floor)))
 
 
 def wape(actual: Numbers, forecast: Numbers) -> Array:
     """Sum of absolute errors over sum of absolute actuals [N]; NaN where all actuals are zero."""
     error, size = _mean(np.abs(actual - forecast)), _mean(np.abs(np.where(np.isfinite(forecast), actual, np.nan)))
-    return np.divide(error, size, out=np.full(np.shape(error), np.nan), where=size > 0)
+    return np.asarray(np.divide(error, size, out=np.full(np.shape(error), np.nan), where=size > 0))
 
 
 def naive_scale(history: Numbers, season: int) -> Array:
@@ -52,7 +52,7 @@ def naive_scale(history: Numbers, season: int) -> Array:
 def mase(actual: Numbers, forecast: Numbers, scale: Numbers) -> Array:
     """Mean absolute scaled error [N] (Hyndman & Koehler 2006); `scale` from `naive_scale`. NaN where scale is zero."""
     error = mae(actual, forecast)
-    return np.divide(error, scale, out=np.full(np.shape(error), np.nan), where=np.asarray(scale) > 0)
+    return np.asarray(np.divide(error, scale, out=np.full(np.shape(error), np.nan), where=np.asarray(scale) > 0))
 
 
 def pinball(actual: Numbers, quantiles: Numbers, levels: Sequence[float]) -> Array:
@@ -73,7 +73,7 @@ def coverage(actual: Numbers, lower: Numbers, upper: Numbers) -> Array:
 def relative_mae(error: Numbers, naive: Numbers) -> Array:
     """MAE over the seasonal naive forecast's MAE, clipped to [1e-3, 1e3]; NaN where the naive error is below 1e-6."""
     ratio = np.divide(error, naive, out=np.full(np.shape(error), np.nan), where=np.asarray(naive) > 1e-6)
-    return np.clip(ratio, 1e-3, 1e3)
+    return np.asarray(np.clip(ratio, 1e-3, 1e3))
 
 
 def geometric_mean(ratios: Numbers) -> float:

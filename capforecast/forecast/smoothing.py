@@ -1,4 +1,4 @@
-"""Daily candidates that smooth the deseasonalised series: exponential smoothing over a grid, damped local trends, drift.
+"""Daily candidates that smooth the deseasonalised series: exponential smoothing, damped local trends, drift.
 
 All of them are linear in the series, so their states at an origin are one matrix product: the impulse response of each
 smoother (Gardner & McKenzie 1985, damped trend) against the history of every series at once.
@@ -42,7 +42,7 @@ _YEAR_DAYS = 364
 
 @lru_cache(maxsize=4)
 def responses(length: int) -> tuple[Array, Array]:
-    """Effect on final level and trend of a point j steps back, [2, K, length], and of the start level, [2, K, length + 1]."""
+    """Effect on final level and trend of a point j steps back, [2, K, length], and of the start, [2, K, length + 1]."""
     alpha, beta, phi = (np.array(column)[:, None] for column in zip(*_GRID, strict=True))
     alpha, beta, phi = alpha[:, 0], beta[:, 0], phi[:, 0]
     impulse, start = np.empty((2, len(_GRID), length)), np.empty((2, len(_GRID), length + 1))
@@ -78,7 +78,7 @@ def smooth(rest: Array, horizon: int) -> Array:
 
 
 def local_trends(rest: Array, horizon: int) -> Array:
-    """Damped lines [8, H, N]: the median of the last 14 days and the slope of the last 60 .. 480; NaN when too short."""
+    """Damped lines [8, H, N]: the median of the last 14 days and the slope of the last 60 .. 480, or NaN."""
     seen, width = rest.shape
     level = median0(rest[-14:])
     out = np.full((len(_TREND_DAYS) * len(_DAMPING), horizon, width), np.nan)

@@ -98,7 +98,8 @@ def _terms(block: Block, design: Design, start: int, origin: int) -> Terms:
     past = columns[:seen]
     weight = 0.5 ** (np.arange(seen)[::-1] / design.half_life)[:, None] if design.half_life else 1.0
     weighted = past * weight
-    return Terms(np.linalg.solve(weighted.T @ past + np.diag(ridge), weighted.T), 2 + design.hinges, columns)
+    solve = np.linalg.solve(weighted.T @ past + np.diag(ridge), weighted.T).astype(np.float64)
+    return Terms(solve, 2 + design.hinges, columns)
 
 
 def tiles_product(matrix: Array, values: Array) -> Array:
@@ -142,7 +143,7 @@ def fit(block: Block, design: Design, origin: int, values: Array) -> tuple[Array
 def log_offset(values: Array) -> Array:
     """What is added before taking logarithms, [N]: a twentieth of the usual level, so that zeros do no harm."""
     size = 0.5 * median0(values) + 0.5 * values.mean(axis=0)
-    return np.asarray(0.05 * size + 5e-11 * (1.0 + np.abs(values).max(axis=0)))
+    return np.asarray(0.05 * np.maximum(size, 0.0) + 5e-11 * (1.0 + np.abs(values).max(axis=0)))
 
 
 def to_log(values: Array, offset: Array) -> Array:

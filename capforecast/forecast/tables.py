@@ -103,7 +103,8 @@ def read_tables(tables: Mapping[str, pa.Table]) -> FleetModel:
         raise ModelError(f"the stored model is corrupt ({problem}); train it again") from problem
     if model.version != version:
         raise ModelError(
-            f"the stored model is corrupt: its content hashes to {model.version}, its metadata says {version}; train it again"
+            f"the stored model is corrupt: its content hashes to {model.version}, its metadata say {version}; "
+            "train it again"
         )
     return model
 

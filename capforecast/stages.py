@@ -113,7 +113,8 @@ def validate(store: Store, settings: Settings, ingested: Ingested, business_unit
     history = settings.forecast.history_days if ingested.cadence is Cadence.DAILY else settings.forecast.history_hours
     since = cut - history * ingested.cadence.step
     seen = raw.read_observations(store, ingested.observations, servers[SERVER_ID], since, cut)
-    panel = panels.build(seen, servers, ingested.cadence, cut, settings)
+    conflicts = read_frame(store, ingested.quarantine)
+    panel = panels.build(seen, servers, ingested.cadence, cut, settings, conflicts)
     processed, quality = to_tables(panel)
     usable = int((panel.series["verdict"] == Verdict.OK).sum())
     unit = Unit(

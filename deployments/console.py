@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-out = Console(highlight=False)
+WIDE = 160  # columns of a table that goes to a file or a pipe
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
 STAGES_PER_UNIT = 4  # validate, train, forecast, risk
 LOGGERS = ("capforecast", "prefect.flow_runs", "prefect.task_runs")
@@ -127,7 +128,8 @@ def show_tiers(summary: dict[str, Any]) -> None:
     out.print(
         f"\n[bold]{at_risk} of {summary['servers']} servers at risk[/] within {summary['horizon']} of "
         f"{summary['as_of'][:16].replace('T00:00', '')}: {tiers['critical']} critical, {tiers['high']} high; "
-        f"{tiers['watch']} on watch, {tiers['ok']} ok, {tiers['unknown']} unknown."
+        f"{tiers['watch']} on watch, {tiers['ok']} ok, {tiers['unknown']} unknown.",
+        soft_wrap=True,
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("business unit")
@@ -155,11 +157,6 @@ def show_table(rows: list[dict[str, Any]]) -> None:
 
 def _escaped(text: str) -> str:
     return text.replace("[", "\\[")
-
-
-def is_terminal() -> bool:
-    """Is a person watching standard error?"""
-    return sys.stderr.isatty()
 
 
 def show_settings(rows: list[tuple[str, Any, str, str]]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from capforecast.fleet.synthetic import generate
 
 from capforecast import stages
 from capforecast.configuration import Loaded, usable_store
@@ -18,6 +17,7 @@ from capforecast.errors import UsageError
 from capforecast.exchange import Ingested, Unit
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
+from capforecast.fleet.synthetic import generate
 from capforecast.forecast import engine, registry
 from capforecast.lake.datasets import report_key, table_of, to_parquet
 from capforecast.lake.store import Store

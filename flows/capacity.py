@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect import flow, runtime, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging.handlers import APILogHandler
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -53,6 +54,12 @@ def _run_name() -> str:
     return f"capacity-{str(given)[:10] if given else 'latest'}"
 
 
+def _name_run(run: RunKey, as_of: str) -> None:
+    """Name the run after its cut-off, which is known only once the source has been read."""
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(run.run_id, name=f"capacity-{as_of[:10]}")
+
+
 def _unit_run_name() -> str:
     parameters = runtime.flow_run.parameters
     return f"{parameters['business_unit']}-{parameters['ingested']['as_of'][:10]}"
@@ -91,6 +98,7 @@ def capacity_run(
     job = Job(store_url=configuration.usable_store(loaded), settings=settings, run=run, refresh=refresh)
     job.store.probe()
     ingested = run_stage(ingest, job, source=source, inventory=inventory, as_of=as_of)
+    _name_run(run, ingested["as_of"])
     units, problems = _all_units(job, ingested, _chosen(business_units, ingested["business_units"]))
     published = run_stage(report, job, ingested=ingested, units=units, problems=problems)
     show_report(job, published)

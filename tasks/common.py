@@ -141,11 +141,12 @@ def run_stage(stage: Task[..., Any], job: Job, **inputs: Any) -> Any:
     state = configured(stage, job)(job=job, **inputs, return_state=True)
     result = state.result()
     about = {"stage": stage.name, "business_unit": inputs.get("business_unit", FLEET)}
+    title = _title(**about)
     if not all(job.store.holds(reference) for reference in references_in(result)):
-        log.warning("%(business_unit)s %(stage)s: its cached result is no longer in the lake: running it again", about)
+        log.warning("%s: its cached result is no longer in the lake as it was, running it again", title)
         result = configured(stage, job, refresh=True)(job=job, **inputs)
     elif state.name == "Cached":
-        log.info("%(business_unit)s %(stage)s: nothing changed, reused", about, extra=about | {"event": "stage_reused"})
+        log.info("%s: nothing changed, reused", title, extra=about | {"event": "stage_reused"})
     return result
 
 
@@ -160,23 +161,22 @@ def references_in(result: Any) -> list[Reference]:
     return []
 
 
+def _title(stage: str, business_unit: str) -> str:
+    return stage if business_unit == FLEET else f"{business_unit} {stage}"
+
+
 def executed(job: Job, stage: str, business_unit: str, work: Callable[[], T]) -> T:
     """Do a stage's work, note in the run's record that it was executed, and log it."""
     about = {"stage": stage, "business_unit": business_unit}
-    log.info("%s %s: started", business_unit, stage, extra=about | {"event": "stage_started"})
+    title = _title(stage, business_unit)
+    log.info("%s: started", title, extra=about | {"event": "stage_started"})
     started = time.perf_counter()
     if job.settings.flow.drill == f"{stage}:{business_unit}":
         raise DrillError(f"drill: flow.drill is set to {job.settings.flow.drill!r}; unset it and retry")
     result = work()
     seconds = time.perf_counter() - started
     note_execution(job.store, job.run, stage, business_unit, seconds)
-    log.info(
-        "%s %s: done in %.1f s",
-        business_unit,
-        stage,
-        seconds,
-        extra=about | {"event": "stage_done", "seconds": seconds},
-    )
+    log.info("%s: done in %.1f s", title, seconds, extra=about | {"event": "stage_done", "seconds": seconds})
     return result
 
 

@@ -37,7 +37,7 @@ def calendar_features(timestamps: pd.DatetimeIndex, settings: CalendarSettings) 
     days = timestamps.tz_localize(None).to_numpy().astype("datetime64[D]")
     return pd.DataFrame(
         {
-            "day_of_week": timestamps.dayofweek.astype(np.int8),
+            "day_of_week": timestamps.day_of_week.astype(np.int8),
             "hour": timestamps.hour.astype(np.int8),
             "month_end": month_end,
             "quarter_end": month_end & (timestamps.month % 3 == 0),

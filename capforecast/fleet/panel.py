@@ -61,7 +61,7 @@ def build(
     cube = _cube(rows, timestamps, owners, chosen)
     wanted = _wanted(rows, owners, chosen, cube, settings)
     server, metric = np.nonzero(wanted)
-    values = np.ascontiguousarray(cube.reshape(len(timestamps), -1)[:, wanted.ravel()])
+    values = np.ascontiguousarray(cube.reshape(len(timestamps), wanted.size)[:, wanted.ravel()])
     names = np.array(list(chosen), dtype=object)
     series = owners.reindex(columns=[SERVER_ID, *DIMENSIONS]).iloc[server].reset_index(drop=True)
     series[list(DIMENSIONS)] = series[list(DIMENSIONS)].fillna(UNASSIGNED)

@@ -36,8 +36,10 @@ def judge(
     seen = ~np.isnan(values)
     observed = seen.sum(axis=0)
     some = observed > 0
-    first = np.where(some, seen.argmax(axis=0), 0)
-    last = np.where(some, len(values) - 1 - seen[::-1].argmax(axis=0), 0) if len(values) else first
+    first, last = np.zeros_like(observed), np.zeros_like(observed)
+    if len(values):
+        first = np.where(some, seen.argmax(axis=0), 0)
+        last = np.where(some, len(values) - 1 - seen[::-1].argmax(axis=0), 0)
     stamps = timestamps.as_unit("us")
     days = (last - first + 1) / cadence.per_day
     least = settings.min_days_daily if cadence is Cadence.DAILY else settings.min_days_hourly
@@ -87,7 +89,7 @@ def _missing_share(
     if len(stamps):
         beyond = max(int((as_of - stamps[-1]) / cadence.step) - 1, 0)
     expected = np.maximum(len(stamps) + beyond - np.maximum(window, first), 1)
-    return np.asarray(1.0 - seen[window:].sum(axis=0) / expected, dtype=np.float64)
+    return np.asarray((expected - seen[window:].sum(axis=0)) / expected, dtype=np.float64)
 
 
 def _flags(

@@ -11,7 +11,7 @@ from capforecast.forecast import scores
 from capforecast.forecast.base import Array, Index, Mask
 from capforecast.schema import BACKTEST_COLUMNS, DIMENSIONS, METRIC, QUANTILE_LEVELS, SERVER_ID, Cadence
 
-_EXTRA = 6  # further, older origins whose error paths are kept
+_EXTRA = {Cadence.DAILY: 6, Cadence.HOURLY: 3}  # further, older origins: they choose weights for the others
 _SHORTER = {Cadence.DAILY: (365, 180, 90, 60, 30, 14, 7), Cadence.HOURLY: (720, 336, 168, 72, 48, 24)}
 _BUCKETS = {
     Cadence.DAILY: (7, 30, 60, 90, 180, 365),
@@ -71,8 +71,8 @@ def _steps(ahead: int, cadence: Cadence) -> list[tuple[Plan, int]]:
 
 
 def origins_wanted(cadence: Cadence, daily: int, hourly: int) -> int:
-    """Origins replayed: those that choose, and older ones whose error paths are kept (daily)."""
-    return daily + _EXTRA if cadence is Cadence.DAILY else hourly
+    """Origins replayed: as many as choose, and older ones that choose for those."""
+    return (daily if cadence is Cadence.DAILY else hourly) + _EXTRA[cadence]
 
 
 def buckets(cadence: Cadence, horizon: int) -> list[tuple[str, int, int]]:

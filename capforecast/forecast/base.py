@@ -6,9 +6,9 @@ in `register(Family(...))` and one import in `candidates.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,8 @@ class Block:
     horizon: int
     calendar: pd.DataFrame
     cadence: Cadence
-    shared: dict[str, Array] = field(default_factory=dict)  # family -> what `pool` made of all series, [O, S, N]
+    shared: dict[str, Array] = field(default_factory=dict)  # family -> group means of what it summarised, [O, S + 1, N]
+    memo: dict[Hashable, Any] = field(default_factory=dict)  # for what no series changes (designs); one for all blocks
 
     @property
     def width(self) -> int:

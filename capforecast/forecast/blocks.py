@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,20 +92,28 @@ def blocks(
 ) -> Iterator[tuple[slice, Block]]:
     """Blocks of at most `size` series (rounded up to whole tiles), padded to whole tiles, with their place."""
     step = -(-size // TILE) * TILE
+    memo: dict[Hashable, Any] = {}
     for start in range(0, values.shape[1], step):
         part = values[:, start : start + step]
         width = part.shape[1]
         padded = np.zeros((len(part), -(-width // TILE) * TILE))
         padded[:, :width] = part
-        yield slice(start, start + width), _block(padded, cadence, origins, horizon, calendar)
+        yield slice(start, start + width), _block(padded, cadence, origins, horizon, calendar, memo)
 
 
-def _block(values: Array, cadence: Cadence, origins: tuple[int, ...], horizon: int, calendar: pd.DataFrame) -> Block:
+def _block(
+    values: Array,
+    cadence: Cadence,
+    origins: tuple[int, ...],
+    horizon: int,
+    calendar: pd.DataFrame,
+    memo: dict[Hashable, Any],
+) -> Block:
     observed: Mask = np.isfinite(values)
     birth = first_rows(values)
     filled = fill(values, birth, cadence)
     clean = winsorise(filled) if cadence is Cadence.DAILY else filled
-    return Block(filled, observed, clean, birth, origins, horizon, calendar, cadence)
+    return Block(filled, observed, clean, birth, origins, horizon, calendar, cadence, memo=memo)
 
 
 def group_numbers(series: pd.DataFrame) -> Index:

@@ -33,6 +33,7 @@ from capforecast.settings import ForecastSettings, Settings
 
 log = logging.getLogger(__name__)
 
+_FEWEST_CHOSEN = 3  # origins with learnt weights that make the others dispensable
 _KEEP_BYTES = 1_500_000_000  # candidates kept between the passes; beyond it they are computed again, to the same bits
 
 
@@ -128,7 +129,7 @@ def _replay(
             errors[o][:, rows] = candidate_errors(cube[o], cubes.actual(origin, rows))
     young = np.array(origins)[:, None] - data.birth[members] < plan.least
     errors[np.broadcast_to(young[:, None], errors.shape)] = np.nan
-    relative = log_relative(errors)
+    relative = log_relative(errors)  # weights of an origin come from older ones whose outcome it could know
     group = data.group[members]
     wanted = setup.origins_daily if cadence is Cadence.DAILY else setup.origins_hourly
 
@@ -136,7 +137,7 @@ def _replay(
         part = relative[chosen[:wanted]]
         return combined_score(part, pooled(part, group), setup.pooled_weight)
 
-    past = [score(_seen_by(o, len(origins), plan.gap)) for o in range(len(origins))]
+    past = [score(np.arange(o + plan.gap, len(origins))) for o in range(len(origins))]
     forecasts = np.full((len(origins), plan.horizon, len(members)), np.nan)
     for rows, cube in cubes.both_passes():
         for o in range(len(origins)):
@@ -144,13 +145,6 @@ def _replay(
             forecasts[o][:, rows] = weighted_median(cube[o], vote)
     forecasts[np.broadcast_to(young[:, None], forecasts.shape)] = np.nan
     return _Replay(plan, members, origins, forecasts, score(np.arange(len(origins))))
-
-
-def _seen_by(origin: int, count: int, gap: int) -> Index:
-    """Origins that may choose the weights of one: complete before it; else begun after its outcome; else none."""
-    every = np.arange(count)
-    older = every[origin + gap :]
-    return older if len(older) else every[: max(origin - gap + 1, 0)]
 
 
 class _Cubes:
@@ -251,10 +245,12 @@ def _calibrate(data: _Data, replay: _Replay) -> _Outcome:
     actual = np.stack([values[origin : origin + plan.horizon] for origin in replay.origins])
     errors = actual - replay.forecasts
     past, now = paths.scales(errors, naive[:-1], naive[-1], paths.Group(group, plan.gap))
-    scored = intervals.Errors(errors, past, group, plan.gap, cadence)
+    chosen = np.arange(len(errors)) + plan.gap < len(errors)  # the oldest origins had no choice: all candidates alike
+    calibrating = errors if chosen.sum() < _FEWEST_CHOSEN else np.where(chosen[:, None, None], errors, np.nan)
+    scored = intervals.Errors(calibrating, past, group, plan.gap, cadence)
     widths = intervals.widths_now(scored, now)
     fallback = np.where(np.isfinite(widths), widths, now * np.array([1.6, 2.5])[:, None, None])
-    table = _evidence(replay, scored, actual, filled, series, naive[-1])
+    table = _evidence(replay, scored, replay.forecasts + calibrating, filled, series, naive[-1])
     states = np.stack(
         [
             paths.states(filled[:origin], replay.forecasts[o], past[o], cadence.per_day)

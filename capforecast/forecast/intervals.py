@@ -48,7 +48,7 @@ def independent(count: int, origin: int, gap: int) -> Index:
     for chosen in (every[origin + gap :], every[: max(origin - gap + 1, 0)]):
         if len(chosen):
             return chosen
-    return every[every != origin]
+    return np.asarray(every[every != origin])
 
 
 def _widths(errors: Errors, chosen: Index, scale: Array) -> Array:

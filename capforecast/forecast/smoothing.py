@@ -40,17 +40,21 @@ _DRIFT = (0.5, 1.0)
 _YEAR_DAYS = 364
 
 
-@lru_cache(maxsize=4)
 def responses(length: int) -> tuple[Array, Array]:
-    """Effect on final level and trend of a point j steps back, [2, K, length], and of the start, [2, K, length + 1]."""
-    alpha, beta, phi = (np.array(column)[:, None] for column in zip(*_GRID, strict=True))
-    alpha, beta, phi = alpha[:, 0], beta[:, 0], phi[:, 0]
-    impulse, start = np.empty((2, len(_GRID), length)), np.empty((2, len(_GRID), length + 1))
+    """Effect on final level and trend of a point j steps back, [2, K, length], and of the start level, [2, K]."""
+    impulse, start = _responses(-(-length // 512) * 512)
+    return impulse[:, :, :length], start[:, :, length]
+
+
+@lru_cache(maxsize=8)
+def _responses(longest: int) -> tuple[Array, Array]:
+    alpha, beta, phi = np.array(_GRID).T
+    impulse, start = np.empty((2, len(_GRID), longest)), np.empty((2, len(_GRID), longest + 1))
     point, begin = np.stack([alpha, alpha * beta]), np.stack([np.ones_like(alpha), np.zeros_like(alpha)])
-    for j in range(length):
+    for j in range(longest):
         impulse[:, :, j], start[:, :, j] = point, begin
         point, begin = _advance(point, alpha, beta, phi), _advance(begin, alpha, beta, phi)
-    start[:, :, length] = begin
+    start[:, :, longest] = begin
     return impulse, start
 
 
@@ -72,7 +76,7 @@ def smooth(rest: Array, horizon: int) -> Array:
     begin = median0(rest[:28])
     shape = (2 * len(_GRID), seen)
     state = tiles_product(impulse[:, :, ::-1].reshape(shape), rest).reshape(2, len(_GRID), -1)
-    state = state + start[:, :, seen][:, :, None] * begin
+    state = state + start[:, :, None] * begin
     ahead = damped_sum(np.array([phi for _, _, phi in _GRID]), horizon)
     return np.asarray(state[0][:, None] + ahead[:, :, None] * state[1][:, None])
 

@@ -76,6 +76,14 @@ class Terms:
 
 def normal_equations(block: Block, design: Design, start: int, origin: int) -> tuple[Array, list[float]]:
     """Columns [seen + H, P] of a design over rows start .. origin + H - 1 (trend first) and their ridge [P]."""
+    key = ("columns", design, start, origin)
+    if key not in block.memo:
+        block.memo[key] = _columns(block, design, start, origin)
+    columns, ridge = block.memo[key]
+    return columns, ridge
+
+
+def _columns(block: Block, design: Design, start: int, origin: int) -> tuple[Array, list[float]]:
     calendar = block.calendar.iloc[start : origin + block.horizon]
     seen = origin - start
     parts = [_trend(len(calendar), seen, design.hinges), _weekdays(calendar)]
@@ -93,6 +101,14 @@ def normal_equations(block: Block, design: Design, start: int, origin: int) -> t
 
 def _terms(block: Block, design: Design, start: int, origin: int) -> Terms:
     """One design over rows [start, origin), solved once for all series."""
+    key = ("terms", design, start, origin)
+    if key not in block.memo:
+        block.memo[key] = _solved(block, design, start, origin)
+    terms: Terms = block.memo[key]
+    return terms
+
+
+def _solved(block: Block, design: Design, start: int, origin: int) -> Terms:
     columns, ridge = normal_equations(block, design, start, origin)
     seen = origin - start
     past = columns[:seen]

@@ -58,11 +58,11 @@ def _text(value: object) -> str:
     return str(value).strip()
 
 
-def numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], BoolArray]:
+def numbers(column: pa.ChunkedArray, decimal: str = ".") -> tuple[npt.NDArray[np.float64], BoolArray]:
     """Cells as float64 [R] (NaN = missing) and where [R] something stands that is no number; `45 %` counts as 45."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return numbers(column.cast(kind.value_type))
+        return numbers(column.cast(kind.value_type), decimal)
     if pa.types.is_null(kind):
         return np.full(len(column), np.nan), np.zeros(len(column), dtype=np.bool_)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -71,7 +71,10 @@ def numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], BoolArray
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return np.full(len(column), np.nan), pc.is_valid(column).to_numpy().astype(np.bool_)
     codes, names = texts(column)
-    parsed = pd.to_numeric(pd.Series(names, dtype="object").str.removesuffix("%").str.strip(), errors="coerce")
+    bare = pd.Series(names, dtype="object").str.removesuffix("%").str.strip()
+    if decimal == ",":
+        bare = bare.str.replace(r"^([+-]?\d*),(\d+)$", r"\1.\2", regex=True)
+    parsed = pd.to_numeric(bare, errors="coerce")
     values = np.append(parsed.to_numpy(dtype=np.float64), np.nan)
     odd = np.append(np.isnan(values[:-1]) & ~np.isin(np.array(names, dtype=object), NULLS), False)
     return values[codes], odd[codes]

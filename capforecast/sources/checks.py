@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from capforecast.errors import InputError
 from capforecast.schema import METRIC, VALUE
@@ -60,7 +61,7 @@ class Check:
         labels: dict[str, str] = {}
         some, spoilt = np.zeros_like(self.good), np.zeros_like(self.good)
         for name, column in self.plan.metrics.items():
-            numbers, odd = cells.numbers(self.sheet.table[column])
+            numbers, odd = cells.numbers(self.sheet.table[column], self.sheet.decimal)
             if name not in self.plan.sure and odd.sum() > np.isfinite(numbers).sum():
                 labels[LABEL + name] = column
                 continue
@@ -79,7 +80,7 @@ class Check:
         """(code [R] into names, names `<metric>_<statistic>`, value [R]); rows whose value is bad are given up."""
         codes, names = self._long_names()
         column = self.plan.known[VALUE]
-        numbers, odd = cells.numbers(self.sheet.table[column])
+        numbers, odd = cells.numbers(self.sheet.table[column], self.sheet.decimal)
         known = np.array([self._scale_and_least(name) for name in names] + [(1.0, -np.inf)])[codes]
         bad = self._bad_values(column, numbers, odd, known[:, 0], known[:, 1])
         self.good = self.good & ~bad
@@ -92,12 +93,15 @@ class Check:
         if STATISTIC in self.plan.known:
             statistic, given = cells.texts(self.sheet.table[self.plan.known[STATISTIC]])
             statistics = [*given, ""]
-        pair = metric * len(statistics) + statistic % len(statistics)
-        wanted = [self._long_name(name, given) for name in metrics for given in statistics]
+        both = np.where(metric < 0, -1, metric * len(statistics) + statistic % len(statistics))
+        pair, pairs = pd.factorize(both)  # only what occurs
+        wanted = [
+            None if each < 0 else self._long_name(metrics[each // len(statistics)], statistics[each % len(statistics)])
+            for each in pairs
+        ]
         names = sorted({name for name in wanted if name})
         place = {name: code for code, name in enumerate(names)}
-        codes = np.array([place.get(name or "", -1) for name in wanted] + [-1], dtype=np.int64)
-        codes = codes[np.where(metric < 0, -1, pair)]
+        codes = np.array([place.get(name or "", -1) for name in wanted], dtype=np.int64)[pair]
         self.drop(column, metric < 0, "empty_metric")
         self.drop(self.plan.known.get(STATISTIC, column), codes < 0, "unknown_statistic")
         return codes, names

@@ -18,7 +18,7 @@ from capforecast.schema import SERVER_ID, TIMESTAMP, Cadence
 from capforecast.settings import Settings
 from capforecast.sources import labels
 from capforecast.sources.columns import INVENTORY
-from capforecast.sources.grid import Times, cadence_of, snap, spacing
+from capforecast.sources.grid import Times, cadence_of, nearest, snap, spacing
 from capforecast.sources.inventories import read_inventory
 from capforecast.sources.merge import merge
 from capforecast.sources.parts import Part, read_part
@@ -135,15 +135,12 @@ def _warn_unused(parts: list[Part], settings: Settings) -> None:
 
 
 def _cadence(parts: list[Part], settings: Settings) -> Cadence:
-    """The one cadence of all files; raises InputError."""
+    """The one cadence of all files; raises InputError. A file with few rows or many gaps follows the others."""
     wanted = settings.source.cadence
     found: dict[Cadence, str] = {}
-    undated: list[Part] = []
     for part in parts:
-        gap = spacing(part.server, part.utc if not np.isnat(part.utc).any() else part.wall)
-        if gap is None:
-            undated.append(part)
-        else:
+        gap = _gap(part)
+        if gap is not None and (wanted != "auto" or nearest(gap) or gap < Cadence.HOURLY.step.to_timedelta64()):
             found.setdefault(cadence_of(gap, part.wall, part.file, wanted), part.file)
     if len(found) > 1:
         raise InputError(
@@ -151,10 +148,14 @@ def _cadence(parts: list[Part], settings: Settings) -> Cadence:
         )
     if found:
         return next(iter(found))
-    names = np.concatenate([part.names[part.server] for part in undated])
-    walls = np.concatenate([part.wall for part in undated])
+    names = np.concatenate([part.names[part.server] for part in parts])
+    walls = np.concatenate([part.wall for part in parts])
     gap = spacing(pd.factorize(names)[0].astype(np.int64), walls)  # files of one period each
-    return cadence_of(gap, walls, undated[0].file, wanted)
+    return cadence_of(gap, walls, next(part.file for part in parts if len(part.row)), wanted)
+
+
+def _gap(part: Part) -> np.timedelta64 | None:
+    return spacing(part.server, part.wall if np.isnat(part.utc).any() else part.utc)
 
 
 def _on_grid(

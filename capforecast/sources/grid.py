@@ -42,10 +42,15 @@ def cadence_of(gap: np.timedelta64 | None, walls: Times, file: str, wanted: str)
     if gap is None:
         midnight = (walls == walls.astype("datetime64[D]")).all()
         return Cadence.DAILY if midnight else Cadence.HOURLY
-    for cadence, (least, most) in _WINDOW.items():
-        if least <= gap <= most:
-            return cadence
+    near = nearest(gap)
+    if near is not None:
+        return near
     raise InputError(f"{file}: its rows are {_words(gap)} apart, neither an hour nor a day; {_ADVICE}")
+
+
+def nearest(gap: np.timedelta64) -> Cadence | None:
+    """The cadence of which a spacing is typical, if any."""
+    return next((each for each, (least, most) in _WINDOW.items() if least <= gap <= most), None)
 
 
 _ADVICE = "aggregate them to hourly or daily rows first (p95, mean or max per period), or set source.cadence"

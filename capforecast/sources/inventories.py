@@ -85,7 +85,7 @@ def _dates(
 
 
 def _numbers(sheet: Sheet, column: str, rejects: Rejects, ids: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
-    numbers, odd = cells.numbers(sheet.table[column])
+    numbers, odd = cells.numbers(sheet.table[column], sheet.decimal)
     infinite = cells.too_large(numbers)
     negative = ~infinite & (numbers < 0)
     for reason, bad in (("not_a_number", odd), ("infinite", infinite), ("below_minimum", negative)):

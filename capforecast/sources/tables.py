@@ -28,7 +28,7 @@ NULLS = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "
 class Sheet:
     """A file's rows as written. rows: int64 [R], number of each row in the file, from 1, a CSV's header included.
 
-    ragged: (row, text) of CSV rows that have another number of fields than the header.
+    ragged: (row, text) of CSV rows that have another number of fields than the header.  decimal: its decimal sign.
     """
 
     file: str
@@ -36,6 +36,7 @@ class Sheet:
     table: pa.Table
     rows: npt.NDArray[np.int64]
     ragged: list[tuple[int, str]]
+    decimal: str = "."
 
 
 def read_sheet(path: Path, is_number: Callable[[str], bool]) -> Sheet:
@@ -57,10 +58,10 @@ def read_sheet(path: Path, is_number: Callable[[str], bool]) -> Sheet:
             return Sheet(str(path), sha256, table, np.arange(1, table.num_rows + 1), [])
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-        table, rows, ragged = _csv(_as_utf8(data), is_number)
+        table, rows, ragged, decimal = _csv(_as_utf8(data), is_number)
     except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error, ValueError) as error:
         raise InputError(f"{path}: cannot be read as {_kind(path)} ({_first_line(error)}); export it again") from error
-    return Sheet(str(path), sha256, table, rows, ragged)
+    return Sheet(str(path), sha256, table, rows, ragged, decimal)
 
 
 def _kind(path: Path) -> str:
@@ -97,7 +98,7 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _csv(
     data: bytes, is_number: Callable[[str], bool]
-) -> tuple[pa.Table, npt.NDArray[np.int64], list[tuple[int, str]]]:
+) -> tuple[pa.Table, npt.NDArray[np.int64], list[tuple[int, str]], str]:
     body = data.lstrip(b"\r\n")
     above = data[: len(data) - len(body)].count(b"\n")  # blank lines above the header
     head = body[:200_000].decode("utf-8", errors="replace")
@@ -137,7 +138,7 @@ def _csv(
         table = parse(True)
     except pa.ArrowInvalid:  # some row has too many or too few fields: once more, noting which
         table = parse(False)
-    return _numbered(_unique(table), ragged, 2 + above)
+    return (*_numbered(_unique(table), ragged, 2 + above), decimal)
 
 
 def _delimiter(head: str) -> str:

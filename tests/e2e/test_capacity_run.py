@@ -87,10 +87,10 @@ def test_the_prefect_ui_shows_subflows_and_artifacts(outcome: dict[str, Any], un
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id])), limit=200
         )
         everything = client.read_artifacts(limit=200)
-    assert run.name == "capacity-latest"
+    day = outcome["published"]["as_of"][:10]
+    assert run.name == f"capacity-{day}"
     assert run.state is not None
     assert run.state.is_completed()
-    day = outcome["published"]["as_of"][:10]
     assert {f"{unit}-{day}" for unit in units} <= names
     shown = {artifact.key: artifact for artifact in fleet}
     assert shown["fleet-summary"].type == "table"

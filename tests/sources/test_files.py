@@ -125,6 +125,18 @@ def test_duplicates_keep_the_last_and_contradictions_are_on_record(tmp_path: Pat
     assert (conflict["value"], conflict["reason"], len(batch.rejects)) == ("1.0", "duplicate_conflict", 1)
 
 
+def test_repeated_values_of_long_form_are_counted_and_contradictions_are_on_record(tmp_path: Path) -> None:
+    lines = ["a,2024-01-01,cpu_p95,1", "a,2024-01-01,cpu_p95,5", "a,2024-01-01,mem_p95,7", "a,2024-01-02,cpu_p95,2",
+             "a,2024-01-02,cpu_p95,2", "a,2024-01-02,cpu_p95,", "a,2024-01-03,disk,9"]  # fmt: skip
+    batch = read_files(write(tmp_path / "o.csv", "server_id,timestamp,metric,value\n" + "\n".join(lines)), SETTINGS)
+    np.testing.assert_array_equal(values(batch), [5, 2, np.nan])
+    np.testing.assert_array_equal(values(batch, "disk_mean"), [np.nan, np.nan, 9])
+    assert (batch.rows_read, batch.duplicates) == (7, 3)
+    assert batch.rejects[["row", "column", "value", "reason"]].values.tolist() == [
+        [2, "cpu_p95", "1.0", "duplicate_conflict"]
+    ]
+
+
 def test_files_with_different_metrics_complete_each_other(tmp_path: Path) -> None:
     daily(cpu_p95=[1.0, 2.0, 3.0]).to_csv(tmp_path / "cpu.csv", index=False)
     daily(mem_p95=[4.0, 5.0, 6.0]).to_csv(tmp_path / "mem.csv", index=False)

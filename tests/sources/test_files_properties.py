@@ -48,7 +48,8 @@ def read(frame: pd.DataFrame | pa.Table, suffix: str) -> Batch | None:
         try:
             return read_files(str(path), LENIENT)
         except CapforecastError as error:
-            assert "garbage" in str(error)
+            if path.name not in str(error):
+                raise
             return None
 
 
@@ -112,4 +113,4 @@ def test_any_type_of_parquet_column_is_read_or_refused(
     batch = read(pa.table({name: pa.array(cells) for name, cells in columns.items()}), ".parquet")
     if batch is not None:
         assert batch.rows_read == 6
-        assert 6 == len(batch.observations) + rows_refused(batch) + batch.duplicates + batch.completed
+        assert len(batch.observations) + rows_refused(batch) + batch.duplicates + batch.completed == batch.rows_read

@@ -1,0 +1,95 @@
+"""Moves and resizes have dates; nobody is lost; merging twice changes nothing."""
+
+from __future__ import annotations
+
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capforecast.fleet.inventory import at, merge, normalise, overlay
+
+
+def rows(*records: tuple[object, ...], columns: str = "server_id valid_from business_unit vcpus") -> pd.DataFrame:
+    return pd.DataFrame(records, columns=columns.split())
+
+
+def day(text: str) -> pd.Timestamp:
+    return pd.Timestamp(text, tz="UTC")
+
+
+MOVED = rows(("b", None, "z", 2), ("a", "2024-01-01", "x", 2), ("a", "2024-06-01", "y", 4))
+
+
+def units(inventory: pd.DataFrame, as_of: str) -> dict[str, str]:
+    return at(inventory, day(as_of)).set_index("server_id")["business_unit"].to_dict()
+
+
+def test_the_row_in_force_at_the_cut_off_counts() -> None:
+    assert units(MOVED, "2024-03-01") == {"a": "x", "b": "z"}
+    assert units(MOVED, "2024-06-01") == {"a": "x", "b": "z"}  # the cut-off is exclusive
+    assert units(MOVED, "2024-06-02") == {"a": "y", "b": "z"}
+    assert units(MOVED, "2020-01-01") == {"a": "x", "b": "z"}  # not there yet: its first row
+
+
+def test_missing_dimensions_are_unassigned_and_blank_is_missing() -> None:
+    servers = at(rows(("b", None, " ", None), ("a", None, None, 1)), day("2024-01-01"))
+    assert servers["server_id"].tolist() == ["a", "b"]
+    assert servers[["business_unit", "region", "criticality"]].eq("unassigned").all(axis=None)
+
+
+def test_a_missing_cell_is_no_news() -> None:
+    servers = rows(("a", "2024-01-01", "x", 2), ("a", "2024-02-01", None, 4), ("a", "2024-03-01", "y", None))
+    assert units(servers, "2024-02-15") == {"a": "x"}
+    assert at(servers, day("2024-04-01"))["vcpus"].tolist() == [4]
+
+
+def test_a_resize_has_a_date_and_a_move_is_none() -> None:
+    changed = at(MOVED, day("2024-12-01")).set_index("server_id")["capacity_changed_at"]
+    assert changed["a"] == day("2024-06-01")
+    assert pd.isna(changed["b"])
+    assert at(MOVED, day("2024-05-01"))["capacity_changed_at"].isna().all()
+
+
+def test_merging_a_delivery_adds_changes_once() -> None:
+    later = rows(("a", "2024-09-01", "z", 4), ("c", "2024-09-01", "x", 1))
+    merged = merge(MOVED, later)
+    assert units(merged, "2024-07-01") == {"a": "y", "b": "z", "c": "x"}
+    assert units(merged, "2024-10-01") == {"a": "z", "b": "z", "c": "x"}
+    pd.testing.assert_frame_equal(merge(merged, later), merged)
+    same = rows(("a", "2024-10-01", "z", 4))  # says nothing new
+    pd.testing.assert_frame_equal(merge(merged, same), merged)
+
+
+def test_an_old_delivery_that_comes_late_does_not_undo_newer_changes() -> None:
+    assert units(merge(MOVED, rows(("a", "2023-01-01", "w", 1))), "2024-07-01")["a"] == "y"
+
+
+def test_an_undated_delivery_holds_for_all_dates() -> None:
+    corrected = merge(MOVED, rows(("a", None, "right", None)))
+    assert {units(corrected, when)["a"] for when in ("2023-01-01", "2024-03-01", "2024-12-01")} == {"right"}
+    assert at(corrected, day("2024-12-01")).set_index("server_id")["vcpus"].to_dict() == {"a": 4, "b": 2}
+
+
+def test_an_explicit_inventory_lies_over_what_was_observed() -> None:
+    laid = overlay(MOVED, rows(("a", "2024-03-01", "told", None), ("c", None, "new", 8)))
+    assert units(laid, "2024-02-01") == {"a": "x", "b": "z", "c": "new"}
+    assert units(laid, "2024-12-01") == {"a": "told", "b": "z", "c": "new"}
+    assert at(laid, day("2024-12-01"))["vcpus"].tolist() == [4, 2, 8]
+
+
+CELL = st.one_of(st.none(), st.sampled_from(["x", "y"]))
+ROW = st.tuples(st.sampled_from("ab"), st.sampled_from([None, "2024-01-01", "2024-02-01", "2024-03-01"]), CELL, CELL)
+ROWS = st.lists(ROW, min_size=1, max_size=6)
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(ROWS, ROWS)
+def test_merging_is_idempotent_and_loses_no_server(first: list[tuple], second: list[tuple]) -> None:
+    names = "server_id valid_from business_unit region"
+    old, new = rows(*first, columns=names), rows(*second, columns=names)
+    merged = merge(normalise(old), new)
+    assert set(merged["server_id"]) == set(old["server_id"]) | set(new["server_id"])
+    assert not merged.duplicated(["server_id", "valid_from"]).any()
+    pd.testing.assert_frame_equal(merge(merged, new), merged)
+    pd.testing.assert_frame_equal(normalise(merged), merged)
+    assert at(merged, day("2024-02-15"))["server_id"].is_unique

@@ -1,0 +1,143 @@
+"""From rows to a regular grid that sees nothing at or after the cut-off."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capforecast.errors import InputError
+from capforecast.fleet.inventory import at, normalise
+from capforecast.fleet.panel import build, default_as_of
+from capforecast.schema import SERIES_COLUMNS, Cadence, Panel
+from capforecast.settings import Settings
+
+SETTINGS = Settings()
+AS_OF = pd.Timestamp("2024-03-01", tz="UTC")
+
+
+def rows(server: str, start: str = "2024-01-01", periods: int = 60, freq: str = "D", **columns: object) -> pd.DataFrame:
+    stamps = pd.date_range(start, periods=periods, freq=freq, tz="UTC", unit="us")
+    frame = pd.DataFrame(
+        {"server_id": server, "timestamp": stamps, **(columns or {"cpu_p95": 1.0 + np.arange(periods)})}
+    )
+    return frame.astype(
+        {name: np.float32 for name in frame if "_" in name and name not in ("server_id", "ingested_at")}
+    )
+
+
+def built(
+    observations: pd.DataFrame,
+    servers: list[str],
+    as_of: pd.Timestamp = AS_OF,
+    cadence: Cadence = Cadence.DAILY,
+    settings: Settings = SETTINGS,
+) -> Panel:
+    known = at(normalise(pd.DataFrame({"server_id": servers, "business_unit": "x"})), as_of)
+    return build(observations, known, cadence, as_of, settings)
+
+
+def test_the_grid_is_regular_and_values_stand_in_their_place() -> None:
+    seen = pd.concat([rows("b", periods=40), rows("a").drop(index=[3, 4])]).sample(frac=1, random_state=1)
+    panel = built(seen, ["b", "a"])
+    assert panel.series["server_id"].tolist() == ["a", "b"]
+    assert list(panel.series.columns) == list(SERIES_COLUMNS)
+    assert (panel.timestamps[0], panel.timestamps[-1]) == (
+        pd.Timestamp("2024-01-01", tz="UTC"),
+        AS_OF - pd.Timedelta("1D"),
+    )
+    expected = np.full((60, 2), np.nan, dtype=np.float32)
+    expected[:, 0] = np.arange(60) + 1
+    expected[3:5, 0] = np.nan
+    expected[:40, 1] = np.arange(40) + 1
+    np.testing.assert_array_equal(panel.values, expected)
+    assert panel.values.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("as_of", "last"), [("2024-02-10", "2024-02-09"), ("2024-02-10 14:00", "2024-02-09"), ("2024-02-11", "2024-02-10")]
+)
+def test_a_period_that_has_not_ended_by_the_cut_off_is_not_seen(as_of: str, last: str) -> None:
+    panel = built(rows("a"), ["a"], pd.Timestamp(as_of, tz="UTC"))
+    assert panel.timestamps[-1] == pd.Timestamp(last, tz="UTC")
+    assert panel.series["last_seen"][0] == pd.Timestamp(last, tz="UTC")
+
+
+def test_the_configured_statistic_is_taken_else_the_first_there_is() -> None:
+    every = rows("a", cpu_mean=1.0, cpu_p95=2.0, mem_mean=3.0, net_max=4.0, disk_p95=np.nan, disk_mean=5.0)
+    panel = built(every, ["a"])
+    chosen = dict(zip(panel.series["metric"], panel.series["statistic"], strict=True))
+    assert chosen == {"cpu": "p95", "disk": "mean", "mem": "mean", "net": "max"}
+    assert panel.values[0].tolist() == [2, 5, 3, 4]
+    other = Settings.model_validate({"metrics": {"cpu": {"statistic": "mean", "high": 80, "very_high": 90}}})
+    assert built(every, ["a"], settings=other).values[0, 0] == 1
+
+
+def test_silent_metrics_and_servers_are_told_and_unobserved_ones_have_no_series() -> None:
+    seen = pd.concat(
+        [
+            rows("a", cpu_p95=1.0, mem_p95=2.0, net_p95=3.0),
+            rows("half", cpu_p95=np.nan, mem_p95=2.0, net_p95=np.nan),
+            rows("silent", cpu_p95=np.nan, mem_p95=np.nan, net_p95=np.nan),
+        ]
+    )
+    series = built(seen, ["a", "half", "silent", "listed"]).series.set_index("server_id")
+    assert series.loc["half", ["metric", "reason"]].values.tolist() == [["cpu", "all_missing"], ["mem", ""]]
+    assert series.loc["silent", "reason"].tolist() == ["all_missing"] * 2  # cpu and mem have thresholds, net has none
+    assert "listed" not in series.index
+    blank = pd.concat([rows("a", net_p95=3.0), rows("silent", net_p95=np.nan)])
+    assert built(blank, ["a", "silent"]).series["reason"].tolist() == ["", "all_missing"]
+
+
+def test_the_latest_arrival_that_has_a_value_wins() -> None:
+    first = rows("a", cpu_p95=1.0, mem_p95=1.0).assign(ingested_at=pd.Timestamp("2024-03-01", tz="UTC"))
+    second = rows("a", cpu_p95=2.0, mem_p95=np.nan).assign(ingested_at=pd.Timestamp("2024-03-02", tz="UTC"))
+    panel = built(pd.concat([second, first]), ["a"])
+    assert panel.values[0].tolist() == [2, 1]
+
+
+def test_history_is_limited_and_other_units_are_left_out() -> None:
+    short = Settings.model_validate({"forecast": {"history_days": 40}})
+    panel = built(pd.concat([rows("a"), rows("other", start="2023-01-01", periods=400)]), ["a"], settings=short)
+    assert panel.values.shape == (40, 1)
+    assert built(pd.concat([rows("a"), rows("other", start="2023-01-01", periods=400)]), ["a"]).values.shape == (60, 1)
+
+
+def test_nothing_to_see_is_an_empty_panel() -> None:
+    panel = built(rows("a"), ["b"])
+    assert panel.values.shape == (0, 0)
+    assert list(panel.series.columns) == list(SERIES_COLUMNS)
+
+
+def test_a_row_off_the_grid_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match="server a is not on the grid"):
+        built(rows("a", start="2024-01-01 05:00"), ["a"])
+
+
+def test_resizes_conflicts_and_percentages_over_100_are_flagged() -> None:
+    sizes = pd.DataFrame({"server_id": "a", "valid_from": ["2023-01-01", "2024-02-01"], "vcpus": [2, 4]})
+    conflicts = pd.DataFrame({"server_id": ["a"], "column": ["net_p95"], "reason": ["duplicate_conflict"]})
+    values = np.linspace(50, 110, 60)
+    seen = rows("a", cpu_p95=values, net_p95=values * 9)
+    panel = build(seen, at(sizes, AS_OF), Cadence.DAILY, AS_OF, SETTINGS, conflicts)
+    assert panel.series["flags"].tolist() == ["capacity_changed out_of_range", "duplicate_conflict"]
+    assert (panel.series["verdict"] == "ok").all()
+
+
+def test_the_cut_off_is_the_end_of_the_last_complete_period() -> None:
+    fleet = pd.concat([rows(f"s{number}") for number in range(10)])
+    end = pd.Timestamp("2024-03-01", tz="UTC")
+    assert default_as_of(fleet, Cadence.DAILY) == end
+    half_delivered = pd.concat([fleet, rows("s1", start="2024-03-01", periods=1)])
+    assert default_as_of(half_delivered, Cadence.DAILY) == end
+    clock_ahead = pd.concat([fleet, rows("s1", start="2031-01-01", periods=5)])
+    assert default_as_of(clock_ahead, Cadence.DAILY) == end
+    shrunken = pd.concat([fleet, rows("s1", start="2024-03-01", periods=3)])
+    assert default_as_of(shrunken, Cadence.DAILY) == pd.Timestamp("2024-03-04", tz="UTC")
+
+
+def test_an_hourly_source_ends_with_its_last_hour_not_its_last_day() -> None:
+    hours = rows("a", start="2024-01-01", periods=30, freq="h")
+    assert default_as_of(hours, Cadence.HOURLY) == pd.Timestamp("2024-01-02 06:00", tz="UTC")
+    with pytest.raises(InputError, match="--as-of"):
+        default_as_of(hours.iloc[:0], Cadence.HOURLY)

@@ -1,0 +1,51 @@
+"""Panels to forecast, made up from numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+from capforecast.schema import Cadence, Panel
+
+PanelMaker = Callable[..., Panel]
+
+
+@pytest.fixture(scope="session")
+def make_panel() -> PanelMaker:
+    """A panel of values [T, N] from 3 January 2022; `metrics` names one metric per series."""
+
+    def make(values: npt.NDArray[np.float64], cadence: str = "daily", metrics: list[str] | None = None) -> Panel:
+        count = values.shape[1]
+        step = Cadence(cadence)
+        series = pd.DataFrame(
+            {
+                "server_id": [f"srv-{i:03d}" for i in range(count)],
+                "metric": metrics or ["cpu"] * count,
+                "statistic": "p95", "business_unit": "Retail", "region": "EU", "criticality": "high",
+                "verdict": "ok", "reason": "", "flags": "", "observed": np.isfinite(values).sum(axis=0),
+            }
+        )  # fmt: skip
+        timestamps = pd.date_range("2022-01-03", periods=len(values), freq=step.step, tz="UTC")
+        return Panel(values.astype(np.float32), timestamps, series, step)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def weekly() -> Callable[..., npt.NDArray[np.float64]]:
+    """Values [T, N] with a level, a weekly (daily data) or daily (hourly data) rhythm, growth and noise."""
+
+    def make(
+        total: int, count: int, seed: int = 0, season: int = 7, growth: float = 0.0, noise: float = 2.0
+    ) -> npt.NDArray[np.float64]:
+        rng = np.random.default_rng(seed)
+        t = np.arange(total)[:, None]
+        level = rng.uniform(20, 60, count)
+        rhythm = rng.uniform(5, 10, count) * np.sin(2 * np.pi * (t % season) / season)
+        return level + rhythm + growth * t + rng.normal(0, noise, (total, count))
+
+    return make

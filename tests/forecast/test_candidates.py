@@ -1,0 +1,67 @@
+"""Every candidate: causal to the last bit, and within what the past makes plausible."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from capforecast.errors import ModelError
+from capforecast.forecast.base import Family, families, register
+from capforecast.forecast.blocks import blocks, calendar_of
+from capforecast.forecast.candidates import candidate_cube, candidate_names, with_shared
+from capforecast.schema import Cadence, Panel
+from capforecast.settings import CalendarSettings
+
+
+def cube(panel: Panel, origins: tuple[int, ...], horizon: int) -> np.ndarray:
+    names = candidate_names(panel.cadence)
+    calendar = calendar_of(panel, horizon, CalendarSettings())
+    parts = list(blocks(panel.values.astype(float), panel.cadence, origins, horizon, calendar, 64))
+    parts = with_shared(parts, np.zeros(panel.values.shape[1], dtype=np.int64), names)
+    return np.concatenate([candidate_cube(b, names)[..., : r.stop - r.start] for r, b in parts], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("cadence", "total", "origins"), [("daily", 700, (660, 430, 200)), ("hourly", 1500, (1400, 900, 400))]
+)
+def test_future_of_an_origin_moves_no_candidate(make_panel, weekly, cadence, total, origins):
+    values = weekly(total, 4, season=7 if cadence == "daily" else 24)
+    values[100:104, 1] = np.nan
+    values[:150, 2] = np.nan
+    before = cube(make_panel(values, cadence), origins, 30)
+    for o, origin in enumerate(origins):
+        changed = values.copy()
+        changed[origin:] = 500.0 - changed[origin:]
+        after = cube(make_panel(changed, cadence), origins, 30)
+        np.testing.assert_array_equal(before[o:], after[o:])
+
+
+@pytest.mark.parametrize(("cadence", "total"), [("daily", 700), ("hourly", 1500)])
+def test_all_candidates_exist_with_enough_history_and_stay_plausible(make_panel, weekly, cadence, total):
+    values = weekly(total, 3, season=7 if cadence == "daily" else 24)
+    made = cube(make_panel(values, cadence), (total,), 30)[0]
+    assert np.isfinite(made).all()
+    low, high = values.min(axis=0), values.max(axis=0)
+    assert (made >= low - 0.5 * (high - low) - 1e-3).all()
+    assert (made <= high + 0.7 * (high - low) + 1e-3).all()
+
+
+def test_young_series_have_fewer_candidates(make_panel, weekly):
+    values = weekly(700, 2)
+    values[:640, 1] = np.nan
+    made = np.isfinite(cube(make_panel(values), (700,), 30)[0]).all(axis=1)
+    assert 0 < made[:, 1].sum() < made[:, 0].sum()
+
+
+def test_unknown_candidate_of_a_stored_model_is_refused(make_panel, weekly):
+    panel = make_panel(weekly(100, 1))
+    calendar = calendar_of(panel, 7, CalendarSettings())
+    (_, block), *_ = blocks(panel.values.astype(float), panel.cadence, (100,), 7, calendar, 64)
+    with pytest.raises(ModelError, match="gone/away"):
+        candidate_cube(block, ["gone/away"])
+
+
+def test_a_family_name_is_registered_once():
+    known = families(Cadence.DAILY)[0]
+    with pytest.raises(ValueError, match=known.name):
+        register(Family(known.name, Cadence.DAILY, ("x",), lambda block: block.empty(1)))

@@ -1,0 +1,107 @@
+"""Which past is replayed, how widths are calibrated, how big an error is expected."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capforecast.forecast import intervals, paths
+from capforecast.forecast.backtest import buckets, plan_for
+from capforecast.schema import Cadence
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 2500), st.integers(1, 800), st.sampled_from(list(Cadence)))
+def test_replayed_origins_leave_history_before_and_outcome_after(age, horizon, cadence):
+    plan = plan_for(age, horizon, cadence)
+    if plan is None:
+        return
+    assert plan.horizon <= horizon
+    origins = plan.origins(age, 18)
+    assert origins
+    assert max(origins) + plan.horizon == age
+    assert min(origins) >= plan.least
+    assert list(np.diff(origins)) == [-plan.step] * (len(origins) - 1)
+
+
+@pytest.mark.parametrize(
+    ("age", "horizon", "cadence", "replayed", "step"),
+    [
+        (1461, 90, "daily", 90, 30),
+        (89, 30, "daily", 30, 7),
+        (730, 731, "daily", 180, 30),
+        (2000, 168, "hourly", 168, 56),
+    ],
+)
+def test_long_histories_are_replayed_as_asked_and_short_ones_shorter(age, horizon, cadence, replayed, step):
+    plan = plan_for(age, horizon, Cadence(cadence))
+    assert plan is not None
+    assert (plan.horizon, plan.step) == (replayed, step)
+    assert plan.count(age) >= 3
+
+
+def test_too_short_for_any_replay():
+    assert plan_for(30, 90, Cadence.DAILY) is None
+
+
+def test_buckets_cover_the_horizon_once():
+    found = buckets(Cadence.DAILY, 45)
+    assert [name for name, _, _ in found] == ["1-7", "8-30", "31-45"]
+    assert buckets(Cadence.HOURLY, 24) == [("1-24", 1, 24)]
+
+
+def calibrating(errors: np.ndarray, cadence: Cadence, gap: int = 2) -> intervals.Errors:
+    origins, _, count = errors.shape
+    return intervals.Errors(errors, np.ones((origins, count)), np.zeros(count, dtype=np.int64), gap, cadence)
+
+
+def test_widths_are_quantiles_of_what_went_wrong():
+    errors = np.random.default_rng(0).normal(0, 3, (10, 30, 200))
+    widths = intervals.widths_now(calibrating(errors, Cadence.DAILY), np.full(200, 2.0))
+    np.testing.assert_allclose(widths[0], 2.0 * 3.0 * 1.2816, rtol=0.03)
+    np.testing.assert_allclose(widths[1], 2.0 * 3.0 * 1.96, rtol=0.03)
+
+
+def test_hourly_series_with_enough_origins_get_their_own_width():
+    errors = np.random.default_rng(0).normal(0, 1, (8, 24, 2)) * [1.0, 10.0]
+    widths = intervals.widths_now(calibrating(errors, Cadence.HOURLY), np.ones(2))
+    assert (widths[:, 0, 1] > 5 * widths[:, 0, 0]).all()
+    errors[3:, :, 0] = np.nan
+    few = intervals.widths_now(calibrating(errors, Cadence.HOURLY), np.ones(2))
+    assert (few[:, 0, 0] > 3 * widths[:, 0, 0]).all()  # leans on the pool
+
+
+def test_width_of_a_past_origin_never_sees_its_own_outcome():
+    errors = np.ones((6, 7, 3))
+    before = intervals.widths_then(calibrating(errors, Cadence.DAILY), 1)
+    errors[:3] = 50.0  # origins 0 to 2 overlap origin 1
+    np.testing.assert_array_equal(before, intervals.widths_then(calibrating(errors, Cadence.DAILY), 1))
+
+
+def test_widths_grow_beyond_what_was_replayed():
+    widths = np.array([1.0, 2.0])[:, None, None] * np.ones((2, 2, 1))
+    spread = intervals.spread(widths, 30, 120, Cadence.DAILY)[:, :, 0]
+    assert (spread[:, 29] == [1.0, 2.0]).all()
+    assert (np.diff(spread[:, 29:], axis=1) > 0).all()
+    assert (spread[:, -1] > [1.1, 2.2]).all()
+
+
+def test_expected_error_follows_past_errors_and_never_vanishes():
+    errors = np.full((6, 10, 3), 4.0)
+    errors[:, :, 2] = 0.0
+    naive = np.array([4.0, 8.0, 0.0])
+    past, now = paths.scales(errors, np.tile(naive, (6, 1)), naive, paths.Group(np.zeros(3, dtype=np.int64), 3))
+    assert now[0] == pytest.approx((6 * 4 + 2 * 4 * 0.75) / 8)  # typical ratio: median of 1 and 0.5
+    assert past[5, 0] == 4.0  # nothing was known then but the naive error
+    assert now[2] > 0
+
+
+def test_states_say_where_a_series_stands():
+    history = np.full((20, 2), 10.0)
+    history[-7:, 1] = [10, 10, 40, 10, 10, 30, 10]
+    state = paths.states(history, np.full((14, 2), 10.0), np.array([5.0, 5.0]), 1)
+    np.testing.assert_allclose(state[0], 0.0)
+    assert state[1, 0] == pytest.approx((50 / 7) / 5)
+    assert state[1, 1] == pytest.approx(20 / 5)

@@ -181,7 +181,7 @@ def _more_flags(
         ).to_numpy(dtype=np.bool_)
     if conflicts is not None:
         rows = conflicts[conflicts["reason"] == quality.DUPLICATE_CONFLICT]
-        hit = pd.MultiIndex.from_arrays([rows[SERVER_ID], rows["column"].str.rpartition("_")[0]])
+        hit = pd.MultiIndex.from_arrays([rows[SERVER_ID], rows["column"].astype("str").str.rsplit("_", n=1).str[0]])
         flags[quality.DUPLICATE_CONFLICT] = pd.MultiIndex.from_frame(series[[SERVER_ID, METRIC]]).isin(hit)
     return quality.join_flags(flags)
 

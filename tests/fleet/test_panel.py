@@ -141,3 +141,10 @@ def test_an_hourly_source_ends_with_its_last_hour_not_its_last_day() -> None:
     assert default_as_of(hours, Cadence.HOURLY) == pd.Timestamp("2024-01-02 06:00", tz="UTC")
     with pytest.raises(InputError, match="--as-of"):
         default_as_of(hours.iloc[:0], Cadence.HOURLY)
+
+
+def test_rejects_without_conflicts_flag_nothing() -> None:
+    none = pd.DataFrame({name: pd.Series(dtype="str") for name in ("server_id", "column", "reason")})
+    known = at(normalise(pd.DataFrame({"server_id": ["a"], "business_unit": "x"})), AS_OF)
+    panel = build(rows("a"), known, Cadence.DAILY, AS_OF, SETTINGS, none)
+    assert "duplicate_conflict" not in "".join(panel.series["flags"])

@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 
 from capforecast.forecast.backtest import buckets
-from capforecast.forecast.engine import holdout, train
+from capforecast.forecast.engine import train
+from capforecast.forecast.holdout import holdout
 from capforecast.forecast.scores import geometric_mean, relative_mae
 from capforecast.schema import Cadence, Forecast, Panel
 from capforecast.settings import Settings

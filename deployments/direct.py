@@ -19,6 +19,7 @@ from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
 from capforecast.fleet.synthetic import generate
 from capforecast.forecast import engine, registry
+from capforecast.forecast.holdout import holdout
 from capforecast.lake.datasets import report_key, table_of, to_parquet
 from capforecast.lake.store import Store
 from capforecast.report.accuracy import metric_accuracy
@@ -119,7 +120,7 @@ def measure(settings: Settings, source: str, inventory: str | None, train_until:
     cut = last + batch.cadence.step
     judged = _panel(batch, cut, settings).usable()  # verdicts as of the origin: the test must not choose the series
     whole = _panel(batch, min(end, cut + horizon * batch.cadence.step), settings)
-    return _accuracy_rows(engine.holdout(_same(whole, judged), last, horizon, settings))
+    return _accuracy_rows(holdout(_same(whole, judged), last, horizon, settings))
 
 
 def _accuracy_rows(backtest: pd.DataFrame) -> list[dict[str, Any]]:

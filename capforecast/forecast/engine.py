@@ -28,6 +28,7 @@ from capforecast.forecast.ensemble import (
     weights,
 )
 from capforecast.forecast.model import FleetModel
+from capforecast.forecast.threads import one_blas_thread
 from capforecast.schema import BACKTEST_COLUMNS, METRIC, SERVER_ID, Cadence, ErrorPaths, Panel
 from capforecast.settings import ForecastSettings, Settings
 
@@ -64,6 +65,7 @@ class _Replay:
     score: Array  # [K, N'], for a forecast made now
 
 
+@one_blas_thread()
 def train(panel: Panel, horizon: int, settings: Settings) -> Trained:
     """Train the fleet engine on the usable series of one business unit, all metrics together.
 
@@ -276,33 +278,3 @@ def _evidence(
     quantiles = np.stack([point - halves[1], point - halves[0], point, point + halves[0], point + halves[1]])
     naive = np.stack([seasonal_naive(filled[:origin], horizon, scored.cadence.season) for origin in replay.origins])
     return backtest.evidence(series, actual, quantiles, naive, scale, scored.cadence)
-
-
-def holdout(panel: Panel, train_until: pd.Timestamp, horizon: int, settings: Settings) -> pd.DataFrame:
-    """One honest test: train on what is at or before `train_until`, forecast once, score what was observed after.
-
-    Args:
-        panel: usable series; longer than `train_until`.
-        train_until: last timestamp the model may see (inclusive).
-        horizon: periods forecast; points after the panel's end are not scored.
-
-    Returns:
-        BACKTEST_COLUMNS rows with one origin each.
-    """
-    seen = panel.until(train_until)
-    known = np.asarray(np.isfinite(seen.values).any(axis=0))
-    seen, whole = seen.take(known), panel.take(known)
-    forecast = train(seen, horizon, settings).model.predict(seen)
-    after = whole.values[len(seen.timestamps) :][:horizon].astype(np.float64)
-    actual = np.full((1, horizon, after.shape[1]), np.nan)
-    actual[0, : len(after)] = after
-    cut = recent(seen, settings.forecast)
-    values = cut.values.astype(np.float64)
-    filled = fill(values, first_rows(values), panel.cadence)
-    naive = seasonal_naive(filled, horizon, panel.cadence.season)[None]
-    scale = paths.naive_scales(values, (len(values),), panel.cadence.season)[0]
-    quantiles = forecast.quantiles[:-1, None].astype(np.float64)
-    return backtest.evidence(whole.series, actual, quantiles, naive, scale, panel.cadence)
-
-
-__all__ = ["FleetModel", "Trained", "holdout", "train"]

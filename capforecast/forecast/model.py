@@ -12,11 +12,13 @@ import pandas as pd
 import pyarrow as pa
 
 from capforecast.errors import ModelError
+from capforecast.fleet.bounds import physical_range
 from capforecast.forecast import intervals, paths
 from capforecast.forecast.base import Array, Index
 from capforecast.forecast.blocks import blocks, calendar_of, fill, first_rows, group_numbers, recent
 from capforecast.forecast.candidates import candidate_cube, usable, with_shared
 from capforecast.forecast.ensemble import weighted_median, weights
+from capforecast.forecast.threads import one_blas_thread
 from capforecast.schema import METRIC, SERVER_ID, Cadence, ErrorPaths, Forecast, Panel
 from capforecast.settings import Settings
 
@@ -52,6 +54,7 @@ class FleetModel:
         digest.update(f"{self.cadence}|{self.horizon}|{settings_text(self.settings)}".encode())
         return digest.hexdigest()[:16]
 
+    @one_blas_thread()
     def predict(self, panel: Panel) -> Forecast:
         """Forecast what follows the panel's last timestamp; weights and calibration stay as trained.
 
@@ -61,9 +64,7 @@ class FleetModel:
         place = self._place(panel)
         point, mean = self._points(panel, place)
         half = self._half_widths(place)
-        metric = [self.settings.metric(name) for name in panel.series[METRIC]]
-        low = np.array([-np.inf if m.minimum is None else m.minimum for m in metric])
-        high = np.array([np.inf if m.maximum is None else m.maximum for m in metric])
+        low, high = (limit.astype(np.float64) for limit in physical_range(panel, self.settings))
         quantiles = intervals.quantile_levels(point, half, mean, low, high).astype(np.float32)
         step = self.cadence.step
         ahead = pd.date_range(panel.timestamps[-1] + step, periods=self.horizon, freq=step)
@@ -71,6 +72,7 @@ class FleetModel:
         series = series.assign(origin=panel.timestamps[-1], model=NAME, model_version=self.version)
         return Forecast(quantiles, ahead, series, self.cadence)
 
+    @one_blas_thread()
     def error_paths(self, panel: Panel) -> ErrorPaths:
         """The stored error paths for the panel's series, in its order, with the states they are in at its end.
 

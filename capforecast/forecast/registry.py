@@ -14,7 +14,7 @@ import pandas as pd
 
 from capforecast.errors import ConflictError, ModelError
 from capforecast.forecast.base import Trained
-from capforecast.forecast.engine import FleetModel
+from capforecast.forecast.model import FleetModel
 from capforecast.lake.datasets import as_of_segment, parse_table, table_of, to_json, to_parquet, unit_segment
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Reference

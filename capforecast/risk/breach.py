@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from capforecast.errors import StageError
+from capforecast.fleet.bounds import physical_range
 from capforecast.risk.rule import breach_fires, fires_now, rule_for
 from capforecast.risk.simulate import LEVELS, Figures, MetricRisk, Recent, horizons
 from capforecast.risk.tiers import series_tiers
@@ -62,13 +63,14 @@ def assess(
     elif usable.any():
         raise StageError(f"{int(usable.sum())} usable series have no forecast or error paths; pass both to assess")
     recent = Recent.of(panel, settings)
+    limits = physical_range(panel, settings)
     thresholds = _thresholds(panel.series, settings)
     figures = Figures(len(usable), horizons(settings, panel.cadence), panel.cadence)
     if forecast is not None and errors is not None:
         where = np.flatnonzero(usable)
         for metric in sorted(forecast.series[METRIC].unique()):
             members = (forecast.series[METRIC] == metric).to_numpy(dtype=bool)
-            job = MetricRisk(forecast, errors, members, where[members], metric, settings, recent, thresholds)
+            job = MetricRisk(forecast, errors, members, where[members], metric, settings, recent, thresholds, limits)
             job.run(figures)
     return _table(panel, settings, recent, thresholds, figures, backtest)
 

@@ -72,6 +72,7 @@ class MetricRisk:
     settings: Settings
     recent: Recent
     thresholds: FloatArray  # [N panel, 2]
+    limits: tuple[FloatArray, FloatArray]  # physical range, [N panel] each
 
     def run(self, figures: Figures) -> None:
         """Fill in the figures of the metric's series, a block at a time."""
@@ -88,7 +89,9 @@ class MetricRisk:
         size = max(1, min(self.settings.forecast.block_size, MAX_ELEMENTS // max(1, nearest.shape[1] * pool.length)))
         for start in range(0, len(columns), size):
             block = slice(start, start + size)
+            low, high = (limit[where[block], None, None] for limit in self.limits)
             paths = self._paths(pool, nearest[block], median[block], scale[block])
+            np.clip(paths, low, high, out=paths)
             self._evaluate(figures, where[block], paths)
 
     def _pool(self) -> Pool | None:
@@ -100,13 +103,10 @@ class MetricRisk:
         return choose_pool(own, build_pool(self.errors, np.ones_like(self.members), horizon))
 
     def _paths(self, pool: Pool, nearest: npt.NDArray[np.int64], median: FloatArray, scale: FloatArray) -> FloatArray:
-        """Sample paths [M, K, L] of M series: median + scale x scaled error, within the metric's range."""
+        """Sample paths [M, K, L] of M series: median + scale x scaled error."""
         paths = pool.paths[nearest]
         paths *= scale[:, None, None].astype(np.float32)
         paths += median[:, None, :]
-        known = self.settings.metric(self.metric)
-        if known.minimum is not None or known.maximum is not None:
-            np.clip(paths, known.minimum, known.maximum, out=paths)
         return paths
 
     def _evaluate(self, figures: Figures, where: npt.NDArray[np.intp], paths: FloatArray) -> None:

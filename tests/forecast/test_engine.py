@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capforecast.forecast.engine import holdout, train
+from capforecast.forecast.engine import train
+from capforecast.forecast.holdout import holdout
 from capforecast.schema import BACKTEST_COLUMNS, Panel
 from capforecast.settings import Settings
 

@@ -11,7 +11,10 @@ import pytest
 
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="capforecast-prefect-")
 os.environ.update(
-    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120", PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1"
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW="ignore",
+    DO_NOT_TRACK="1",
 )
 os.environ.pop("PREFECT_API_URL", None)
 for name in [name for name in os.environ if name.startswith("CAPFORECAST_")]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from capforecast.configuration import config_hash
-from capforecast.errors import StageError, UsageError
+from capforecast.errors import ModelError, StageError, UsageError
 from capforecast.exchange import Ingested, Overview, Published, Unit
 from capforecast.fingerprint import code_fingerprint
 from capforecast.fleet import inventory as inventories
@@ -21,7 +23,15 @@ from capforecast.fleet import panel as panels
 from capforecast.fleet.snapshot import from_tables, to_tables
 from capforecast.forecast import engine, frames, registry
 from capforecast.lake import raw
-from capforecast.lake.datasets import read_frame, read_table, report_key, to_json, unit_key, unit_segment, write_table
+from capforecast.lake.datasets import (
+    read_frame,
+    read_table,
+    report_key,
+    selection_segment,
+    to_json,
+    unit_key,
+    write_table,
+)
 from capforecast.lake.store import Store
 from capforecast.report.assemble import report_data
 from capforecast.report.excel import render_workbook
@@ -36,6 +46,7 @@ from capforecast.schema import (
     SERVER_ID,
     TIER_ORDER,
     Cadence,
+    Forecast,
     Panel,
     Reference,
     Tier,
@@ -91,11 +102,11 @@ def ingest(
 def parse_as_of(text: str) -> pd.Timestamp:
     """A cut-off given as text, in UTC; raises UsageError."""
     try:
-        moment = pd.Timestamp(text)
+        moment = pd.Timestamp(text if re.match(r"\d{4}-\d{2}-\d{2}", text) else "")
     except ValueError:
-        raise UsageError(f"as_of {text!r} is no date; write it as 2026-11-23 or 2026-11-23T14:00") from None
+        moment = pd.NaT
     if moment is pd.NaT:
-        raise UsageError("as_of is empty; write it as 2026-11-23")
+        raise UsageError(f"{text!r} is no date; write it as 2026-11-23 or 2026-11-23T14:00")
     moment = moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
     return moment.floor("h").as_unit("us")
 
@@ -158,7 +169,7 @@ def train(store: Store, settings: Settings, unit: Unit) -> References:
         "config": config_hash(settings),
     }
     manifest = registry.save(store, trained, business_unit=unit.business_unit, as_of=unit.cut_off, notes=notes)
-    registry.promote(store, unit.cadence, unit.business_unit, manifest)
+    registry.promote(store, unit.cadence, unit.business_unit, manifest, unit.cut_off)
     return {"model": manifest, "backtests": write_table(store, unit.key("backtests"), trained.backtest)}
 
 
@@ -168,7 +179,7 @@ def forecast(store: Store, settings: Settings, unit: Unit) -> References:
         return {}
     panel = read_panel(store, unit).usable()
     model, version = registry.load(store, unit.references["model"])
-    predicted = model.predict(panel)
+    predicted = _cut(model.predict(panel), unit)
     predicted.series["model_version"] = version
     _same_series(panel.series, predicted.series, "forecast")
     if not np.isfinite(predicted.quantiles).all():
@@ -176,6 +187,18 @@ def forecast(store: Store, settings: Settings, unit: Unit) -> References:
         raise StageError(f"forecast of {bad[SERVER_ID].iloc[0]} {bad[METRIC].iloc[0]} (and maybe others) is not finite")
     table = frames.to_table(predicted)
     return {"forecasts": write_table(store, unit.key("forecasts"), table)}
+
+
+def _cut(predicted: Forecast, unit: Unit) -> Forecast:
+    """The forecast up to the unit's horizon; raises ModelError when the model does not look that far."""
+    if len(predicted.timestamps) < unit.horizon:
+        asked, able = (unit.cadence.label(periods) for periods in (unit.horizon, len(predicted.timestamps)))
+        raise ModelError(f"{unit.business_unit}: its model looks {able} ahead, not {asked}: train with that horizon")
+    return replace(
+        predicted,
+        quantiles=predicted.quantiles[:, : unit.horizon],
+        timestamps=predicted.timestamps[: unit.horizon],
+    )
 
 
 def risk(store: Store, settings: Settings, unit: Unit) -> References:
@@ -222,7 +245,7 @@ def report(
         "settings": settings.model_dump(mode="json", exclude={"store", "flow", "log"}),
     }
     covered = sorted([*problems, *(unit.business_unit for unit in units)])
-    folder = "" if covered == ingested.business_units else f"business_unit={unit_segment('+'.join(covered))}/"
+    folder = "" if covered == ingested.business_units else f"business_unit={selection_segment(covered)}/"
     files = {
         "inputs": ("inputs.json", to_json(inputs)),
         "pdf": ("capacity-report.pdf", render_pdf(data, settings.report)),
@@ -257,6 +280,13 @@ def overview(store: Store, unit: Unit, rows: int = 25) -> Overview:
         worst=json.loads(worst[shown].head(rows).round(1).to_json(orient="records")),
         unknown={str(reason): int(count) for reason, count in unknown.items()},
     )
+
+
+def is_whole(store: Store, reference: Reference) -> bool:
+    """Is the referenced object in the store as it was, and for a model, all its tables too?"""
+    if not store.holds(reference):
+        return False
+    return not registry.is_manifest(reference) or registry.is_intact(store, reference)
 
 
 def _same_series(before: pd.DataFrame, after: pd.DataFrame, stage: str) -> None:

@@ -106,15 +106,20 @@ def log_file(folder: Path | None, level: str) -> Iterator[Path | None]:
         handler.close()
 
 
-def fail(error: BaseException, code: int, as_json: bool, verbose: bool) -> None:
-    """Say what went wrong, on standard error, and as JSON where asked."""
+def fail(
+    error: BaseException, code: int, as_json: bool, verbose: bool, about: dict[str, str | None] | None = None
+) -> None:
+    """Say what went wrong, on standard error, and as JSON where asked. `about`: run id, log file, retry command."""
     if verbose:
         err.print_exception()
     known = type(error).__module__.startswith(("capforecast", "flows", "tasks"))
     text = str(error) if known else f"{type(error).__name__}: {error}"
     err.print(f"[bold red]error[/]: {_escaped(text)}", soft_wrap=True)
+    for name, value in (about or {}).items():
+        if value:
+            err.print(f"{name.replace('_', ' '):<7} {_escaped(value)}", soft_wrap=True)
     if as_json:
-        print(json.dumps({"error": text, "kind": type(error).__name__, "exit_code": code}))
+        print(json.dumps({"error": text, "kind": type(error).__name__, "exit_code": code, **(about or {})}))
 
 
 def show_json(content: Any) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from capforecast import stages
 from capforecast.configuration import Loaded, usable_store
-from capforecast.errors import UsageError
+from capforecast.errors import NoUsableInputError, UsageError
 from capforecast.exchange import Ingested, Unit
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
@@ -33,7 +33,10 @@ def write_fleet(folder: Path, *, servers: int, days: int, cadence: str, seed: in
     """Write a synthetic fleet as observations.parquet and inventory.csv; returns what was written."""
     options = {"end": stages.parse_as_of(end)} if end else {}
     observations, inventory = generate(servers=servers, days=days, cadence=_cadence(cadence), seed=seed, **options)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--output {folder} cannot be made ({error.strerror}); give a folder you may write") from None
     text = io.StringIO()
     inventory.to_csv(text, index=False, lineterminator="\n")
     _publish(folder / "observations.parquet", to_parquet(table_of(observations)))
@@ -114,13 +117,26 @@ def measure(settings: Settings, source: str, inventory: str | None, train_until:
     end = panels.default_as_of(batch.observations, batch.cadence)
     horizon = settings.horizon(batch.cadence)
     if train_until is None:
-        panel = _panel(batch, end, settings).usable()
+        panel = _some(_panel(batch, end, settings))
         return _accuracy_rows(engine.train(panel, horizon, settings).backtest)
     last = stages.parse_as_of(train_until)
     cut = last + batch.cadence.step
-    judged = _panel(batch, cut, settings).usable()  # verdicts as of the origin: the test must not choose the series
+    first = batch.observations["timestamp"].min()
+    if not first < cut < end:
+        raise UsageError(f"--train-until {train_until}: give a date within the observations ({first} to before {end})")
+    judged = _some(_panel(batch, cut, settings))  # verdicts as of the origin: the test must not choose the series
     whole = _panel(batch, min(end, cut + horizon * batch.cadence.step), settings)
     return _accuracy_rows(holdout(_same(whole, judged), last, horizon, settings))
+
+
+def _some(panel: Panel) -> Panel:
+    """The usable series; raises NoUsableInputError, with the reasons, where there are none."""
+    usable = panel.usable()
+    if not len(usable.series):
+        counts = panel.series["reason"].value_counts().sort_index()
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "no series at all"
+        raise NoUsableInputError(f"none of {len(panel.series)} series can be forecast: {reasons}")
+    return usable
 
 
 def _accuracy_rows(backtest: pd.DataFrame) -> list[dict[str, Any]]:
@@ -143,7 +159,10 @@ def _same(whole: Panel, judged: Panel) -> Panel:
 
 def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
     """Render the report of a finished run from the references it was made of; returns the files' addresses."""
-    store = Store(usable_store(loaded))
+    url = usable_store(loaded)
+    if "://" not in url and not Path(url).expanduser().is_dir():
+        raise UsageError(f"there is no lake at {url}; name it with --store")
+    store = Store(url)
     key = report_key(_cadence(cadence), stages.parse_as_of(as_of), "inputs.json")
     if key not in store.keys(key.rsplit("/", 1)[0]):
         known = sorted({part.split("as_of=")[1].split("/")[0] for part in store.keys("reports") if cadence in part})

@@ -12,7 +12,11 @@ from typing import Any
 
 from capforecast.errors import CapforecastError
 
-NATIVE = {"libpango-1.0.so.0": "libpango-1.0-0", "libpangoft2-1.0.so.0": "libpangoft2-1.0-0"}
+NATIVE = {  # as in scripts/system_libraries.py, which runs before anything is installed
+    "libpango-1.0.so.0": "libpango-1.0-0",
+    "libpangoft2-1.0.so.0": "libpangoft2-1.0-0",
+    "libharfbuzz-subset.so.0": "libharfbuzz-subset0",
+}
 
 
 def check_all(load: Callable[[], Any]) -> list[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,70 +28,76 @@ def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool) ->
     folder = Store(parameters["store"]).folder
     started = time.monotonic()
     with console.log_file(folder, loaded.settings.log.level) as log_path, console.progress_bar(verbose or as_json):
-        outcome = _run_flow(parameters)
-    seconds = time.monotonic() - started
-    return _show(outcome, parameters, seconds, log_path, as_json, verbose)
+        run_id, outcome = _run_flow(parameters)
+    ran = Ran(run_id, outcome, parameters["store"], time.monotonic() - started, log_path)
+    return _show(ran, as_json, verbose)
 
 
-def _run_flow(parameters: dict[str, Any]) -> Any:
-    """What the flow returned, or the exception that ended it."""
+@dataclass(frozen=True)
+class Ran:
+    """A run that ended: `outcome` is what the flow returned, or the exception that ended it."""
+
+    run_id: str
+    outcome: Any
+    store: str
+    seconds: float
+    log_path: Path | None
+
+
+def _run_flow(parameters: dict[str, Any]) -> tuple[str, Any]:
     from flows.capacity import capacity_run
 
     state = capacity_run(**parameters, return_state=True)
-    return state.result(raise_on_failure=False)
+    return str(state.state_details.flow_run_id), state.result(raise_on_failure=False)
 
 
-def _show(
-    outcome: Any, parameters: dict[str, Any], seconds: float, log_path: Path | None, as_json: bool, verbose: bool
-) -> int:
+def _show(ran: Ran, as_json: bool, verbose: bool) -> int:
     from flows.capacity import IncompleteRun
 
+    outcome = ran.outcome
     if isinstance(outcome, BaseException) and not isinstance(outcome, IncompleteRun):
         code = outcome.exit_code if isinstance(outcome, CapforecastError) else 1
-        console.fail(outcome, code, as_json, verbose)
+        retry = None if code in (2, 3) else _retry_command(ran.run_id)  # bad settings or input: it cannot pass
+        about = {"run_id": ran.run_id, "log": str(ran.log_path) if ran.log_path else None, "retry": retry}
+        console.fail(outcome, code, as_json, verbose, about)
         return code
-    incomplete = isinstance(outcome, IncompleteRun)
-    made = outcome.outcome if incomplete else outcome
-    code = (1 if outcome.all_failed else 4) if incomplete else 0
-    retry = _retry_command(made["run_id"]) if incomplete else None
-    result = _result(made, parameters["store"], seconds, log_path, code, retry)
+    if isinstance(outcome, IncompleteRun):
+        result = _result(ran, outcome.outcome, 1 if outcome.all_failed else 4, _retry_command(ran.run_id))
+    else:
+        result = _result(ran, outcome, 0, None)
     if as_json:
         console.show_json(result)
-        return code
+        return int(result["exit_code"])
     console.show_tiers(result["summary"])
     console.out.print()
     for name in ("pdf", "workbook", "summary_json", "log"):
         console.out.print(f"{name.replace('_json', ''):<9} {result[name]}", soft_wrap=True)
-    console.out.print(f"run       {made['run_id']}, attempt {made['attempt']}, {seconds:.0f} s")
-    if incomplete:
+    console.out.print(f"run       {ran.run_id}, attempt {result['attempt']}, {ran.seconds:.0f} s")
+    if result["retry"]:
         console.err.print(f"\n[bold red]incomplete[/]: {outcome}", soft_wrap=True)
-        console.err.print(f"retry what failed and what follows, and nothing else:\n  {retry}", soft_wrap=True)
+        console.err.print(f"retry what failed and what follows, and nothing else:\n  {result['retry']}", soft_wrap=True)
     else:
         console.out.print("see the run in Prefect: make ui, then http://127.0.0.1:4200")
-    return code
+    return int(result["exit_code"])
 
 
-def _result(
-    made: dict[str, Any], store: str, seconds: float, log_path: Path | None, code: int, retry: str | None
-) -> dict[str, Any]:
-    import json
-
+def _result(ran: Ran, made: dict[str, Any], code: int, retry: str | None) -> dict[str, Any]:
     from capforecast.exchange import Published
     from capforecast.lake.store import Store
 
-    lake = Store(store)
+    lake = Store(ran.store)
     references = Published.model_validate(made["published"]).references
     where = {name: str(lake.folder / ref.uri) if lake.folder else ref.uri for name, ref in references.items()}
     return {
         "exit_code": code,
-        "run_id": made["run_id"],
+        "run_id": ran.run_id,
         "attempt": made["attempt"],
-        "seconds": round(seconds, 1),
-        "store": store,
+        "seconds": round(ran.seconds, 1),
+        "store": ran.store,
         "pdf": where["pdf"],
         "workbook": where["workbook"],
         "summary_json": where["summary"],
-        "log": str(log_path) if log_path else None,
+        "log": str(ran.log_path) if ran.log_path else None,
         "retry": retry,
         "summary": json.loads(lake.fetch(references["summary"])),
     }

@@ -22,7 +22,7 @@ from capforecast import __version__, configuration, stages
 from capforecast.errors import CapforecastError, ConfigError
 from capforecast.exchange import RunKey, Unit
 from capforecast.fingerprint import code_fingerprint
-from tasks.common import Job, StageKey, references_in, run_stage
+from tasks.common import Job, StageKey, run_stage, whole
 from tasks.data import ingest, validate
 from tasks.decisions import risk
 from tasks.models import forecast, train
@@ -95,7 +95,10 @@ def capacity_run(
     loaded = configuration.load(profile, Path(config) if config else None, overrides=asked)
     settings = loaded.settings
     run = RunKey(run_id=str(runtime.flow_run.id), attempt=runtime.flow_run.run_count or 1)
-    job = Job(store_url=configuration.usable_store(loaded), settings=settings, run=run, refresh=refresh)
+    # a retry of a refreshed run goes on from where that run failed
+    job = Job(
+        store_url=configuration.usable_store(loaded), settings=settings, run=run, refresh=refresh and run.attempt == 1
+    )
     job.store.probe()
     ingested = run_stage(ingest, job, source=source, inventory=inventory, as_of=as_of)
     _name_run(run, ingested["as_of"])
@@ -188,7 +191,7 @@ def _outcome(
     """A unit's result, or why there is none. One of an earlier attempt counts only while its objects are there."""
     future.wait()
     result = future.state.result(raise_on_failure=False)
-    if isinstance(result, dict) and not all(job.store.holds(reference) for reference in references_in(result)):
+    if isinstance(result, dict) and not whole(job, result):
         log.warning("%s: its result is no longer in the lake as it was: running it again", name)
         again = _submit(job, ingested, name, refresh=True)
         again.wait()

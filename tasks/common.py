@@ -18,6 +18,7 @@ from prefect.cache_policies import CachePolicy
 from prefect.tasks import exponential_backoff
 from pydantic import BaseModel, ConfigDict
 
+from capforecast import stages
 from capforecast.configuration import config_hash
 from capforecast.errors import CapforecastError, ConfigError
 from capforecast.exchange import RunKey, Unit
@@ -137,17 +138,26 @@ def configured(stage: Task[..., T], job: Job, *, refresh: bool = False) -> Task[
 
 
 def run_stage(stage: Task[..., Any], job: Job, **inputs: Any) -> Any:
-    """Call a stage task; a cached result whose objects are gone or changed does not count, the stage runs again."""
+    """Call a stage task; a cached result whose objects are gone or changed does not count, the stage runs again.
+
+    Not so for `ingest`, which is kept for its run only: raw history grows with other runs, and a retry must keep the
+    cut-off it began with. Should a unit still have to read what has changed since, it says so.
+    """
     state = configured(stage, job)(job=job, **inputs, return_state=True)
     result = state.result()
     about = {"stage": stage.name, "business_unit": inputs.get("business_unit", FLEET)}
     title = _title(**about)
-    if not all(job.store.holds(reference) for reference in references_in(result)):
+    if stage.name != "ingest" and not whole(job, result):
         log.warning("%s: its cached result is no longer in the lake as it was, running it again", title)
         result = configured(stage, job, refresh=True)(job=job, **inputs)
     elif state.name == "Cached":
         log.info("%s: nothing changed, reused", title, extra=about | {"event": "stage_reused"})
     return result
+
+
+def whole(job: Job, result: Any) -> bool:
+    """Are all objects that a result refers to in the lake, as they were?"""
+    return all(stages.is_whole(job.store, reference) for reference in references_in(result))
 
 
 def references_in(result: Any) -> list[Reference]:

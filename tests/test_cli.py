@@ -42,6 +42,9 @@ def test_help_teaches_and_loads_nothing_heavy() -> None:
         (["backtest", "--source", "x", "--config", "missing.yaml"], "missing.yaml"),
         (["config", "show", "--profile", "local", "--aws"], "name different profiles"),
         (["nonsense"], "nonsense"),
+        (["report", "--as-of", "2026-01-01", "--store", "/nowhere/lake"], "no lake at /nowhere/lake"),
+        (["generate-data", "--output", "/proc/x"], "--output /proc/x"),
+        (["generate-data", "--output", "x", "--end", "soon"], "'soon' is no date"),
     ],
 )
 def test_bad_usage_ends_with_2_and_says_why(arguments: list[str], words: str) -> None:
@@ -113,10 +116,20 @@ def test_train_then_forecast_then_report(fleet_folder: Path, tmp_path: Path) -> 
     trained = json.loads(call("train", *common).stdout)
     assert len(trained) == 4
     forecast = json.loads(call("forecast", *common).stdout)
+    longer = call("forecast", *[part if part != "14d" else "15d" for part in common])
+    assert longer.returncode == 1
+    assert "looks 14 d ahead, not 15 d" in longer.stderr
     assert sum(row[tier] for row in forecast for tier in ("critical", "high", "watch", "ok", "unknown")) == 16
     missing = call("report", "--as-of", "2020-01-01", "--store", tmp_path / "lake")
     assert missing.returncode == 2
     assert "there are" in missing.stderr
+
+
+def test_a_test_period_outside_the_data_is_refused(fleet_folder: Path) -> None:
+    for day in ("2000-01-01", "2030-01-01"):
+        done = call("backtest", "--source", fleet_folder / "observations.parquet", "--train-until", day)
+        assert done.returncode == 2
+        assert "within the observations" in done.stderr
 
 
 def test_backtest_beats_seasonal_naive(fleet_folder: Path) -> None:

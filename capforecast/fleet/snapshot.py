@@ -14,11 +14,6 @@ from capforecast.errors import LakeError
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Panel
 
 
-def column_name(metric: str, statistic: str) -> str:
-    """Observation column of a metric's statistic."""
-    return f"{metric}_{statistic}"
-
-
 def to_tables(panel: Panel) -> tuple[pa.Table, pa.Table]:
     """Tables (processed, quality) of a panel."""
     codes, servers = pd.factorize(panel.series[SERVER_ID], sort=True)

@@ -61,6 +61,17 @@ def evidence(store: Store, manifest: Reference) -> Reference:
     return Reference.model_validate(_parsed(store.fetch(manifest), manifest.uri)["files"][EVIDENCE])
 
 
+def is_manifest(reference: Reference) -> bool:
+    """Does a reference name a model?"""
+    return reference.uri.startswith("models/") and reference.uri.endswith("/manifest.json")
+
+
+def is_intact(store: Store, manifest: Reference) -> bool:
+    """Are all tables of a model in the store as they were written?"""
+    files = _parsed(store.fetch(manifest), manifest.uri)["files"].values()
+    return all(store.holds(Reference.model_validate(reference)) for reference in files)
+
+
 def champion(store: Store, cadence: Cadence, business_unit: str) -> Reference:
     """Manifest of the business unit's champion; raises ModelError when nothing was trained yet."""
     pointers = _pointers(store, cadence, business_unit)
@@ -69,16 +80,21 @@ def champion(store: Store, cadence: Cadence, business_unit: str) -> Reference:
     return Reference.model_validate(_parsed(store.read(pointers[-1]), pointers[-1])["manifest"])
 
 
-def promote(store: Store, cadence: Cadence, business_unit: str, manifest: Reference) -> None:
-    """Make a model the champion, unless it is; under two writers each promotion gets a number of its own."""
+def promote(store: Store, cadence: Cadence, business_unit: str, manifest: Reference, as_of: pd.Timestamp) -> None:
+    """Make a model the champion, unless it is, or the champion has seen later data (a backfill trains no champion).
+
+    Under two writers each promotion gets a number of its own.
+    """
+    wanted = {"manifest": manifest.model_dump(mode="json"), "as_of": as_of.isoformat()}
     while True:
         pointers = _pointers(store, cadence, business_unit)
-        if pointers and _parsed(store.read(pointers[-1]), pointers[-1])["manifest"] == manifest.model_dump(mode="json"):
+        current = _parsed(store.read(pointers[-1]), pointers[-1]) if pointers else None
+        if current is not None and (current == wanted or pd.Timestamp(current["as_of"]) > as_of):
             return
         number = int(pointers[-1].rsplit("/", 1)[1].removesuffix(".json")) + 1 if pointers else 1
         key = f"{_folder(cadence, business_unit)}/champion/{number:06d}.json"
         try:
-            store.create(key, to_json({"manifest": manifest.model_dump(mode="json")}))
+            store.create(key, to_json(wanted))
         except ConflictError:  # somebody took this number: look again
             continue
         return

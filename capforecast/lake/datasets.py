@@ -34,6 +34,14 @@ def unit_segment(business_unit: str) -> str:
     return encoded or "%empty"
 
 
+def selection_segment(names: list[str]) -> str:
+    """Several business units as one segment: their own segments joined by a `+`, which no name keeps unencoded."""
+    joined = "+".join(unit_segment(name) for name in sorted(names))
+    if len(joined) <= 2 * LONGEST_SEGMENT:
+        return joined
+    return f"{len(names)}-units~{hashlib.sha256(joined.encode()).hexdigest()[:16]}"
+
+
 def as_of_segment(as_of: pd.Timestamp) -> str:
     """`2026-11-23`, or with the hour (`2026-11-23T14`) where the cut-off is not midnight."""
     return str(as_of.strftime("%Y-%m-%d" if as_of == as_of.normalize() else "%Y-%m-%dT%H"))

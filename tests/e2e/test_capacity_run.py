@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from lakes import data_outputs, executed, summary_of
 
@@ -126,6 +129,17 @@ def test_a_result_whose_object_is_gone_is_not_trusted(
     assert data_outputs(lake) == before
 
 
+def test_a_damaged_model_is_trained_again(
+    outcome: dict[str, Any], units: list[str], fleet_folder: Path, lake: Path
+) -> None:
+    before = data_outputs(lake)
+    for table in lake.glob(f"models/**/business_unit={units[0]}/*/weights.parquet"):
+        table.write_bytes(b"damaged")
+    again = start(fleet_folder, lake)
+    assert executed(lake, again["run_id"], 1) == ["ingest:_fleet", f"train:{units[0]}"]
+    assert data_outputs(lake) == before
+
+
 def test_refresh_runs_every_stage_anew(
     outcome: dict[str, Any], units: list[str], fleet_folder: Path, lake: Path
 ) -> None:
@@ -175,17 +189,45 @@ def test_a_retry_runs_the_failed_stage_and_what_follows_and_nothing_else(
 ) -> None:
     broken_lake, error = broken
     run_id = error.outcome["run_id"]
-    environment = os.environ | {"PREFECT_API_URL": prefect_api}
-    prefect = Path(sys.executable).with_name("prefect")
-    command = [str(prefect), "flow-run", "retry", run_id, "--entrypoint", "flows/capacity.py:capacity_run"]
-    retry = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert retry.returncode == 0, retry.stdout + retry.stderr
+    done = retry(run_id, prefect_api)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert executed(broken_lake, run_id, 2) == sorted([f"forecast:{units[2]}", f"risk:{units[2]}", "report:_fleet"])
     assert summary_of(broken_lake)["complete"]
     sound, mended = data_outputs(lake), data_outputs(broken_lake)
     partial = {name for name in sound if "business_unit=" in name and name.startswith("reports/")}
     assert set(mended) == set(sound) - partial
     assert [name for name in mended if mended[name] != sound[name]] == []
+
+
+def retry(run_id: str, prefect_api: str) -> subprocess.CompletedProcess[str]:
+    """The documented command."""
+    environment = os.environ | {"PREFECT_API_URL": prefect_api}
+    prefect = Path(sys.executable).with_name("prefect")
+    command = [str(prefect), "flow-run", "retry", run_id, "--entrypoint", "flows/capacity.py:capacity_run"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_retry_keeps_its_cut_off_and_goes_on_although_the_source_has_grown(
+    fleet_folder: Path, units: list[str], tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    growing = tmp_path / "fleet"
+    shutil.copytree(fleet_folder, growing)
+    lake = tmp_path / "lake"
+    with monkeypatch.context() as patch:
+        patch.setenv("CAPFORECAST_FLOW__DRILL", f"risk:{units[0]}")
+        error = start(growing, lake, refresh=True)
+    seen = pd.read_parquet(growing / "observations.parquet")
+    last = seen[seen["timestamp"] == seen["timestamp"].max()]
+    later = pd.concat([seen, last.assign(timestamp=last["timestamp"] + pd.Timedelta(days=1))])
+    later.to_parquet(growing / "observations.parquet", index=False)
+    following = start(growing, lake)
+    done = retry(error.outcome["run_id"], prefect_api)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert executed(lake, error.outcome["run_id"], 2) == ["report:_fleet", f"risk:{units[0]}"]
+    days = {Path(path).parent.name: json.loads(path.read_text()) for path in lake.glob("reports/*/*/summary.json")}
+    assert len(days) == 2
+    assert following["published"]["as_of"][:10] == max(days)[6:]
+    assert all(summary["complete"] for summary in days.values())
 
 
 def test_on_a_retry_in_another_order_no_unit_gets_another_units_result(

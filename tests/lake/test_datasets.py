@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capforecast.errors import LakeError
-from capforecast.lake.datasets import read_frame, table_of, to_json, to_parquet, unit_key, unit_segment, write_table
+from capforecast.lake.datasets import (
+    read_frame,
+    selection_segment,
+    table_of,
+    to_json,
+    to_parquet,
+    unit_key,
+    unit_segment,
+    write_table,
+)
 from capforecast.lake.store import Store
 from capforecast.schema import FLEET, Cadence
 
@@ -51,6 +60,11 @@ def test_no_business_unit_can_pose_as_the_fleet() -> None:
     assert unit_segment(FLEET) == "_fleet"
     assert unit_segment("_fleet ") != "_fleet"
     assert unquote(unit_segment("_x")) == "_x"
+
+
+def test_a_selection_of_units_never_collides_with_a_unit() -> None:
+    assert selection_segment(["a", "b"]) != selection_segment(["a+b"])
+    assert len(selection_segment([f"unit {i}" for i in range(100)])) < 250
 
 
 def test_names_survive_the_file_system(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 # `make PYTHON=/path/to/python3.11 ...` chooses the Python that .venv is made of.
 
 DEMO ?= demo
+PORT ?= 4200
 BIN := .venv/bin
 RUN := .venv/.installed
 DEV := .venv/.installed-dev
@@ -29,9 +30,10 @@ demo: system $(RUN) ## generate a fleet, run the whole pipeline on it, say where
 test: system $(DEV) ## run the tests
 	$(BIN)/python -m pytest
 
-ui: $(RUN) ## start a local Prefect server; runs made before and meanwhile stay visible (Ctrl-C ends it)
-	@echo "Prefect UI: http://127.0.0.1:4200"
-	$(BIN)/prefect server start --host 127.0.0.1 --port 4200
+ui: $(RUN) ## start a local Prefect server; runs made before and meanwhile stay visible (Ctrl-C ends it; PORT=4200)
+	@echo "Prefect UI: http://127.0.0.1:$(PORT)"
+	PREFECT_SERVER_API_PORT=$(PORT) PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$(PORT)/api \
+		$(BIN)/prefect server start --host 127.0.0.1 --port $(PORT)
 
 system: ## check the native PDF libraries; install what is missing (root, apt) or print the command
 	@python=$$(sh scripts/find_python.sh) && "$$python" scripts/system_libraries.py

@@ -131,8 +131,9 @@ def show_tiers(summary: dict[str, Any]) -> None:
     """The headline and a table of servers by tier and business unit."""
     tiers = summary["tiers"]
     at_risk = tiers["critical"] + tiers["high"]
+    span = summary["reach"] or summary["horizon"]
     out.print(
-        f"\n[bold]{at_risk} of {summary['servers']} servers at risk[/] within {summary['horizon']} of "
+        f"\n[bold]{at_risk} of {summary['servers']} servers at risk[/] within {span} of "
         f"{summary['as_of'][:16].replace('T00:00', '')}: {tiers['critical']} critical, {tiers['high']} high; "
         f"{tiers['watch']} on watch, {tiers['ok']} ok, {tiers['unknown']} unknown.",
         soft_wrap=True,
@@ -147,8 +148,25 @@ def show_tiers(summary: dict[str, Any]) -> None:
         else:
             table.add_row(_escaped(unit["name"]), f"[red]missing: {_escaped(unit['problem'] or '')}[/]")
     out.print(table)
+    for note in notes(summary):
+        out.print(f"  [yellow]note[/] {_escaped(note)}", soft_wrap=True)
     for risk in summary["top_risks"][:5]:
         out.print(f"  [{TIER_STYLE[risk['tier']]}]{risk['tier']}[/] {_escaped(risk['sentence'])}", soft_wrap=True)
+
+
+def notes(summary: dict[str, Any]) -> list[str]:
+    """What a reader of the headline must know besides it."""
+    quality = summary["quality"]
+    said = []
+    if summary["reach"]:
+        said.append(f"tiers look {summary['reach']} ahead, not {summary['horizon']}: most histories support no more")
+    if quality["rows_rejected"]:
+        reasons = sorted(quality["rejected_by_reason"].items(), key=lambda item: -item[1])
+        worst = ", ".join(f"{count} {reason}" for reason, count in reasons[:3])
+        said.append(
+            f"{quality['rows_rejected']} of {quality['rows_read']} rows read were set aside ({worst}): quarantine/"
+        )
+    return said
 
 
 def show_table(rows: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from capforecast.errors import CapforecastError
@@ -82,6 +83,8 @@ def _store(loaded: Any) -> dict[str, Any]:
 
     try:
         url = usable_store(loaded)
+        if "://" not in url and not Path(url).expanduser().exists():
+            return _folder_to_be(Path(url).expanduser().absolute())
         Store(url).probe()
     except CapforecastError as error:
         return _check("store", False, str(error), "give a folder you may write: --store FOLDER")
@@ -101,3 +104,11 @@ def _prefect() -> dict[str, Any]:
     except httpx.HTTPError as error:
         ok, found = False, f"no answer from {address} ({type(error).__name__})"
     return _check("prefect", ok, found, "start it with `make ui`, or unset PREFECT_API_URL to run embedded")
+
+
+def _folder_to_be(folder: Path) -> dict[str, Any]:
+    """Could the lake's folder be made? Without making it."""
+    parent = next(path for path in folder.parents if path.exists())
+    ok = parent.is_dir() and os.access(parent, os.W_OK)
+    found = f"{folder} will be made" if ok else f"{folder} cannot be made: {parent} is not a folder you may write"
+    return _check("store", ok, found, "give a folder you may write: --store FOLDER")

@@ -77,7 +77,9 @@ def _show(ran: Ran, as_json: bool, verbose: bool) -> int:
         console.err.print(f"\n[bold red]incomplete[/]: {outcome}", soft_wrap=True)
         console.err.print(f"retry what failed and what follows, and nothing else:\n  {result['retry']}", soft_wrap=True)
     else:
-        console.out.print("see the run in Prefect: make ui, then http://127.0.0.1:4200")
+        server = os.environ.get("PREFECT_API_URL")
+        where = server.removesuffix("/api") if server else "make ui, then http://127.0.0.1:4200"
+        console.out.print(f"see the run in Prefect: {where}")
     return int(result["exit_code"])
 
 

@@ -57,7 +57,9 @@ def show_report(job: Job, published: dict[str, Any]) -> None:
     made = Published.model_validate(published)
     summary = json.loads(job.store.fetch(made.references["summary"]))
     rows = [
-        {"business unit": unit["name"], "status": unit["status"], **unit["tiers"]} for unit in summary["business_units"]
+        {"business unit": unit["name"], "status": unit["status"]}
+        | (unit["tiers"] if unit["status"] == "finished" else dict.fromkeys(unit["tiers"], ""))
+        for unit in summary["business_units"]
     ]
     create_table_artifact(key="fleet-summary", table=rows, description=f"Servers by tier, as of {made.as_of}")
     for name in ("pdf", "workbook"):

@@ -19,13 +19,21 @@ def headline(summary: RunSummary) -> str:
         return "There is no server to report on."
     if not known:
         return f"None of the {plural(tiers.total, 'server')} can be forecast yet; the reasons follow."
-    bad = at_risk(tiers)
+    bad, span = at_risk(tiers), tight(summary.reach or summary.horizon)
     if not bad:
         rest = f"{count(tiers.watch)} to keep an eye on" if tiers.watch else "all are ok"
-        return f"No server is at risk within {tight(summary.horizon)}: {count(known)} were forecast, {rest}."
+        return f"No server is at risk within {span}: {count(known)} were forecast, {rest}."
     kinds = listed([f"{count(n)}{NBSP}{name}" for n, name in ((tiers.critical, "critical"), (tiers.high, "high")) if n])
     verb = "is" if bad == 1 else "are"
-    return f"{count(bad)} of {plural(tiers.total, 'server')} {verb} at risk within {tight(summary.horizon)}: {kinds}."
+    return f"{count(bad)} of {plural(tiers.total, 'server')} {verb} at risk within {span}: {kinds}."
+
+
+def reach(summary: RunSummary) -> tuple[str, str] | None:
+    """How far the tiers look, where that is less than was asked for."""
+    if not summary.reach:
+        return None
+    text = f"The tiers look {tight(summary.reach)} ahead, not {tight(summary.horizon)}: most histories support no more."
+    return "Reach", text
 
 
 def where(summary: RunSummary) -> tuple[str, str] | None:

@@ -71,6 +71,7 @@ def build_summary(
         as_of=_utc(as_of).isoformat(),
         cadence=cadence.value,
         horizon=cadence.label(horizon),
+        reach=_reach(servers, min(horizon / cadence.per_day, settings.risk.tier_horizon_days)),
         title=settings.report.title,
         organisation=settings.report.organisation,
         complete=not missing,
@@ -87,6 +88,13 @@ def build_summary(
         quality=quality,
         definitions=definitions(settings, cadence, metrics, missing),
     )
+
+
+def _reach(servers: pd.DataFrame, asked: float) -> str:
+    """Horizon behind the tiers of most servers when it is shorter than the one asked for, in days; else ""."""
+    known = servers["horizon_days"].dropna() if "horizon_days" in servers else pd.Series(dtype="float64")
+    typical = float(known.median()) if len(known) else asked
+    return f"{typical:g} d" if typical < asked else ""
 
 
 def _unit(unit: UnitInput) -> UnitSummary:

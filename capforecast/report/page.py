@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from capforecast.report import style
-from capforecast.report.answer import headline, unknown_fact, when, where
+from capforecast.report.answer import headline, reach, unknown_fact, when, where
 from capforecast.report.charts import fan_alt, fan_chart, fan_key, risk_matrix, tier_bar
 from capforecast.report.data import (
     FanChart,
@@ -24,6 +24,7 @@ from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
 from capforecast.report.summary import Accuracy, Risk, RunSummary
 from capforecast.report.words import (
     NONE,
+    chance_of,
     count,
     date_text,
     is_missing,
@@ -57,7 +58,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "as_of": date_text(as_of_time(summary)),
         "as_of_iso": f"{as_of_time(summary):%Y-%m-%dT%H:%M:%SZ}",
         "headline": headline(summary),
-        "facts": [fact for fact in (where(summary), when(data), unknown_fact(summary)) if fact],
+        "facts": [fact for fact in (reach(summary), where(summary), when(data), unknown_fact(summary)) if fact],
         "missing": [u for u in summary.business_units if u.status == "failed"],
         "act_first": [{"risk": r, "why": _why(r)} for r in summary.top_risks[:_ACT_FIRST]],
         "forecast_quality": [_quality_line(row) for row in _fleet_rows(summary)],
@@ -183,7 +184,7 @@ def _table_row(
         "metric": metric,
         "now": quantity(row.get("last_value"), unit),
         "threshold": quantity(row.get("threshold_high"), unit),
-        "probabilities": [probability(row.get(name)) for name in probabilities],
+        "probabilities": [chance_of(row.get(name), row.get("paths")) for name in probabilities],
         "date": "in breach now" if breached else date_text(date),
         "left": quantity(row.get("capacity_remaining"), "percent"),
     }

@@ -115,6 +115,7 @@ class RunSummary(Part):
     as_of: str  # exclusive cut-off, ISO 8601 UTC
     cadence: str
     horizon: str  # "90 d"
+    reach: str = ""  # how far the tiers of most servers look, where their history supports less than that: "30 d"
     title: str
     organisation: str
     complete: bool  # false when a business unit is missing

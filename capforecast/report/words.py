@@ -7,6 +7,7 @@ import re
 
 import pandas as pd
 
+from capforecast.report.sentences import chance
 from capforecast.schema import UNASSIGNED, Reason
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -83,7 +84,7 @@ def compact(value: float) -> str:
 
 
 def probability(value: object) -> str:
-    """A share of paths in percent; the ends are never rounded to certainty."""
+    """A share in percent; the ends are never rounded to certainty."""
     if is_missing(value):
         return NONE
     share = float(value)  # type: ignore[arg-type]
@@ -92,6 +93,14 @@ def probability(value: object) -> str:
     if 0.99 < share < 1:
         return f">{NBSP}99{NBSP}%"
     return f"{share * 100:.0f}{NBSP}%"
+
+
+def chance_of(value: object, paths: object) -> str:
+    """A breach probability in percent, never finer than the number of paths behind it can tell."""
+    if is_missing(value) or is_missing(paths):
+        return probability(value)
+    text = chance(float(value), int(float(paths)))  # type: ignore[arg-type]
+    return text.replace("less than", "<").replace("more than", ">").replace(" ", NBSP)
 
 
 def percent(value: object) -> str:

@@ -172,3 +172,11 @@ def test_totals_that_do_not_add_up_are_refused():
         summary(unit("media"), unit("media"))
     with pytest.raises(StageError, match="problem"):
         UnitInput("media")
+
+
+def test_a_shorter_reach_than_asked_is_said():
+    short = unit("retail")
+    assert summary(short).reach == ""
+    shorter = UnitInput(short.name, short.servers.assign(horizon_days=14.0), short.risks, short.backtest)
+    assert summary(shorter).reach == "14 d"
+    assert summary(shorter, horizon=14).reach == ""

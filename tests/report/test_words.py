@@ -75,3 +75,9 @@ def test_printable_text_keeps_what_can_be_printed(text: str) -> None:
     assert not any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in shown)
     assert printable(shown) == shown
     assert printable("Zürich 北京 \N{NO-BREAK SPACE}x") == "Zürich 北京 \N{NO-BREAK SPACE}x"
+
+
+def test_a_chance_is_never_finer_than_its_paths() -> None:
+    assert words.chance_of(1.0, 15).replace(words.NBSP, " ") == "> 93 %"
+    assert words.chance_of(0.0, 500).replace(words.NBSP, " ") == "< 1 %"
+    assert words.chance_of(0.42, 500).replace(words.NBSP, " ") == "42 %"

@@ -1,0 +1,24 @@
+"""What the console says besides the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployments.console import notes
+
+
+def a_summary(**changes: Any) -> dict[str, Any]:
+    quality = {"rows_read": 600, "rows_rejected": 0, "rejected_by_reason": {}}
+    return {"reach": "", "horizon": "90 d", "quality": quality} | changes
+
+
+def test_a_sound_run_needs_no_note() -> None:
+    assert notes(a_summary()) == []
+
+
+def test_a_shorter_reach_and_rows_set_aside_are_said() -> None:
+    quality = {"rows_read": 600, "rows_rejected": 240, "rejected_by_reason": {"bad_timestamp": 233, "off_grid": 7}}
+    reach, rows = notes(a_summary(reach="14 d", quality=quality))
+    assert "14 d ahead, not 90 d" in reach
+    assert "240 of 600 rows" in rows
+    assert "233 bad_timestamp" in rows

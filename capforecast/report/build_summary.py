@@ -85,6 +85,7 @@ def build_summary(
         by_unit_and_region=_cells(servers, (BUSINESS_UNIT, REGION)),
         top_risks=_top_risks(servers, settings),
         accuracy=_accuracy(units),
+        accuracy_at_risk=_accuracy_at_risk(servers, units),
         quality=quality,
         definitions=definitions(settings, cadence, metrics, missing),
     )
@@ -199,6 +200,19 @@ def _accuracy(units: Sequence[UnitInput]) -> list[Accuracy]:
     tables = [(unit.name, unit.backtest) for unit in units if unit.backtest is not None]
     rows = metric_accuracy(None, _stack([table for _, table in tables]))
     return rows + [row for name, table in tables for row in metric_accuracy(name, table)]
+
+
+def _accuracy_at_risk(servers: pd.DataFrame, units: Sequence[UnitInput]) -> Accuracy | None:
+    """Accuracy of the series behind the critical and high servers, whatever their metric: those a reader acts on."""
+    table = _stack([unit.backtest for unit in units])
+    if not len(table) or not len(servers):
+        return None
+    bad = servers[servers["tier"].isin([Tier.CRITICAL, Tier.HIGH])]
+    named = pd.MultiIndex.from_frame(table[[SERVER_ID, METRIC]]).isin(
+        pd.MultiIndex.from_frame(bad[[SERVER_ID, METRIC]])
+    )
+    rows = metric_accuracy(None, table[named].assign(**{METRIC: "servers at risk"}))
+    return rows[0] if rows else None
 
 
 def _stack(tables: Sequence[pd.DataFrame | None]) -> pd.DataFrame:

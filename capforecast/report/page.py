@@ -62,6 +62,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "missing": [u for u in summary.business_units if u.status == "failed"],
         "act_first": [{"risk": r, "why": _why(r)} for r in summary.top_risks[:_ACT_FIRST]],
         "forecast_quality": [_quality_line(row) for row in _fleet_rows(summary)],
+        "quality_at_risk": _quality_line(summary.accuracy_at_risk) if summary.accuracy_at_risk else None,
         "bars": _picture(*_bars(summary)) if several and at_risk(summary.tiers) + summary.tiers.watch else None,
         "matrix": _picture(risk_matrix(summary), "Servers at risk by business unit and region")
         if len(summary.by_unit_and_region) > 1

@@ -129,5 +129,6 @@ class RunSummary(Part):
     by_unit_and_region: list[RollUp]
     top_risks: list[Risk]
     accuracy: list[Accuracy]
+    accuracy_at_risk: Accuracy | None = None  # of the series that put servers at critical or high; null = none scored
     quality: Quality
     definitions: dict[str, str]  # term -> the definition this report used

@@ -180,3 +180,12 @@ def test_a_shorter_reach_than_asked_is_said():
     shorter = UnitInput(short.name, short.servers.assign(horizon_days=14.0), short.risks, short.backtest)
     assert summary(shorter).reach == "14 d"
     assert summary(shorter, horizon=14).reach == ""
+
+
+def test_the_forecasts_that_are_acted_on_have_an_accuracy_of_their_own():
+    table = backtest_of("retail", 3, coverage_80=[0.8, 0.8, 0.4])
+    calm = unit("retail", probabilities=(0.05, 0.2, 0.2), backtest=table)
+    assert summary(calm).accuracy_at_risk is None
+    result = summary(unit("retail", probabilities=(0.05, 0.2, 0.7), backtest=table))
+    assert result.accuracy_at_risk.series == 1
+    assert result.accuracy_at_risk.coverage_80 == 0.4

@@ -77,6 +77,12 @@ def generate_data(
     cadence: Annotated[str, typer.Option(help="daily or hourly.")] = "daily",
     seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = 7,
     end: Annotated[str | None, typer.Option(help="Day after the last one, yyyy-mm-dd.")] = None,
+    dirty: Annotated[
+        bool, typer.Option("--dirty/--clean", help="With or without gaps, late rows and duplicates.")
+    ] = True,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Also write what is true of the fleet, into FOLDER/truth.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -86,12 +92,16 @@ def generate_data(
     """
     from deployments.direct import write_fleet
 
-    made = write_fleet(output, servers=servers, days=days, cadence=cadence, seed=seed, end=end)
+    made = write_fleet(
+        output, servers=servers, days=days, cadence=cadence, seed=seed, end=end, dirty=dirty, truth=truth
+    )
     if as_json:
         console.show_json(made)
     else:
         console.out.print(f"{made['rows']} rows of {made['servers']} servers in {made['observations']}", soft_wrap=True)
         console.out.print(f"inventory in {made['inventory']}", soft_wrap=True)
+        if truth:
+            console.out.print(f"truth in {made['truth']}", soft_wrap=True)
 
 
 @app.command(rich_help_panel="Start here", epilog=EXIT_CODES)

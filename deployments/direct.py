@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,11 @@ from capforecast.errors import NoUsableInputError, UsageError
 from capforecast.exchange import Ingested, Unit
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
-from capforecast.fleet.synthetic import generate
+from capforecast.fleet import synthetic_files
+from capforecast.fleet.synthetic import Fleet
 from capforecast.forecast import engine, registry
 from capforecast.forecast.holdout import holdout
-from capforecast.lake.datasets import report_key, table_of, to_parquet
+from capforecast.lake.datasets import report_key
 from capforecast.lake.store import Store
 from capforecast.report.accuracy import metric_accuracy
 from capforecast.schema import Cadence, Panel, Verdict
@@ -29,32 +27,33 @@ from capforecast.sources.files import read_files
 from deployments import console
 
 
-def write_fleet(folder: Path, *, servers: int, days: int, cadence: str, seed: int, end: str | None) -> dict[str, Any]:
-    """Write a synthetic fleet as observations.parquet and inventory.csv; returns what was written."""
-    options = {"end": stages.parse_as_of(end)} if end else {}
-    observations, inventory = generate(servers=servers, days=days, cadence=_cadence(cadence), seed=seed, **options)
+def write_fleet(
+    folder: Path,
+    *,
+    servers: int,
+    days: int,
+    cadence: str,
+    seed: int,
+    end: str | None,
+    dirty: bool = True,
+    truth: bool = False,
+) -> dict[str, Any]:
+    """Write a synthetic fleet as observations.parquet and inventory.csv (and truth/); returns what was written."""
+    last = {"end": stages.parse_as_of(end)} if end else {}
+    fleet = Fleet(servers=servers, days=days, cadence=_cadence(cadence), seed=seed, dirty=dirty, **last)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--output {folder} cannot be made ({error.strerror}); give a folder you may write") from None
-    text = io.StringIO()
-    inventory.to_csv(text, index=False, lineterminator="\n")
-    _publish(folder / "observations.parquet", to_parquet(table_of(observations)))
-    _publish(folder / "inventory.csv", text.getvalue().encode())
-    return {
-        "observations": str(folder / "observations.parquet"),
-        "inventory": str(folder / "inventory.csv"),
-        "rows": len(observations),
-        "servers": int(inventory["server_id"].nunique()),
+        written = synthetic_files.write(fleet, folder, with_truth=truth)
+    except OSError as error:  # no permission, a file in the way, disk full
+        reason = error.strerror or error
+        raise UsageError(f"--output {folder} cannot be written ({reason}); give a folder you may write") from None
+    made: dict[str, Any] = {
+        "observations": str(written.files[synthetic_files.OBSERVATIONS]),
+        "inventory": str(written.files[synthetic_files.INVENTORY]),
+        "rows": written.rows,
+        "servers": servers,
     }
-
-
-def _publish(path: Path, data: bytes) -> None:
-    """Write a file whole: a reader sees the old one or the new."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(data)
-    Path(file.name).chmod(0o644)
-    os.replace(file.name, path)
+    return made | ({"truth": str(folder / "truth")} if truth else {})
 
 
 def _cadence(name: str) -> Cadence:

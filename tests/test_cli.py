@@ -98,6 +98,18 @@ def test_generated_data_is_the_same_every_time(tmp_path: Path) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+def test_generated_data_can_be_clean_and_bring_its_truth(tmp_path: Path) -> None:
+    options = ["generate-data", "--output", tmp_path, "--servers", 6, "--days", 40, "--json"]
+    dirty = json.loads(call(*options, "--truth").stdout)
+    assert len(list(Path(dirty["truth"]).glob("truth_*.parquet"))) == 4
+    clean = json.loads(call(*options, "--clean", "--end", "2025-01-01").stdout)
+    assert "truth" not in clean
+    assert clean["servers"] == dirty["servers"] == 6
+    refused = call("generate-data", "--output", tmp_path, "--end", "2025-01-01T05:00")
+    assert refused.returncode == 2
+    assert "midnight" in refused.stderr
+
+
 def test_doctor_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = call("doctor", "--store", tmp_path / "file" / "lake")

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from capforecast.fleet import quality
+from capforecast.fleet.synthetic import Fleet
+from capforecast.fleet.synthetic_files import TRUTH
 from capforecast.lake.datasets import PER_UNIT
 from capforecast.report.summary import Accuracy, Quality, Risk, RunSummary, UnitSummary
 from capforecast.risk.tiers import SERVER_COLUMNS
@@ -55,6 +58,18 @@ def test_every_column_of_a_table_stands_in_its_section(title, columns):
 def test_every_dataset_reason_tier_metric_and_statistic_is_explained():
     words = [*PER_UNIT, *Reason, *Tier, *Settings().metrics, *STATISTICS]
     assert [str(word) for word in words if str(word) not in NAMED] == []
+
+
+def test_every_flag_is_explained():
+    flags = {quality.CAPACITY_CHANGED, quality.CONSTANT, quality.DUPLICATE_CONFLICT, quality.LEVEL_SHIFT}
+    assert flags | {quality.OUT_OF_RANGE} <= section("Verdicts and reasons")
+
+
+def test_the_truth_of_synthetic_fleets_is_explained():
+    block = next(Fleet(96, 400).blocks(96))
+    tables = {*block.described().columns, *block.events().columns, *block.breaches().columns} - {"server_id"}
+    kinds, levels = set(block.events()["kind"]), set(block.breaches()["level"])
+    assert (tables | kinds | levels | set(TRUTH)) - section("Synthetic fleets") == set()
 
 
 def test_every_figure_of_the_summary_is_named_somewhere():

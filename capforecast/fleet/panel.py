@@ -186,4 +186,4 @@ def _more_flags(
     return quality.join_flags(flags)
 
 
-_JUDGED = (quality.CONSTANT, quality.OUT_OF_RANGE)
+_JUDGED = (quality.CONSTANT, quality.LEVEL_SHIFT, quality.OUT_OF_RANGE)

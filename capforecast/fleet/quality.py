@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from capforecast.fleet import anomalies
 from capforecast.schema import BoolArray, Cadence, FloatArray, Reason, Verdict
 from capforecast.settings import QualitySettings
 
 COLUMNS = ("verdict", "reason", "flags", "observed", "first_seen", "last_seen")
 CONSTANT, OUT_OF_RANGE = "constant", "out_of_range"
 CAPACITY_CHANGED, DUPLICATE_CONFLICT = "capacity_changed", "duplicate_conflict"
+LEVEL_SHIFT = "level_shift"
+_SHIFT_DAYS = 90  # before the cut-off: an older shift has become what is usual
 
 
 def judge(
@@ -31,7 +34,8 @@ def judge(
     unknown, first reason that holds: all_missing; too_short (days from first to last observation, both included);
     stale (nothing in the last stale_days before `as_of`); gappy (more than max_gap_share of the last gap_window_days,
     or of the days since the first observation, is missing).
-    Flags: constant (at least two values, all alike); out_of_range (a value outside minimum..maximum [N]; NaN = no end).
+    Flags: constant (at least two values, all alike); out_of_range (a value outside minimum..maximum [N]; NaN = no end);
+    level_shift (the level moved for good within the last 90 days before `as_of`, see anomalies.mark).
     """
     seen = ~np.isnan(values)
     observed = seen.sum(axis=0)
@@ -58,7 +62,9 @@ def judge(
         {
             "verdict": pd.Series(np.where(reasons == "", Verdict.OK, Verdict.UNKNOWN), dtype="str"),
             "reason": pd.Series(reasons, dtype="str"),
-            "flags": join_flags(_flags(values, observed, minimum, maximum)),
+            "flags": join_flags(
+                _flags(values, observed, minimum, maximum) | {LEVEL_SHIFT: _has_shifted(values, stamps, cadence, as_of)}
+            ),
             "observed": observed.astype(np.int64),
             "first_seen": _stamped(stamps, first, some),
             "last_seen": _stamped(stamps, last, some),
@@ -106,6 +112,14 @@ def _flags(
     if maximum is not None:
         outside |= high > maximum
     return {CONSTANT: (observed > 1) & (low == high), OUT_OF_RANGE: outside & (observed > 0)}
+
+
+def _has_shifted(values: FloatArray, stamps: pd.DatetimeIndex, cadence: Cadence, as_of: pd.Timestamp) -> BoolArray:
+    """Where [N] a level shift began in the last days before `as_of`."""
+    since = int(stamps.searchsorted(as_of - pd.Timedelta(days=_SHIFT_DAYS)))
+    first = max(since - anomalies.WINDOWS[cadence].reach, 0)
+    marks = anomalies.mark(values[first:], stamps[first:], cadence)
+    return np.asarray((marks.shifts & (marks.began >= since - first)).any(axis=0), dtype=np.bool_)
 
 
 def _stamped(stamps: pd.DatetimeIndex, place: npt.NDArray[np.int64], some: BoolArray) -> pd.Series:

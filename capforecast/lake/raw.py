@@ -47,13 +47,16 @@ def latest(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _new_rows(old: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that change what `latest(old)` says."""
+    """The rows that change what `latest(old)` says, and were not delivered before."""
     metrics = [name for name in rows.columns if name not in (*KEY, INGESTED_AT)]
     known = latest(old).set_index(KEY).reindex(columns=metrics)
     known = known.reindex(pd.MultiIndex.from_frame(rows[KEY]))
     given = rows[metrics]
     differs = (given.to_numpy() != known.to_numpy()) & given.notna().to_numpy()
-    return rows[differs.any(axis=1)]
+    fresh = rows[differs.any(axis=1)]
+    whole = [*KEY, INGESTED_AT, *(name for name in metrics if name in old)]
+    earlier = old.loc[old[INGESTED_AT].isin(fresh[INGESTED_AT]), whole]
+    return fresh[~pd.MultiIndex.from_frame(fresh[whole]).isin(pd.MultiIndex.from_frame(earlier))]
 
 
 def observation_references(store: Store, cadence: Cadence, until: pd.Timestamp) -> list[Reference]:

@@ -86,3 +86,13 @@ def test_first_and_last_observation_are_told() -> None:
 @pytest.mark.parametrize("shape", [(0, 2), (0, 0), (5, 0)])
 def test_nothing_is_judged_without_a_traceback(shape: tuple[int, int]) -> None:
     assert judged(np.zeros(shape))["reason"].tolist() == ["all_missing"] * shape[1]
+
+
+def test_a_recent_level_shift_is_flagged_and_an_old_one_is_not() -> None:
+    values = np.tile(50 + np.random.default_rng(3).standard_normal((400, 1)), (1, 4))
+    values[-40:, 0] += 15
+    values[-200:, 1] += 15
+    values[-3:, 2] += 15  # too short to tell
+    flags = judged(values)["flags"]
+    assert flags.tolist() == ["level_shift", "", "", ""]
+    assert judged(values[:340])["flags"].tolist()[0] == "", "the shift lies after the end"

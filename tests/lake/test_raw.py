@@ -82,3 +82,15 @@ def test_inventory_is_kept_whole(store: Store) -> None:
     kept = raw.get_inventory(store)
     assert kept is not None
     assert kept["business_unit"].tolist() == ["x"]
+
+
+def test_a_delivery_with_late_corrections_can_be_repeated_for_nothing(store: Store) -> None:
+    first = rows(("a", "2026-03-01", 1), ("b", "2026-03-01", 5)).assign(ingested_at=day("2026-03-02"))
+    later = rows(("a", "2026-03-01", 2)).assign(ingested_at=day("2026-03-04"))
+    delivery = pd.concat([first, later], ignore_index=True)
+    delivery["ingested_at"] = delivery["ingested_at"].astype("datetime64[us, UTC]")
+    raw.add_observations(store, Cadence.DAILY, delivery, NOW)
+    before = raw.observation_references(store, Cadence.DAILY, day("2026-04-01"))
+    raw.add_observations(store, Cadence.DAILY, delivery, NOW)
+    assert raw.observation_references(store, Cadence.DAILY, day("2026-04-01")) == before
+    assert read(store)["cpu_p95"].tolist() == [2]

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
+from capforecast.fleet import synthetic_traits as traits
 from capforecast.fleet.synthetic_clock import Clock
 from capforecast.fleet.synthetic_draws import Floats, noise, normal, uniform
 from capforecast.fleet.synthetic_servers import ORDINARY, Servers
 from capforecast.schema import Cadence
 
 SPIKE_RATE, SPIKE_LEAST, SPIKE_MOST = 0.006, 0.15, 0.6  # share of periods; size as a share of the load
-RESTART_DAYS, CLEAN_DAYS = 28, 60  # an application with a leak is restarted, a disk cleaned, that often
 _SLOW = 0.02  # size of the slow part of the load's noise
 _MEMORY_NOISE, _DISK_NOISE, _NET_NOISE = 1.2, 0.25, 0.12  # points, points, share
 _INCIDENT_RATE = 0.5  # per year
@@ -45,14 +45,14 @@ def live(servers: Servers, clock: Clock) -> Lives:
     """Every metric of every server over the whole grid, seen or not."""
     count, seed, number = len(clock.timestamps), servers.seed, servers.number
     expected = _rhythm(servers, clock) * course(servers, clock)
-    jitter = jitter_of(servers)
+    jitter = traits.jitter_of(servers)
     slow = noise(seed, "cpu-slow", number, count, _keeps(24 * 12, clock.cadence))
     fast = noise(seed, "cpu-fast", number, count, _keeps(24 if clock.cadence is Cadence.DAILY else 3, clock.cadence))
     chance = 1 + _SLOW * slow + jitter[:, None] * fast
     spike = _spikes(servers, count)
     at, length, size = _incidents(servers, clock)
     load = np.maximum(expected * chance * (1 + spike) * _struck(clock, at, length, size), 0.02)
-    level = level_of(servers)[:, None] * capacity(servers, clock)
+    level = traits.level_of(servers)[:, None] * capacity(servers, clock)
     cpu = np.minimum(level * load, 100.0)
     usual = 1 + SPIKE_RATE * (SPIKE_LEAST + SPIKE_MOST) / 2
     sigma = level * expected * np.hypot(_SLOW, jitter)[:, None]
@@ -62,7 +62,7 @@ def live(servers: Servers, clock: Clock) -> Lives:
     values["mem"], mean["mem"] = _memory(servers, clock, served, mean_served, sigma / level)
     values["disk"], mean["disk"] = _disk(servers, clock)
     for way in ("in", "out"):
-        rate = net_scale(servers, way)[:, None]
+        rate = traits.net_scale(servers, way)[:, None]
         shake = np.exp(_NET_NOISE * normal(seed, f"net-{way}", number, count) - _NET_NOISE**2 / 2)
         values[f"net_{way}"], mean[f"net_{way}"] = rate * served * shake, rate * mean_served
     constant = servers.plays("constant")
@@ -72,8 +72,8 @@ def live(servers: Servers, clock: Clock) -> Lives:
 
 
 def _constants(servers: Servers) -> dict[str, Floats]:
-    now = {"cpu": level_of(servers), "mem": memory_base(servers), "disk": disk_now(servers)[0]}
-    return now | {f"net_{way}": net_scale(servers, way) for way in ("in", "out")}
+    now = {"cpu": traits.level_of(servers), "mem": traits.memory_base(servers), "disk": traits.disk_now(servers)[0]}
+    return now | {f"net_{way}": traits.net_scale(servers, way) for way in ("in", "out")}
 
 
 def _keeps(hours_to_half: float, cadence: Cadence) -> float:
@@ -96,81 +96,17 @@ def clipped_mean(mean: Floats, sigma: Floats, low: float, high: float) -> Floats
     return clipped
 
 
-def level_of(servers: Servers) -> Floats:
-    """CPU P95 of an ordinary working day at the end of the history, percent [N]."""
-    usual = {"app": (22.0, 52.0), "batch": (25.0, 55.0), "db": (25.0, 55.0), "file": (8.0, 25.0), "web": (20.0, 50.0)}
-    level = np.zeros(len(servers.number))
-    for kind, (low, high) in usual.items():
-        level = np.where(servers.is_kind(kind), servers.draw("level", low, high), level)
-    level = np.where(servers.plays("resized"), np.minimum(level, 42.0), level)
-    told = {
-        "saturated": (104, 112), "overloaded": (95, 98), "hot": (83, 86), "growing": (71, 77), "peaking": (68, 72),
-        "idle": (1.5, 3.5), "constant": (12, 30),
-    }  # fmt: skip
-    for story, (low, high) in told.items():
-        level = np.where(servers.plays(story), servers.draw("level", low, high), level)
-    return level
-
-
-def jitter_of(servers: Servers) -> Floats:
-    """Size of the fast noise of the load [N], as a share."""
-    told = servers.plays("saturated", "overloaded", "hot", "growing")
-    return np.where(told, 0.025, servers.draw("jitter", 0.03, 0.09))
-
-
 def capacity(servers: Servers, clock: Clock) -> Floats:
     """Percent at that time over percent of today's capacity [N, T]: other than 1 before a resize."""
     before = clock.age > servers.change[:, None]
     return np.where(before, servers.scale_before[:, None], 1.0)
 
 
-def dip_of(servers: Servers) -> Floats:
-    """How much lower the load is on a weekend [N], as a share."""
-    dip = np.where(servers.is_kind("web"), servers.draw("dip", 0.0, 0.15), servers.draw("dip", 0.15, 0.45))
-    dip = np.where(servers.is_kind("batch", "file"), dip * 0.3, dip)
-    return np.where(servers.plays("saturated", "overloaded", "hot", "growing"), np.minimum(dip, 0.12), dip)
-
-
-def closing_of(servers: Servers) -> Floats:
-    """Rise of the load on the last day of a quarter [N], as a share."""
-    does = np.isin(servers.unit, ("payments", "analytics")) & ~servers.plays("saturated", "overloaded", "hot")
-    size = np.where(servers.plays("peaking"), 0.22, np.where(does, servers.draw("closing", 0.08, 0.2), 0.0))
-    return np.where(servers.plays("constant"), 0.0, size)
-
-
-def season_of(servers: Servers) -> Floats:
-    """Rise of the load in the shopping season [N], as a share: shops, and what delivers for them."""
-    does = np.isin(servers.unit, ("retail", "logistics")) & servers.is_kind("web", "app", "db")
-    return np.where(does & servers.plays(*ORDINARY), servers.draw("season", 0.06, 0.25), 0.0)
-
-
-def wave_of(servers: Servers) -> Floats:
-    """Amplitude of the yearly wave of the load [N], as a share."""
-    return np.where(servers.plays(*ORDINARY), servers.draw("wave", 0.0, 0.06), 0.0)
-
-
-def pace_of(servers: Servers) -> Floats:
-    """Growth of the load per year [N], logarithmic."""
-    return np.where(servers.plays(*ORDINARY), servers.draw("pace", -0.04, 0.12), 0.0)
-
-
-def ramp_of(servers: Servers) -> Floats:
-    """Steady rise of the CPU in points a day [N], of those that grow."""
-    return np.where(servers.plays("growing"), servers.draw("ramp", 0.09, 0.13), 0.0)
-
-
-def shift_of(servers: Servers) -> Floats:
-    """Load before the level shift over the load after it [N]; 1 = none. At least 15 % either way."""
-    draw = servers.draw("shift")
-    before = np.where(draw < 0.6, 0.6 + 0.25 * draw / 0.6, 1.15 + 0.25 * (draw - 0.6) / 0.4)
-    return np.where(servers.plays("shifted"), before, 1.0)
-
-
 def _rhythm(servers: Servers, clock: Clock) -> Floats:
     """Week, day, holidays, quarter ends and season as a factor [N, T]; 1 on an ordinary working day at its peak."""
-    rhythm = 1.0 - clock.quiet * dip_of(servers)[:, None]
-    rhythm *= 1.0 + clock.closing * closing_of(servers)[:, None]
-    rhythm *= 1.0 + clock.season * season_of(servers)[:, None]
+    rhythm = 1.0 - clock.quiet * traits.dip_of(servers)[:, None]
+    rhythm *= 1.0 + clock.closing * traits.closing_of(servers)[:, None]
+    rhythm *= 1.0 + clock.season * traits.season_of(servers)[:, None]
     if clock.cadence is Cadence.HOURLY:
         busiest = np.where(servers.is_kind("batch"), 2.0, servers.draw("busiest", 11.0, 17.0))[:, None]
         depth = np.where(servers.is_kind("file"), 0.2, servers.draw("depth", 0.25, 0.55))[:, None]
@@ -181,12 +117,12 @@ def _rhythm(servers: Servers, clock: Clock) -> Floats:
 def course(servers: Servers, clock: Clock) -> Floats:
     """Growth, the yearly wave and level shifts as a factor [N, T] that ends at 1."""
     age = clock.age
-    factor = np.exp(-pace_of(servers)[:, None] * age / 365)
+    factor = np.exp(-traits.pace_of(servers)[:, None] * age / 365)
     turn = 2 * np.pi * servers.draw("phase")[:, None]
     wave = np.cos(turn - 2 * np.pi * age / 365.25) - np.cos(turn)
-    factor *= 1 + wave_of(servers)[:, None] * wave
-    factor *= 1 - (ramp_of(servers) / level_of(servers))[:, None] * np.minimum(age, 300.0)
-    return np.where(age > servers.change[:, None], shift_of(servers)[:, None], 1.0) * factor
+    factor *= 1 + traits.wave_of(servers)[:, None] * wave
+    factor *= 1 - (traits.ramp_of(servers) / traits.level_of(servers))[:, None] * np.minimum(age, 300.0)
+    return np.where(age > servers.change[:, None], traits.shift_of(servers)[:, None], 1.0) * factor
 
 
 def _spikes(servers: Servers, count: int) -> Floats:
@@ -220,78 +156,25 @@ def _struck(clock: Clock, at: Floats, length: Floats, size: Floats) -> Floats:
     return factor
 
 
-def memory_base(servers: Servers) -> Floats:
-    """Memory that is always in use, percent of today's capacity [N]."""
-    base = np.where(servers.is_kind("db"), servers.draw("mem", 52, 68), servers.draw("mem", 22, 52))
-    base = np.where(servers.plays("resized"), np.minimum(base, 38.0), base)
-    base = np.where(servers.plays("idle"), servers.draw("mem", 5, 15), base)
-    return np.where(servers.plays("saturated"), servers.draw("mem", 95, 97), base)
-
-
-def memory_follows(servers: Servers) -> Floats:
-    """Points of memory that come with an ordinary day's load [N]."""
-    return np.where(servers.plays("idle"), 0.0, servers.draw("mem_follows", 4, 12))
-
-
-def leak_of(servers: Servers) -> Floats:
-    """Points of memory lost per day until the restart [N]."""
-    leaks = servers.is_kind("app") & ~servers.plays("constant", "idle", "saturated")
-    return np.where(leaks, servers.draw("leak", 0.1, 0.4), 0.0)
-
-
-def restart_of(servers: Servers) -> Floats:
-    """Whole days before the end of the last restart [N]."""
-    return np.floor(servers.draw("restart", 0, RESTART_DAYS))
-
-
 def _memory(
     servers: Servers, clock: Clock, served: Floats, mean_served: Floats, sigma: Floats
 ) -> tuple[Floats, Floats]:
     """Memory P95 in percent [N, T] and its mean: a base, a share that follows the load, a leak that restarts clear."""
-    since = (-clock.age + restart_of(servers)[:, None]) % RESTART_DAYS
-    follows, scale = memory_follows(servers)[:, None], capacity(servers, clock)
-    base = memory_base(servers)[:, None] + leak_of(servers)[:, None] * since - follows
+    since = (-clock.age + traits.restart_of(servers)[:, None]) % traits.RESTART_DAYS
+    follows, scale = traits.memory_follows(servers)[:, None], capacity(servers, clock)
+    base = traits.memory_base(servers)[:, None] + traits.leak_of(servers)[:, None] * since - follows
     drawn = noise(servers.seed, "mem-noise", servers.number, len(clock.age), _keeps(72, clock.cadence))
     values = np.clip(scale * (base + follows * served + _MEMORY_NOISE * drawn), 0.5, 100.0)
     spread = scale * np.hypot(_MEMORY_NOISE, follows * sigma)
     return values, clipped_mean(scale * (base + follows * mean_served), spread, 0.5, 100.0)
 
 
-def disk_now(servers: Servers) -> tuple[Floats, Floats]:
-    """Fullness of the disk at the end in percent [N], and points a day [N] by which it fills."""
-    now, draw = servers.draw("disk", 20, 60), servers.draw("fill")
-    pace = np.where(servers.is_kind("db", "file"), 0.005 + 0.025 * draw, 0.004)
-    full, soon = servers.plays("disk_full"), servers.plays("disk_soon")
-    now = np.where(full, servers.draw("disk", 86, 88), np.where(soon, servers.draw("disk", 72, 76), now))
-    return now, np.where(full, 0.2, np.where(soon, 0.1 + 0.06 * draw, pace))
-
-
-def cleaned_of(servers: Servers) -> Floats:
-    """Points of disk that each clean-up frees [N]."""
-    return servers.draw("clean", 2.0, 6.0) * ~servers.plays("disk_full", "disk_soon", "constant")
-
-
-def clean_day_of(servers: Servers) -> Floats:
-    """Whole days before the end of the last clean-up [N]."""
-    return np.floor(servers.draw("clean_day", 0, CLEAN_DAYS))
-
-
 def _disk(servers: Servers, clock: Clock) -> tuple[Floats, Floats]:
     """Disk fullness in percent [N, T] and its mean: fills, is cleaned up now and then; some are full soon."""
-    now, pace = disk_now(servers)
-    phase = (-clock.age + clean_day_of(servers)[:, None]) % CLEAN_DAYS
+    now, pace = traits.disk_now(servers)
+    phase = (-clock.age + traits.clean_day_of(servers)[:, None]) % traits.CLEAN_DAYS
     filled = now[:, None] - pace[:, None] * np.minimum(clock.age, ((now - 10.0) / pace)[:, None])
-    mean = filled + cleaned_of(servers)[:, None] * (phase / CLEAN_DAYS - 0.5)
+    mean = filled + traits.cleaned_of(servers)[:, None] * (phase / traits.CLEAN_DAYS - 0.5)
     drawn = noise(servers.seed, "disk-noise", servers.number, len(clock.age), _keeps(48, clock.cadence))
     spread = np.full((len(now), 1), _DISK_NOISE)
     return np.clip(mean + _DISK_NOISE * drawn, 1.0, 100.0), clipped_mean(mean, spread, 1.0, 100.0)
-
-
-def net_scale(servers: Servers, way: str) -> Floats:
-    """Traffic P95 of an ordinary working day in Mbit/s [N], `way` in or out; busy types move more."""
-    radius = np.sqrt(-2 * np.log(1 - servers.draw("net")))
-    scale: Floats = np.exp(2.5 + 0.9 * radius * np.cos(2 * np.pi * servers.draw("net_more")))
-    scale *= np.where(servers.is_kind("web", "file"), 4.0, 1.0) * np.where(servers.plays("idle"), 1e-5, 1.0)
-    if way == "out":
-        scale *= np.where(servers.is_kind("web"), 3.0, 0.6)
-    return scale

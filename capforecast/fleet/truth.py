@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from capforecast.fleet import synthetic_load as load
+from capforecast.fleet import synthetic_traits as traits
 from capforecast.fleet.synthetic_clock import Clock
 from capforecast.fleet.synthetic_draws import Floats, Whole
 from capforecast.fleet.synthetic_load import Lives
@@ -26,7 +26,7 @@ _PEAK = 0.95  # quantile of a day's hourly values that stands for the day
 def truth_servers(servers: Servers, clock: Clock) -> pd.DataFrame:
     """One row per server: archetype, story and the parameters behind its values; times where it changed."""
     changed = servers.plays("shifted", "resized", "moved")
-    now, fill = load.disk_now(servers)
+    now, fill = traits.disk_now(servers)
     return pd.DataFrame(
         {
             SERVER_ID: servers.server_id,
@@ -34,24 +34,24 @@ def truth_servers(servers: Servers, clock: Clock) -> pd.DataFrame:
             "story": servers.story,
             "business_unit": servers.unit_now,
             "changed_at": pd.Series(clock.at(servers.change.astype(np.float64))).where(changed),
-            "level": load.level_of(servers),
-            "noise": load.jitter_of(servers),
-            "weekend_dip": load.dip_of(servers),
-            "quarter_end_rise": load.closing_of(servers),
-            "season_rise": load.season_of(servers),
-            "yearly_wave": load.wave_of(servers),
-            "growth_per_year": load.pace_of(servers),
-            "rise_per_day": load.ramp_of(servers),
-            "load_before_shift": load.shift_of(servers),
+            "level": traits.level_of(servers),
+            "noise": traits.jitter_of(servers),
+            "weekend_dip": traits.dip_of(servers),
+            "quarter_end_rise": traits.closing_of(servers),
+            "season_rise": traits.season_of(servers),
+            "yearly_wave": traits.wave_of(servers),
+            "growth_per_year": traits.pace_of(servers),
+            "rise_per_day": traits.ramp_of(servers),
+            "load_before_shift": traits.shift_of(servers),
             "percent_before_resize": servers.scale_before,
-            "memory_base": load.memory_base(servers),
-            "memory_follows": load.memory_follows(servers),
-            "memory_leak_per_day": load.leak_of(servers),
+            "memory_base": traits.memory_base(servers),
+            "memory_follows": traits.memory_follows(servers),
+            "memory_leak_per_day": traits.leak_of(servers),
             "disk_now": now,
             "disk_fill_per_day": fill,
-            "disk_cleaned": load.cleaned_of(servers),
-            "net_in": load.net_scale(servers, "in"),
-            "net_out": load.net_scale(servers, "out"),
+            "disk_cleaned": traits.cleaned_of(servers),
+            "net_in": traits.net_scale(servers, "in"),
+            "net_out": traits.net_scale(servers, "out"),
         }
     )
 
@@ -69,7 +69,7 @@ def truth_events(servers: Servers, clock: Clock, lives: Lives, dirty: bool) -> p
     lasting = np.full(len(change), np.nan)
     everyone = np.arange(len(change))
     for story, kind, metrics, size in (
-        ("shifted", "level_shift", LOAD_METRICS, 1 / load.shift_of(servers)),
+        ("shifted", "level_shift", LOAD_METRICS, 1 / traits.shift_of(servers)),
         ("resized", "resize", ("cpu", "mem"), 1 / servers.scale_before),
         ("moved", "move", ("",), lasting),
     ):
@@ -81,18 +81,18 @@ def truth_events(servers: Servers, clock: Clock, lives: Lives, dirty: bool) -> p
     place, time = np.nonzero(lives.spike)
     events.add("spike", LOAD_METRICS, place, clock.age[time], clock.age[time] - step, lives.spike[place, time])
     for kind, share, periods in (
-        ("quarter_end", load.closing_of(servers), clock.quarters),
-        ("seasonal_peak", load.season_of(servers), clock.seasons),
+        ("quarter_end", traits.closing_of(servers), clock.quarters),
+        ("seasonal_peak", traits.season_of(servers), clock.seasons),
     ):
         chosen = share > 0
         for start, end in periods:
             ages = [np.full(chosen.sum(), (clock.end - when) / pd.Timedelta(days=1)) for when in (start, end)]
             events.add(kind, LOAD_METRICS, everyone[chosen], ages[0], ages[1], share[chosen])
-    leak = load.leak_of(servers)
-    events.repeat("restart", "mem", leak > 0, load.restart_of(servers), load.RESTART_DAYS, leak)
-    cleaned = load.cleaned_of(servers)
+    leak = traits.leak_of(servers)
+    events.repeat("restart", "mem", leak > 0, traits.restart_of(servers), traits.RESTART_DAYS, leak)
+    cleaned = traits.cleaned_of(servers)
     events.repeat(
-        "cleanup", "disk", cleaned > 0, load.clean_day_of(servers), load.CLEAN_DAYS, cleaned / load.CLEAN_DAYS
+        "cleanup", "disk", cleaned > 0, traits.clean_day_of(servers), traits.CLEAN_DAYS, cleaned / traits.CLEAN_DAYS
     )
     if dirty:
         at, length = outages(servers)

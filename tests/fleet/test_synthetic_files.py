@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from capforecast.fleet import synthetic
+from capforecast.fleet.inventory import at
+from capforecast.fleet.panel import build
 from capforecast.fleet.synthetic import Fleet, generate
 from capforecast.fleet.synthetic_files import TRUTH, write
+from capforecast.schema import Cadence
+from capforecast.settings import Settings
+from capforecast.sources.files import read_files
 
 
 def test_files_hold_the_same_as_memory_whatever_the_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +59,16 @@ def test_the_truth_of_an_earlier_fleet_does_not_stay(tmp_path: Path) -> None:
     assert (tmp_path / "truth/truth_mean.parquet").exists()
     write(Fleet(4, 20), tmp_path)
     assert not list(tmp_path.glob("truth/*.parquet"))
+
+
+def test_what_is_read_from_the_files_is_what_the_truth_speaks_of(tmp_path: Path) -> None:
+    fleet = Fleet(60, 200)
+    write(fleet, tmp_path)
+    batch = read_files(str(tmp_path / "observations.parquet"), Settings(), str(tmp_path / "inventory.csv"))
+    assert batch.duplicates > 0
+    assert set(batch.rejects["reason"]) == {"duplicate_conflict"}, "clean but for duplicates that differ"
+    panel = build(batch.observations, at(batch.inventory, fleet.end), Cadence.DAILY, fleet.end, Settings())
+    block = next(fleet.blocks(60))
+    place = {name: row for row, name in enumerate(block.servers.server_id)}
+    for column, (server, metric) in enumerate(zip(panel.series["server_id"], panel.series["metric"], strict=True)):
+        np.testing.assert_array_equal(panel.values[:, column], block.known[f"{metric}_p95"][place[server]])

@@ -23,6 +23,7 @@ from capforecast.schema import (
 )
 from capforecast.settings import Settings
 from capforecast.sources.rejects import COLUMNS
+from capforecast.sources.tally import TALLY_COLUMNS
 
 PAGE = Path(__file__).parents[1] / "docs/data-dictionary.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -45,6 +46,7 @@ def section(title):
         ("Forecasts", QUANTILE_NAMES),
         ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS)),
         ("Rows set aside", COLUMNS),
+        ("Files", TALLY_COLUMNS),
         ("summary.json", RunSummary.model_fields),
     ],
 )
@@ -55,6 +57,20 @@ def test_every_column_of_a_table_stands_in_its_section(title, columns):
 def test_every_dataset_reason_tier_metric_and_statistic_is_explained():
     words = [*PER_UNIT, *Reason, *Tier, *Settings().metrics, *STATISTICS]
     assert [str(word) for word in words if str(word) not in NAMED] == []
+
+
+def test_every_reason_for_setting_something_aside_is_explained():
+    sources = (PAGE.parents[1] / "capforecast/sources").glob("*.py")
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    used = set(
+        re.findall(
+            r'"((?:[a-z]+_)+(?:row|id|timestamp|grid|number|minimum|value|conflict|file|out|metric|statistic|encoding))"',
+            code,
+        )
+    )
+    known = {"infinite", *used} - {"server_id", "series_id", "by_file"}
+    assert {"off_grid", "ragged_row", "mixed_encoding", "duplicate_conflict", "implausible_value"} <= known
+    assert known - NAMED == set()
 
 
 def test_every_figure_of_the_summary_is_named_somewhere():

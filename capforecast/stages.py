@@ -137,21 +137,21 @@ def _cut_off(batch: Batch, known_at: pd.Timestamp | None) -> pd.Timestamp:
 
 def parse_as_of(text: str) -> pd.Timestamp:
     """A cut-off given as text, in UTC, at a full hour; raises UsageError."""
-    return _moment("as_of", text).floor("h").as_unit("us")
+    return _moment(text).floor("h").as_unit("us")
 
 
 def parse_known_at(text: str) -> pd.Timestamp:
     """A moment of knowledge given as text, in UTC; raises UsageError."""
-    return _moment("known_at", text).as_unit("us")
+    return _moment(text).as_unit("us")
 
 
-def _moment(name: str, text: str) -> pd.Timestamp:
+def _moment(text: str) -> pd.Timestamp:
     try:
         moment = pd.Timestamp(text if re.match(r"\d{4}-\d{2}-\d{2}", text) else "")
     except ValueError:
         moment = pd.NaT
     if moment is pd.NaT:
-        raise UsageError(f"{name} {text!r} is no date; write it as 2026-11-23 or 2026-11-23T14:00")
+        raise UsageError(f"{text!r} is no date; write it as 2026-11-23 or 2026-11-23T14:00")
     return moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
 
 

@@ -71,7 +71,7 @@ def work(folder: Path) -> None:
 
     settings, store = Settings(), Store(folder / "lake")
     source, inventory = str(folder / "observations.parquet"), str(folder / "inventory.csv")
-    figures: dict[str, float] = {}
+    figures: dict[str, float] = {"load": os.getloadavg()[0]}
 
     def timed(name: str, began: tuple[float, float]) -> None:
         figures[f"{name}_wall"], figures[f"{name}_cpu"] = time.perf_counter() - began[0], time.process_time() - began[1]
@@ -104,7 +104,8 @@ def section(figures: dict[str, float], servers: int, days: int) -> str:
         f"Python {platform.python_version()}, pyarrow {pa.__version__}, pandas {pd.__version__}.",
         "",
         f"{figures['rows']:,} wide rows of 5 metrics in one Parquet file, {figures['units']} business units, "
-        f"{figures['series']:,} series; the raw months take {figures['lake_mib']:.0f} MiB.",
+        f"{figures['series']:,} series; the raw months take {figures['lake_mib']:.0f} MiB. "
+        f"Load average before: {figures['load']:.1f}.",
         "",
         "| step | wall, s | CPU, s | peak memory so far, GiB |",
         "|---|---|---|---|",

@@ -18,7 +18,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test ui system lint format clean stale
+.PHONY: help demo test fuzz ui system lint format clean stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ demo: system $(RUN) ## generate a fleet, run the whole pipeline on it, say where
 
 test: system $(DEV) ## run the tests
 	$(BIN)/python -m pytest
+
+fuzz: $(DEV) ## read 100,000 generated files (FILES=n for another number)
+	$(BIN)/python scripts/fuzz.py --files $(or $(FILES),100000)
 
 ui: $(RUN) ## start a local Prefect server; runs made before and meanwhile stay visible (Ctrl-C ends it; PORT=4200)
 	@echo "Prefect UI: http://127.0.0.1:$(PORT)"

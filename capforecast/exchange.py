@@ -26,10 +26,16 @@ class Ingested(Result):
     observations: list[Reference]
     inventory: Reference
     quarantine: Reference
+    validation: Reference  # what became of every file's rows
+    known_at: str | None  # only what had arrived by then is seen, ISO 8601 UTC; null = all
     business_units: list[str]
     servers: int
+    files: int
+    files_refused: int
     rows_read: int
+    rows_used: int
     rows_rejected: int
+    values_rejected: int
     duplicates: int
     rejected_by_reason: dict[str, int]
 

@@ -31,6 +31,7 @@ BUSINESS_UNIT = "business_unit"
 REGION = "region"
 CRITICALITY = "criticality"
 VALID_FROM = "valid_from"
+RENAMED_FROM = "renamed_from"  # optional: the name a server had until the row's valid_from
 DIMENSIONS = (BUSINESS_UNIT, REGION, CRITICALITY)
 INVENTORY_TEXT = (*DIMENSIONS, "environment", "owner", "host_id", "instance_type")
 INVENTORY_NUMBERS = ("vcpus", "memory_gib", "disk_gib", "hourly_cost")

@@ -33,6 +33,9 @@ class SourceSettings(Section):
     timezone: str = Field("UTC", description="zone of timestamps that name none")
     cadence: Literal["auto", "daily", "hourly"] = Field("auto", description="spacing of the input; auto detects it")
     max_rejected_share: Share = Field(0.5, description="refuse a file when a larger share of its rows is unreadable")
+    stop_on_refused_file: bool = Field(False, description="end the run when one of several files is refused")
+    max_metrics: Count = Field(200, description="refuse a file with more metric columns (or metrics in long form)")
+    max_labels: Count = Field(100, description="label columns kept; those beyond are left out and put on record")
 
     @field_validator("timezone")
     @classmethod
@@ -66,6 +69,7 @@ class MetricSettings(Section):
     unit: str = Field("percent", description="unit the values are in")
     minimum: float | None = Field(0.0, description="smallest possible value; forecasts are clipped to it")
     maximum: float | None = Field(None, description="largest possible value; forecasts are clipped to it")
+    implausible_above: float | None = Field(None, description="a larger value is set aside as a mistake; null = none")
     high: float | None = Field(None, description="threshold `high`, in the metric's unit; null = no threshold")
     very_high: float | None = Field(None, description="threshold `very_high`, in the metric's unit")
     fills_up: bool = Field(False, description="true for a disk: one period above the threshold is a breach")
@@ -234,9 +238,9 @@ class LogSettings(Section):
 
 def _default_metrics() -> dict[str, MetricSettings]:
     return {
-        "cpu": MetricSettings(high=80.0, very_high=90.0),
-        "mem": MetricSettings(high=80.0, very_high=90.0),
-        "disk": MetricSettings(high=80.0, very_high=90.0, fills_up=True),
+        "cpu": MetricSettings(implausible_above=1000.0, high=80.0, very_high=90.0),
+        "mem": MetricSettings(implausible_above=1000.0, high=80.0, very_high=90.0),
+        "disk": MetricSettings(implausible_above=1000.0, high=80.0, very_high=90.0, fills_up=True),
         "net": MetricSettings(unit="Mbit/s"),
         "net_in": MetricSettings(unit="Mbit/s"),
         "net_out": MetricSettings(unit="Mbit/s"),

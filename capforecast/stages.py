@@ -10,12 +10,13 @@ import json
 import logging
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from capforecast.configuration import config_hash
-from capforecast.errors import ModelError, StageError, UsageError
+from capforecast.errors import ModelError, NoUsableInputError, StageError, UsageError
 from capforecast.exchange import Ingested, Overview, Published, Unit
 from capforecast.fingerprint import code_fingerprint
 from capforecast.fleet import inventory as inventories
@@ -42,9 +43,11 @@ from capforecast.risk.tiers import server_tiers
 from capforecast.schema import (
     BACKTEST_COLUMNS,
     BUSINESS_UNIT,
+    INGESTED_AT,
     METRIC,
     SERVER_ID,
     TIER_ORDER,
+    TIMESTAMP,
     Cadence,
     Forecast,
     Panel,
@@ -53,7 +56,8 @@ from capforecast.schema import (
     Verdict,
 )
 from capforecast.settings import Settings
-from capforecast.sources.files import read_files
+from capforecast.sources import tally
+from capforecast.sources.files import Batch, read_files
 
 log = logging.getLogger(__name__)
 References = dict[str, Reference]  # by name: what a stage adds to its unit
@@ -65,15 +69,25 @@ NEEDS = {  # which of a unit's references a stage reads
 
 
 def ingest(
-    store: Store, settings: Settings, source: str, inventory: str | None = None, as_of: str | None = None
+    store: Store,
+    settings: Settings,
+    source: str,
+    inventory: str | None = None,
+    as_of: str | None = None,
+    known_at: str | None = None,
 ) -> Ingested:
     """Read a source into the lake and fix the run's cut-off.
 
     `as_of`: exclusive UTC cut-off, ISO 8601; default: the end of the source's last complete period.
-    Raises InputError where nothing can be used, UsageError for an `as_of` that is no time.
+    `known_at`: the run sees only rows that had arrived by then (ingested_at of the source where it has one, else the
+    moment the lake read them); default: all.
+    Raises InputError where nothing can be used, UsageError for a time that is none, StageError where a row was lost.
     """
+    until = parse_known_at(known_at) if known_at else None
+    given = parse_as_of(as_of) if as_of else None
     batch = read_files(source, settings, inventory)
-    cut = parse_as_of(as_of) if as_of else panels.default_as_of(batch.observations, batch.cadence)
+    tally.check(batch.tallies, batch.rejects)
+    cut = given if given is not None else _cut_off(batch, until)
     with store.lock("raw"):
         raw.add_observations(store, batch.cadence, batch.observations, pd.Timestamp.now(tz="UTC"))
         known = raw.get_inventory(store)
@@ -83,38 +97,69 @@ def ingest(
     servers = inventories.at(rows, cut)
     reasons = batch.rejects["reason"].value_counts().sort_index()
     quarantine = write_table(store, unit_key("quarantine", batch.cadence, cut), batch.rejects)
-    log.info("read %d rows of %d servers, %d rejected", batch.rows_read, len(servers), len(batch.rejects))
+    counted = tally.frame(batch.tallies, batch.rejects)
+    validation = write_table(store, unit_key("validation", batch.cadence, cut), counted)
+    log.info("read %d rows of %d servers, %d rejected", batch.rows_read, len(servers), batch.rows_rejected)
     return Ingested(
         cadence=batch.cadence,
         as_of=cut.isoformat(),
         observations=observations,
         inventory=inventory_reference,
         quarantine=quarantine,
+        validation=validation,
+        known_at=None if until is None else until.isoformat(),
         business_units=sorted(servers[BUSINESS_UNIT].unique()),
         servers=len(servers),
+        files=len(counted),
+        files_refused=int(counted["refused"].sum()),
         rows_read=batch.rows_read,
-        rows_rejected=len(batch.rejects),
+        rows_used=batch.rows_used,
+        rows_rejected=batch.rows_rejected,
+        values_rejected=int(counted["values_rejected"].sum()),
         duplicates=batch.duplicates,
         rejected_by_reason={str(key): int(value) for key, value in reasons.items()},
     )
 
 
+def _cut_off(batch: Batch, known_at: pd.Timestamp | None) -> pd.Timestamp:
+    """End of the last complete period of what the source had delivered by `known_at`."""
+    seen = batch.observations
+    if known_at is not None:
+        if INGESTED_AT in seen:
+            seen = seen[~(seen[INGESTED_AT] > known_at)]
+        seen = seen[seen[TIMESTAMP] < known_at]
+        if seen.empty:
+            raise NoUsableInputError(
+                f"nothing of the source had arrived by {known_at.isoformat()}; give a later --known-at"
+            )
+    return panels.default_as_of(seen, batch.cadence)
+
+
 def parse_as_of(text: str) -> pd.Timestamp:
-    """A cut-off given as text, in UTC; raises UsageError."""
+    """A cut-off given as text, in UTC, at a full hour; raises UsageError."""
+    return _moment(text).floor("h").as_unit("us")
+
+
+def parse_known_at(text: str) -> pd.Timestamp:
+    """A moment of knowledge given as text, in UTC; raises UsageError."""
+    return _moment(text).as_unit("us")
+
+
+def _moment(text: str) -> pd.Timestamp:
     try:
         moment = pd.Timestamp(text if re.match(r"\d{4}-\d{2}-\d{2}", text) else "")
     except ValueError:
         moment = pd.NaT
     if moment is pd.NaT:
         raise UsageError(f"{text!r} is no date; write it as 2026-11-23 or 2026-11-23T14:00")
-    moment = moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
-    return moment.floor("h").as_unit("us")
+    return moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
 
 
 def validate(store: Store, settings: Settings, ingested: Ingested, business_unit: str) -> Unit:
     """Cut a business unit's snapshot out of the history and judge every series of it."""
     cut = ingested.cut_off
-    fleet = inventories.at(read_frame(store, ingested.inventory), cut)
+    listed = read_frame(store, ingested.inventory)
+    fleet = inventories.at(listed, cut)
     servers = fleet[fleet[BUSINESS_UNIT] == business_unit].reset_index(drop=True)
     if servers.empty:
         raise UsageError(
@@ -123,9 +168,20 @@ def validate(store: Store, settings: Settings, ingested: Ingested, business_unit
         )
     history = settings.forecast.history_days if ingested.cadence is Cadence.DAILY else settings.forecast.history_hours
     since = cut - history * ingested.cadence.step
-    seen = raw.read_observations(store, ingested.observations, servers[SERVER_ID], since, cut)
+    renamed = inventories.renames(listed, cut)
+    renamed = renamed[renamed[SERVER_ID].isin(servers[SERVER_ID])]
+    names = pd.concat([servers[SERVER_ID], renamed[inventories.OLD_ID]])
+    known_at = None if ingested.known_at is None else pd.Timestamp(ingested.known_at)
+    seen = raw.read_observations(store, ingested.observations, names, since, cut, known_at)
+    silent = names[~names.isin(seen[SERVER_ID])]
+    earlier = raw.last_observations(store, ingested.observations, silent, since, known_at)
+    earlier = inventories.join_renamed(earlier, renamed).sort_values(TIMESTAMP, kind="stable")
     conflicts = read_frame(store, ingested.quarantine)
-    panel = panels.build(seen, servers, ingested.cadence, cut, settings, conflicts)
+    conflicts[SERVER_ID] = conflicts[SERVER_ID].replace(dict(renamed[[inventories.OLD_ID, SERVER_ID]].to_numpy()))
+    panel = panels.build(
+        inventories.join_renamed(seen, renamed), servers, ingested.cadence, cut, settings, conflicts,
+        resizes=inventories.resizes(listed, cut), earlier=earlier.drop_duplicates(SERVER_ID, keep="last"),
+    )  # fmt: skip
     processed, quality = to_tables(panel)
     usable = int((panel.series["verdict"] == Verdict.OK).sum())
     unit = Unit(
@@ -237,6 +293,8 @@ def report(
         units={unit.business_unit: unit.references for unit in units},
         problems=problems,
         quality=Quality.model_validate(ingested.model_dump(include=set(Quality.model_fields))),
+        validation=ingested.validation,
+        known_at=ingested.known_at,
     )
     inputs = {
         "ingested": ingested.model_dump(mode="json", exclude={"observations"}),
@@ -287,6 +345,14 @@ def is_whole(store: Store, reference: Reference) -> bool:
     if not store.holds(reference):
         return False
     return not registry.is_manifest(reference) or registry.is_intact(store, reference)
+
+
+def source_overview(store: Store, ingested: Ingested, rows: int = 200) -> list[dict[str, Any]]:
+    """What became of each file's rows, those with the most rejected rows first."""
+    counted = read_frame(store, ingested.validation).drop(columns="sha256")
+    worst = counted.sort_values(["refused", "rejected_share"], ascending=False, kind="stable").head(rows)
+    found: list[dict[str, Any]] = json.loads(worst.round(4).to_json(orient="records"))
+    return found
 
 
 def _same_series(before: pd.DataFrame, after: pd.DataFrame, stage: str) -> None:

@@ -21,6 +21,7 @@ from deployments.options import (
     Horizon,
     Inventory,
     Json,
+    KnownAt,
     Local,
     Profile,
     Refresh,
@@ -110,6 +111,7 @@ def run(
     inventory: Inventory = None,
     store: Store = None,
     as_of: AsOf = None,
+    known_at: KnownAt = None,
     business_unit: Units = None,
     horizon: Horizon = None,
     profile: Profile = None,
@@ -130,12 +132,16 @@ def run(
     from deployments.pipeline import run_pipeline
 
     overrides = horizon_settings(horizon)
-    load_settings(profile, local, aws, config, overrides | ({"store": store} if store else {}))  # refuse bad ones early
+    from deployments.precheck import refuse_unusable
+
+    loaded = load_settings(profile, local, aws, config, overrides | ({"store": store} if store else {}))
+    refuse_unusable(loaded.settings, source, inventory, as_of, known_at)  # before Prefect is loaded or started
     parameters = {
         "source": absolute(source),
         "inventory": absolute(inventory),
         "store": absolute(store),
         "as_of": as_of,
+        "known_at": known_at,
         "business_units": business_unit or None,
         "profile": chosen_profile(profile, local, aws),
         "config": absolute(str(config)) if config else None,
@@ -152,6 +158,7 @@ def train(
     inventory: Inventory = None,
     store: Store = None,
     as_of: AsOf = None,
+    known_at: KnownAt = None,
     business_unit: Units = None,
     horizon: Horizon = None,
     profile: Profile = None,
@@ -165,11 +172,11 @@ def train(
 
     Example: capforecast train --source data/ --inventory inventory.csv --store lake
     """
-    from deployments.direct import train_units
+    from deployments.direct import Asked, train_units
 
     overrides = horizon_settings(horizon) | ({"store": absolute(store)} if store else {})
     loaded = load_settings(profile, local, aws, config, overrides)
-    rows = train_units(loaded, source, inventory, as_of, business_unit, quiet=as_json)
+    rows = train_units(loaded, Asked(source, inventory, as_of, known_at, business_unit), quiet=as_json)
     console.show_json(rows) if as_json else console.show_table(rows)
 
 
@@ -179,6 +186,7 @@ def forecast(
     inventory: Inventory = None,
     store: Store = None,
     as_of: AsOf = None,
+    known_at: KnownAt = None,
     business_unit: Units = None,
     horizon: Horizon = None,
     profile: Profile = None,
@@ -192,11 +200,11 @@ def forecast(
 
     Example: capforecast forecast --source data/ --inventory inventory.csv --store lake
     """
-    from deployments.direct import forecast_units
+    from deployments.direct import Asked, forecast_units
 
     overrides = horizon_settings(horizon) | ({"store": absolute(store)} if store else {})
     loaded = load_settings(profile, local, aws, config, overrides)
-    rows = forecast_units(loaded, source, inventory, as_of, business_unit, quiet=as_json)
+    rows = forecast_units(loaded, Asked(source, inventory, as_of, known_at, business_unit), quiet=as_json)
     console.show_json(rows) if as_json else console.show_table(rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,20 @@ def _cadence(name: str) -> Cadence:
         raise UsageError(f"--cadence {name!r}: use daily or hourly") from None
 
 
-def _validated(
-    store: Store, loaded: Loaded, source: str, inventory: str | None, as_of: str | None, wanted: list[str] | None
-) -> list[Unit]:
-    ingested = stages.ingest(store, loaded.settings, source, inventory, as_of)
+@dataclass(frozen=True)
+class Asked:
+    """What a command is asked to work on; None = not said."""
+
+    source: str
+    inventory: str | None = None
+    as_of: str | None = None
+    known_at: str | None = None
+    business_units: list[str] | None = None
+
+
+def _validated(store: Store, loaded: Loaded, asked: Asked) -> list[Unit]:
+    ingested = stages.ingest(store, loaded.settings, asked.source, asked.inventory, asked.as_of, asked.known_at)
+    wanted = asked.business_units
     unknown = sorted(set(wanted or []) - set(ingested.business_units))
     if unknown:
         raise UsageError(
@@ -76,27 +87,23 @@ def _validated(
     return [stages.validate(store, loaded.settings, ingested, name) for name in names]
 
 
-def train_units(
-    loaded: Loaded, source: str, inventory: str | None, as_of: str | None, wanted: list[str] | None, *, quiet: bool
-) -> list[dict[str, Any]]:
+def train_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, Any]]:
     """Train and promote a model per business unit; returns a row per unit."""
     store = Store(usable_store(loaded))
     rows = []
     with console.progress_bar(quiet):
-        for unit in _validated(store, loaded, source, inventory, as_of, wanted):
+        for unit in _validated(store, loaded, asked):
             added = stages.train(store, loaded.settings, unit)
             version = added["model"].uri.split("/")[-2] if "model" in added else "none: nothing to forecast"
             rows.append({"business_unit": unit.business_unit, "series": unit.usable, "model": version})
     return rows
 
 
-def forecast_units(
-    loaded: Loaded, source: str, inventory: str | None, as_of: str | None, wanted: list[str] | None, *, quiet: bool
-) -> list[dict[str, Any]]:
+def forecast_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, Any]]:
     """Forecast with the champions and assess the risk; returns a row per unit."""
     store = Store(usable_store(loaded))
     with console.progress_bar(quiet):
-        units = _validated(store, loaded, source, inventory, as_of, wanted)
+        units = _validated(store, loaded, asked)
         return [_forecast_unit(store, loaded.settings, unit) for unit in units]
 
 
@@ -144,7 +151,10 @@ def _accuracy_rows(backtest: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _panel(batch: Any, as_of: pd.Timestamp, settings: Settings) -> Panel:
     servers = inventories.at(batch.inventory, as_of)
-    return panels.build(batch.observations, servers, batch.cadence, as_of, settings)
+    listed = inventories.normalise(batch.inventory)
+    seen = inventories.join_renamed(batch.observations, inventories.renames(listed, as_of))
+    resizes = inventories.resizes(listed, as_of)
+    return panels.build(seen, servers, batch.cadence, as_of, settings, resizes=resizes)
 
 
 def _same(whole: Panel, judged: Panel) -> Panel:

@@ -36,6 +36,12 @@ AsOf = Annotated[
         metavar="DATE",
     ),
 ]
+KnownAt = Annotated[
+    str | None,
+    typer.Option(
+        "--known-at", help="See only rows that had arrived by then (UTC). Default: all that is there.", metavar="DATE"
+    ),
+]
 Units = Annotated[
     list[str] | None, typer.Option("--business-unit", help="Only this business unit; may be repeated.", metavar="NAME")
 ]

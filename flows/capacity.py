@@ -26,7 +26,7 @@ from tasks.common import Job, StageKey, run_stage, whole
 from tasks.data import ingest, validate
 from tasks.decisions import risk
 from tasks.models import forecast, train
-from tasks.outputs import report, show_report, show_unit, write_record
+from tasks.outputs import report, show_report, show_sources, show_unit, write_record
 
 log = logging.getLogger("capforecast.run")
 MOST_UNITS_AT_ONCE = 32
@@ -71,6 +71,7 @@ def capacity_run(
     inventory: str | None = None,
     store: str | None = None,
     as_of: str | None = None,
+    known_at: str | None = None,
     business_units: list[str] | None = None,
     profile: str | None = None,
     config: str | None = None,
@@ -84,6 +85,7 @@ def capacity_run(
         inventory: file with the servers' business unit, region, criticality, sizes.
         store: folder of the lake; default: the setting `store`.
         as_of: exclusive UTC cut-off; default: end of the source's last complete period.
+        known_at: the run sees only rows that had arrived by then; default: all.
         business_units: only these; default: all.
         profile: settings profile, `local` or `aws`.
         config: a settings file of your own.
@@ -100,8 +102,9 @@ def capacity_run(
         store_url=configuration.usable_store(loaded), settings=settings, run=run, refresh=refresh and run.attempt == 1
     )
     job.store.probe()
-    ingested = run_stage(ingest, job, source=source, inventory=inventory, as_of=as_of)
+    ingested = run_stage(ingest, job, source=source, inventory=inventory, as_of=as_of, known_at=known_at)
     _name_run(run, ingested["as_of"])
+    show_sources(job, ingested)
     units, problems = _all_units(job, ingested, _chosen(business_units, ingested["business_units"]))
     published = run_stage(report, job, ingested=ingested, units=units, problems=problems)
     show_report(job, published)

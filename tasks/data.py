@@ -11,13 +11,15 @@ from tasks.common import Job, executed, stage_task
 
 
 @stage_task("ingest", per_run=True, run_name="ingest")
-def ingest(job: Job, source: str, inventory: str | None, as_of: str | None) -> dict[str, Any]:
+def ingest(
+    job: Job, source: str, inventory: str | None, as_of: str | None, known_at: str | None = None
+) -> dict[str, Any]:
     """Read the source into the lake. Looked at anew by every run: what is at a path may change."""
     return executed(
         job,
         "ingest",
         FLEET,
-        lambda: stages.ingest(job.store, job.settings, source, inventory, as_of).model_dump(mode="json"),
+        lambda: stages.ingest(job.store, job.settings, source, inventory, as_of, known_at).model_dump(mode="json"),
     )
 
 

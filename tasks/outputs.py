@@ -51,6 +51,13 @@ def show_unit(job: Job, unit: dict[str, Any], business_unit: str) -> None:
     )
 
 
+@task(name="show-sources", task_run_name="show-sources", tags=["capforecast"], cache_policy=NO_CACHE)
+def show_sources(job: Job, ingested: dict[str, Any]) -> None:
+    """What became of the rows of each file, in the Prefect UI."""
+    rows = stages.source_overview(job.store, Ingested.model_validate(ingested))
+    create_table_artifact(key="validation", table=rows, description="Rows of each file: used, rejected, duplicates")
+
+
 @task(name="show-report", task_run_name="show-report", tags=["capforecast"], cache_policy=NO_CACHE)
 def show_report(job: Job, published: dict[str, Any]) -> None:
     """The fleet at a glance in the Prefect UI, with links to the report's files."""

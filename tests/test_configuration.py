@@ -80,8 +80,8 @@ def test_metrics_merge_key_by_key_and_new_ones_are_allowed(user_file):
         environment={"CAPFORECAST_METRICS__MEM__VERY_HIGH": "95"},
     )
     metrics = loaded.settings.metrics
-    assert metrics["cpu"] == MetricSettings(high=70, very_high=90)
-    assert metrics["mem"] == MetricSettings(high=80, very_high=95)
+    assert metrics["cpu"] == MetricSettings(implausible_above=1000, high=70, very_high=90)
+    assert metrics["mem"] == MetricSettings(implausible_above=1000, high=80, very_high=95)
     assert metrics["gpu"] == MetricSettings(high=60, very_high=75)
     assert set(metrics) == {*Settings().metrics, "gpu"}
     assert loaded.provenance["metrics.gpu.high"].endswith("my.yaml:3")

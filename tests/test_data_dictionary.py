@@ -26,6 +26,7 @@ from capforecast.schema import (
 )
 from capforecast.settings import Settings
 from capforecast.sources.rejects import COLUMNS
+from capforecast.sources.tally import TALLY_COLUMNS
 
 PAGE = Path(__file__).parents[1] / "docs/data-dictionary.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -48,6 +49,7 @@ def section(title):
         ("Forecasts", QUANTILE_NAMES),
         ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS)),
         ("Rows set aside", COLUMNS),
+        ("Files", TALLY_COLUMNS),
         ("summary.json", RunSummary.model_fields),
     ],
 )
@@ -70,6 +72,20 @@ def test_the_truth_of_synthetic_fleets_is_explained():
     tables = {*block.described().columns, *block.events().columns, *block.breaches().columns} - {"server_id"}
     kinds, levels = set(block.events()["kind"]), set(block.breaches()["level"])
     assert (tables | kinds | levels | set(TRUTH)) - section("Synthetic fleets") == set()
+
+
+def test_every_reason_for_setting_something_aside_is_explained():
+    sources = (PAGE.parents[1] / "capforecast/sources").glob("*.py")
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    used = set(
+        re.findall(
+            r'"((?:[a-z]+_)+(?:row|id|timestamp|grid|number|minimum|value|conflict|file|out|metric|statistic|encoding))"',
+            code,
+        )
+    )
+    known = {"infinite", *used} - {"server_id", "series_id", "by_file"}
+    assert {"off_grid", "ragged_row", "mixed_encoding", "duplicate_conflict", "implausible_value"} <= known
+    assert known - NAMED == set()
 
 
 def test_every_figure_of_the_summary_is_named_somewhere():

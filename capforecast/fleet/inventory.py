@@ -6,18 +6,32 @@ on, and before anything was known, what was known first.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capforecast.schema import DIMENSIONS, INVENTORY_NUMBERS, INVENTORY_TEXT, SERVER_ID, UNASSIGNED, VALID_FROM
+from capforecast.schema import (
+    DIMENSIONS,
+    INVENTORY_NUMBERS,
+    INVENTORY_TEXT,
+    METRIC,
+    RENAMED_FROM,
+    SERVER_ID,
+    TIMESTAMP,
+    UNASSIGNED,
+    VALID_FROM,
+)
 
+log = logging.getLogger(__name__)
 KEY = [SERVER_ID, VALID_FROM]
 FIXED = (SERVER_ID, *INVENTORY_TEXT, *INVENTORY_NUMBERS, VALID_FROM)  # every inventory has these, then labels
 CAPACITY = ["vcpus", "memory_gib", "disk_gib"]
 CAPACITY_CHANGED_AT = "capacity_changed_at"
+CAPACITY_OF = {"cpu": "vcpus", "mem": "memory_gib", "disk": "disk_gib"}  # metrics in percent of a capacity
+OLD_ID, AT, FACTOR = "old_id", "at", "factor"
 
 
 def normalise(frame: pd.DataFrame) -> pd.DataFrame:
@@ -34,13 +48,16 @@ def at(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
     A server whose first row is dated later takes that row. Missing business unit, region and criticality read
     `unassigned`. Adds capacity_changed_at: date of the last known change of vCPUs, memory or disk, else NaT.
+    Of a renamed server the name in force at `as_of` stands here, and none of its other names (see `renames`).
     """
-    rows = normalise(inventory)
+    rows = _under_present_names(normalise(inventory), as_of)
     seen = rows[VALID_FROM].isna() | (rows[VALID_FROM] < as_of)
     current = rows[seen].drop_duplicates(SERVER_ID, keep="last")
     later = rows[~rows[SERVER_ID].isin(current[SERVER_ID])].drop_duplicates(SERVER_ID, keep="first")
     servers = pd.concat([current, later], ignore_index=True).sort_values(SERVER_ID, ignore_index=True)
     servers[list(DIMENSIONS)] = servers[list(DIMENSIONS)].fillna(UNASSIGNED)
+    if RENAMED_FROM in servers:
+        servers[RENAMED_FROM] = servers[SERVER_ID].map(rows.groupby(SERVER_ID)[RENAMED_FROM].last()).astype("str")
     return servers.assign(**{CAPACITY_CHANGED_AT: _resized(rows[seen]).reindex(servers[SERVER_ID]).array})
 
 
@@ -53,6 +70,114 @@ def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     old, new = _typed(old), _one_per_key(_typed(new))
     always = new[new[VALID_FROM].isna()].set_index(SERVER_ID).drop(columns=VALID_FROM)
     return normalise(pd.concat([_override(old, always), new], ignore_index=True))
+
+
+def renames(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Renames in force at `as_of`, one row per earlier name: old_id, server_id (the name it has now), at, until.
+
+    A row of the inventory with `renamed_from` says that the server had that name until its valid_from (`at`; NaT =
+    always). Observations under the earlier name are the server's: all of them, or those before `until` where the
+    inventory gives the earlier name to another machine later on (a row dated at or after the rename).
+    Where two servers claim one name, or names run in a circle, the earliest rename counts and the log says so.
+    """
+    found = _claims(inventory)
+    found = found[found[AT].isna() | (found[AT] < as_of)]
+    now = dict(zip(found[OLD_ID], found[SERVER_ID], strict=True))
+    found = found.assign(**{SERVER_ID: [_final(name, now) for name in found[OLD_ID]]})
+    seen = inventory.loc[inventory[VALID_FROM] < as_of, [SERVER_ID, VALID_FROM]]
+    dated = seen.merge(found[[OLD_ID, AT]], left_on=SERVER_ID, right_on=OLD_ID)
+    again = dated.loc[dated[VALID_FROM] >= dated[AT], OLD_ID].unique()
+    return found.assign(until=found[AT].where(found[OLD_ID].isin(again))).reset_index(drop=True)
+
+
+def _claims(inventory: pd.DataFrame) -> pd.DataFrame:
+    """(old_id, server_id, at), one row per old name, sorted by old name."""
+    if RENAMED_FROM not in inventory:
+        inventory = inventory.head(0).assign(**{RENAMED_FROM: pd.Series(dtype="str")})
+    rows = inventory[inventory[RENAMED_FROM].notna() & (inventory[RENAMED_FROM] != inventory[SERVER_ID])]
+    rows = rows.rename(columns={RENAMED_FROM: OLD_ID, VALID_FROM: AT})[[OLD_ID, SERVER_ID, AT]]
+    rows = rows.sort_values([AT, SERVER_ID], na_position="first", kind="stable")
+    rows = rows.drop_duplicates([OLD_ID, SERVER_ID])
+    claimed = rows[OLD_ID].duplicated()
+    if claimed.any():
+        name = rows[OLD_ID][claimed].iloc[0]
+        log.warning("%s: two servers claim to have had this name; the earlier rename counts", name)
+    rows = rows[~claimed]
+    now = dict(zip(rows[OLD_ID], rows[SERVER_ID], strict=True))
+    circle = rows[OLD_ID].map(lambda name: _final(name, now) == name).to_numpy(dtype=bool)
+    if circle.any():
+        log.warning("%s: its renames run in a circle and are passed over", rows[OLD_ID][circle].iloc[0])
+    return rows[~circle].sort_values(OLD_ID, kind="stable", ignore_index=True)
+
+
+def _final(name: str, now: Mapping[str, str]) -> str:
+    """The name at the end of a chain of renames; of a circle, `name` itself."""
+    seen, last = {name}, now.get(name, name)
+    while last in now and last not in seen:
+        seen.add(last)
+        last = now[last]
+    return name if last in seen and last in now else last
+
+
+def _under_present_names(rows: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Inventory in which a server's rows under earlier names are its own, and names taken only later are left out.
+
+    What was known of the server goes on under its new name; undated rows of that hold from the rename on.
+    """
+    claims = _claims(rows)
+    if claims.empty:
+        return rows
+    later = claims.loc[claims[AT] >= as_of, SERVER_ID]
+    rows = rows[~rows[SERVER_ID].isin(later)].reset_index(drop=True)
+    done = renames(rows, as_of)
+    begin = claims[claims[AT] < as_of].groupby(SERVER_ID)[AT].min().reindex(rows[SERVER_ID]).reset_index(drop=True)
+    rows[VALID_FROM] = rows[VALID_FROM].fillna(begin)
+    place = pd.Index(done[OLD_ID]).get_indexer(rows[SERVER_ID])
+    known = done.take(np.maximum(place, 0)).reset_index(drop=True) if len(done) else done.reindex(rows.index)
+    early = (place >= 0) & ~(rows[VALID_FROM] >= known["until"]).to_numpy(dtype=bool)
+    rows[SERVER_ID] = rows[SERVER_ID].where(~early, known[SERVER_ID])
+    rows[VALID_FROM] = rows[VALID_FROM].where(~early | known[AT].notna().to_numpy())
+    return normalise(pd.concat([rows[early], rows[~early]], ignore_index=True))
+
+
+def join_renamed(observations: pd.DataFrame, done: pd.DataFrame) -> pd.DataFrame:
+    """Observations under earlier names (`renames`) as the server's own; of the same moment, the newer name's count.
+
+    Rows of the earlier name come first, so that of several values for one server and time the last one given is the
+    newer name's. Returns the rows of servers that are not renamed unchanged.
+    """
+    if done.empty:
+        return observations
+    place = pd.Index(done[OLD_ID]).get_indexer(observations[SERVER_ID])
+    until = done["until"].dt.tz_localize(None).to_numpy().astype("datetime64[us]")[place]
+    stamps = pd.DatetimeIndex(observations[TIMESTAMP]).tz_localize(None).to_numpy().astype("datetime64[us]")
+    early = (place >= 0) & (np.isnat(until) | (stamps < until))
+    names = observations[SERVER_ID].to_numpy(dtype=object)
+    names = np.where(early, done[SERVER_ID].to_numpy(dtype=object)[place], names)
+    moved = observations.assign(**{SERVER_ID: pd.Series(names, index=observations.index, dtype="str")})
+    return pd.concat([moved[early], moved[~early]], ignore_index=True)
+
+
+def resizes(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Changes of capacity before `as_of`: server_id, metric, at, factor; sorted by server, metric and date.
+
+    A percentage before `at` times `factor` is a percentage of the capacity from then on (old / new). NaN: another
+    instance type, and the capacity is not known, so percentages before and after cannot be compared.
+    """
+    rows = _under_present_names(normalise(inventory), as_of)
+    rows = rows[rows[VALID_FROM].isna() | (rows[VALID_FROM] < as_of)]
+    before = rows.groupby(SERVER_ID, sort=False)[[*CAPACITY, "instance_type"]].shift()
+    other_type = rows["instance_type"].notna() & before["instance_type"].notna()
+    other_type &= rows["instance_type"] != before["instance_type"]
+    parts = []
+    for metric, column in CAPACITY_OF.items():
+        old, new = before[column].where(before[column] > 0), rows[column].where(rows[column] > 0)
+        unknown = other_type & (old.isna() | new.isna()) & (metric != "disk")  # a type says nothing of its disks
+        changed = unknown | (old.notna() & new.notna() & (old != new))
+        part = rows.loc[changed, [SERVER_ID, VALID_FROM]].rename(columns={VALID_FROM: AT})
+        parts.append(part.assign(**{METRIC: metric, FACTOR: (old / new)[changed].astype(np.float64)}))
+    found = pd.concat(parts, ignore_index=True).dropna(subset=[AT])
+    return found.sort_values([SERVER_ID, METRIC, AT], kind="stable", ignore_index=True)
 
 
 def overlay(observed: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
@@ -120,12 +245,13 @@ def _one_per_key(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _filled(frame: pd.DataFrame) -> pd.DataFrame:
     """Missing cells taken from the server's row before, else from the one after (sorted by server and date)."""
-    rest = [name for name in frame if name not in KEY]
+    rest = [name for name in frame if name not in (*KEY, RENAMED_FROM)]  # a rename has one date
     if not frame[SERVER_ID].duplicated().any():
         return frame
     forward = frame.groupby(SERVER_ID, sort=False)[rest].ffill()
     filled = pd.concat([frame[[SERVER_ID]], forward], axis=1).groupby(SERVER_ID, sort=False)[rest].bfill()
-    return pd.concat([frame[KEY], filled], axis=1)[list(frame.columns)]
+    own = [name for name in frame if name not in rest]
+    return pd.concat([frame[own], filled], axis=1)[list(frame.columns)]
 
 
 def _changes(frame: pd.DataFrame) -> pd.DataFrame:

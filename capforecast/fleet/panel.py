@@ -23,6 +23,7 @@ from capforecast.schema import (
     Cadence,
     FloatArray,
     Panel,
+    Reason,
 )
 from capforecast.settings import Settings
 
@@ -40,6 +41,9 @@ def build(
     as_of: pd.Timestamp,
     settings: Settings,
     conflicts: pd.DataFrame | None = None,
+    *,
+    resizes: pd.DataFrame | None = None,
+    earlier: pd.DataFrame | None = None,
 ) -> Panel:
     """Panel of `servers` (rows of inventory.at) up to `as_of`, exclusive: only periods that end by then.
 
@@ -48,8 +52,15 @@ def build(
     that a silent agent is not overlooked, for each metric with a threshold; one without any has none.
     The latest ingested_at with a value wins. The grid starts at the first observation, at most
     forecast.history_days (or _hours) before `as_of`.  conflicts: rejects of a batch, for the duplicate_conflict flag.
+    resizes: changes of capacity (inventory.resizes): percentages before one are turned into percent of the capacity
+    after it; where that is not known the series begins there. Both are flagged capacity_changed.
+    earlier: last rows of servers from before the history looked at: one silent since then is `stale`.
     """
     chosen = choose_statistics(observations, settings)
+    if earlier is not None and len(earlier):
+        chosen = dict(sorted((choose_statistics(earlier, settings) | chosen).items()))
+        if not set(_columns(chosen)) <= set(observations):
+            observations = observations.reindex(columns=[*dict.fromkeys([*observations, *_columns(chosen)])])
     stop = as_of.floor(cadence.frequency).as_unit("us")
     length = settings.forecast.history_days if cadence is Cadence.DAILY else settings.forecast.history_hours
     times = observations[TIMESTAMP]
@@ -59,7 +70,8 @@ def build(
     start = rows[TIMESTAMP].min() if len(rows) else stop
     timestamps = pd.date_range(start, stop - cadence.step, freq=cadence.frequency, unit="us")
     cube = _cube(rows, timestamps, owners, chosen)
-    wanted = _wanted(rows, owners, chosen, cube, settings)
+    silent = _silent(rows, earlier, owners, chosen)
+    wanted = _wanted(rows, owners, chosen, cube, settings) | silent
     server, metric = np.nonzero(wanted)
     values = np.ascontiguousarray(cube.reshape(len(timestamps), wanted.size)[:, wanted.ravel()])
     names = np.array(list(chosen), dtype=object)
@@ -67,11 +79,64 @@ def build(
     series[list(DIMENSIONS)] = series[list(DIMENSIONS)].fillna(UNASSIGNED)
     series[METRIC] = pd.Series(names[metric], dtype="str")
     series["statistic"] = series[METRIC].map(chosen).astype("str")
+    resized = _convert(values, timestamps, series, resizes)
     low, high = _range(series[METRIC], settings)
     judged = quality.judge(values, timestamps, cadence, as_of, settings.quality, low, high)
     series = pd.concat([series, judged], axis=1)
-    series["flags"] = _more_flags(series, owners, server, conflicts)
+    series = _told_stale(series, silent[server, metric], earlier)
+    series["flags"] = _more_flags(series, owners, server, conflicts, resized)
     return Panel(values, timestamps, series[list(SERIES_COLUMNS)], cadence)
+
+
+def _columns(chosen: dict[str, str]) -> list[str]:
+    return [f"{metric}_{statistic}" for metric, statistic in chosen.items()]
+
+
+def _silent(
+    rows: pd.DataFrame, earlier: pd.DataFrame | None, owners: pd.DataFrame, chosen: dict[str, str]
+) -> npt.NDArray[np.bool_]:
+    """Series [servers, metrics] of servers without any row in the history, as their last rows before it name them."""
+    silent = np.zeros((len(owners), len(chosen)), dtype=np.bool_)
+    if earlier is None or not len(earlier):
+        return silent
+    last = earlier[~earlier[SERVER_ID].isin(rows[SERVER_ID])]
+    place = pd.Index(owners[SERVER_ID]).get_indexer(last[SERVER_ID])
+    given = last.reindex(columns=_columns(chosen)).notna().to_numpy()
+    silent[place[place >= 0]] = given[place >= 0]
+    silent[place[place >= 0], 0] |= ~given[place >= 0].any(axis=1)
+    return silent
+
+
+def _told_stale(series: pd.DataFrame, silent: npt.NDArray[np.bool_], earlier: pd.DataFrame | None) -> pd.DataFrame:
+    """`series` in which those that are silent [N] read `stale`, with the day they were last seen."""
+    if earlier is None or not silent.any():
+        return series
+    last = series[SERVER_ID].map(earlier.set_index(SERVER_ID)[TIMESTAMP]).astype(series["last_seen"].dtype)
+    return series.assign(
+        reason=series["reason"].where(~silent, str(Reason.STALE)), last_seen=series["last_seen"].where(~silent, last)
+    )
+
+
+def _convert(
+    values: FloatArray, timestamps: pd.DatetimeIndex, series: pd.DataFrame, resizes: pd.DataFrame | None
+) -> npt.NDArray[np.bool_]:
+    """Turn percentages before a resize into percent of the capacity after it, in place; which series [N] had one."""
+    resized = np.zeros(len(series), dtype=np.bool_)
+    if resizes is None or not len(resizes) or not len(timestamps):
+        return resized
+    keys = pd.MultiIndex.from_frame(series[[SERVER_ID, METRIC]])
+    column = keys.get_indexer(pd.MultiIndex.from_frame(resizes[[SERVER_ID, METRIC]]))
+    first = timestamps.searchsorted(pd.DatetimeIndex(resizes["at"]))  # first period at or after the change
+    seen = ~np.isnan(values)
+    inside = (column >= 0) & (first > 0)
+    inside[inside] = seen.argmax(axis=0)[column[inside]] < first[inside]
+    column, first, factor = column[inside], first[inside], resizes["factor"].to_numpy()[inside]
+    columns, place = np.unique(column, return_inverse=True)
+    factors = np.ones((len(timestamps), len(columns)))
+    np.multiply.at(factors, (first - 1, place), factor)
+    values[:, columns] *= np.cumprod(factors[::-1], axis=0)[::-1]
+    resized[columns] = seen[:, columns].any(axis=0)
+    return resized
 
 
 def choose_statistics(observations: pd.DataFrame, settings: Settings) -> dict[str, str]:
@@ -170,13 +235,18 @@ def _range(metrics: pd.Series, settings: Settings) -> tuple[npt.NDArray[np.float
 
 
 def _more_flags(
-    series: pd.DataFrame, owners: pd.DataFrame, server: npt.NDArray[np.int64], conflicts: pd.DataFrame | None
+    series: pd.DataFrame,
+    owners: pd.DataFrame,
+    server: npt.NDArray[np.int64],
+    conflicts: pd.DataFrame | None,
+    resized: npt.NDArray[np.bool_],
 ) -> pd.Series:
     """Flags of `judge` and those that need more than values: a resize in the history, contradicting duplicates."""
     flags = {name: series["flags"].str.contains(name).to_numpy(dtype=np.bool_) for name in _JUDGED}
+    flags[quality.CAPACITY_CHANGED] = resized
     if CAPACITY_CHANGED_AT in owners:
         changed = owners[CAPACITY_CHANGED_AT].iloc[server].reset_index(drop=True)
-        flags[quality.CAPACITY_CHANGED] = (
+        flags[quality.CAPACITY_CHANGED] = resized | (
             (changed > series["first_seen"]) & series[METRIC].isin(CAPACITY_METRICS)
         ).to_numpy(dtype=np.bool_)
     if conflicts is not None:

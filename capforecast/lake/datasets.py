@@ -17,7 +17,7 @@ from capforecast.lake.store import Store
 from capforecast.schema import FLEET, Cadence, Reference
 
 PER_UNIT = (
-    "inventory", "processed", "quality", "quarantine", "forecasts", "backtests", "risks", "servers",
+    "inventory", "processed", "quality", "quarantine", "validation", "forecasts", "backtests", "risks", "servers",
 )  # fmt: skip
 LONGEST_SEGMENT = 120  # bytes of a business unit's name in a key; file systems stop at 255
 

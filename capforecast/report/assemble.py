@@ -27,8 +27,13 @@ def report_data(
     units: dict[str, dict[str, Reference]],
     problems: dict[str, str],
     quality: Quality,
+    validation: Reference | None = None,
+    known_at: str | None = None,
 ) -> ReportData:
-    """Everything a report shows. `units`: references of each finished unit; `problems`: why the others are missing."""
+    """Everything a report shows. `units`: references of each finished unit; `problems`: why the others are missing.
+
+    validation: what became of the rows of each file.
+    """
     loaded = {name: _loaded(store, references) for name, references in sorted(units.items())}
     inputs = [
         UnitInput(name=name, servers=parts["servers"], risks=parts["risks"], backtest=parts["backtests"])
@@ -41,6 +46,7 @@ def report_data(
         settings=settings,
         units=sorted(inputs, key=lambda unit: unit.name),
         quality=quality,
+        known_at=known_at,
     )
     return ReportData(
         summary=summary,
@@ -48,6 +54,7 @@ def report_data(
         risks=_stacked([parts["risks"] for parts in loaded.values()]),
         backtests=_stacked([parts["backtests"] for parts in loaded.values()]),
         fans=_fans(store, units, summary.top_risks, loaded),
+        sources=pd.DataFrame() if validation is None else read_frame(store, validation),
     )
 
 

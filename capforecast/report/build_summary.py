@@ -53,6 +53,7 @@ def build_summary(
     settings: Settings,
     units: Sequence[UnitInput],
     quality: Quality,
+    known_at: str | None = None,
 ) -> RunSummary:
     """Summary of a run. The same units in another order give the same summary.
 
@@ -69,6 +70,7 @@ def build_summary(
     return RunSummary(
         product_version=__version__,
         as_of=_utc(as_of).isoformat(),
+        known_at=known_at,
         cadence=cadence.value,
         horizon=cadence.label(horizon),
         reach=_reach(servers, min(horizon / cadence.per_day, settings.risk.tier_horizon_days)),

@@ -61,7 +61,8 @@ class ReportData:
     servers: one row per server: server_id, business_unit, region, criticality, tier, metric, reason, the risk figures
     of its worst metric (schema.RISK_COLUMNS, p_<level>_<horizon>) and inventory columns.
     risks: one row per series (schema.RISK_COLUMNS, p_<level>_<horizon>).  backtests: schema.BACKTEST_COLUMNS.
-    fans: charts of the top risks, in the order of summary.top_risks.
+    fans: charts of the top risks, in the order of summary.top_risks.  sources: one row per file that was read
+    (sources.tally.TALLY_COLUMNS).
     """
 
     summary: RunSummary
@@ -69,6 +70,7 @@ class ReportData:
     risks: pd.DataFrame
     backtests: pd.DataFrame
     fans: list[FanChart] = field(default_factory=list)
+    sources: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

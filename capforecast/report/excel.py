@@ -43,6 +43,7 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
         printed = sum(column.key in table.printed for column in columns)
         sheets.table(table.name, table.frame, columns, table.empty, printed)
     _quality_sheet(sheets, summary)
+    _sources_sheet(sheets, data.sources)
     _definitions_sheet(sheets, summary)
     book.close()
     return buffer.getvalue()
@@ -152,16 +153,36 @@ def _tier_table(sheet: Any, form: Callable[[str], Any], row: int, title: str, ro
 
 def _quality_sheet(sheets: Sheets, summary: RunSummary) -> None:
     quality = summary.quality
-    rows = [("Rows read", quality.rows_read), ("Rows rejected", quality.rows_rejected),
-            ("Duplicates set aside", quality.duplicates)]  # fmt: skip
+    rows = [("Files read", quality.files), ("Files refused", quality.files_refused), ("Rows read", quality.rows_read),
+            ("Rows used", quality.rows_used), ("Rows rejected", quality.rows_rejected),
+            ("Duplicates set aside", quality.duplicates),
+            ("Values rejected in rows that were used", quality.values_rejected)]  # fmt: skip
     reasons = sorted(quality.rejected_by_reason.items(), key=lambda item: (-item[1], item[0]))
-    rows += [(f"Rejected: {reason.replace('_', ' ')}", number) for reason, number in reasons]
+    rows += [(f"Entries in quarantine: {reason.replace('_', ' ')}", number) for reason, number in reasons]
     frame = pd.DataFrame({"what": [r[0] for r in rows], "rows": [r[1] for r in rows]})
     columns = [
         Column("what", "What", "What was counted.", width=60),
-        Column("rows", "Rows", "Number of rows.", "count", 14),
+        Column("rows", "Number", "How many.", "count", 14),
     ]
     sheets.table("Quality", frame, columns, "")
+
+
+def _sources_sheet(sheets: Sheets, files: pd.DataFrame) -> None:
+    """What became of the rows of each file."""
+    columns = [
+        Column("file", "File", "Where it was read.", width=50),
+        Column("kind", "Kind", "Observations or inventory.", width=13),
+        Column("refused", "Refused", "Was the file refused as a whole?", "flag", 9),
+        Column("rows_read", "Rows read", "Rows of the file: used, rejected and duplicates together.", "count", 11),
+        Column("rows_used", "Rows used", "Rows that went on.", "count", 11),
+        Column("rows_rejected", "Rows rejected", "Rows set aside whole; each stands in quarantine.", "count", 11),
+        Column("duplicates", "Duplicates", "Rows that say what another row says.", "count", 11),
+        Column("values_rejected", "Values rejected", "Single values set aside in rows that were used.", "count", 11),
+        Column("rejected_share", "Share rejected", "Rows rejected over rows read.", "share", 9),
+        Column("reasons", "Reasons", "Entries in quarantine by reason.", width=44),
+        Column("problem", "Problem", "Why the file was refused.", width=60),
+    ]
+    sheets.table("Sources", files.reindex(columns=[each.key for each in columns]), columns, "No file was counted.", 10)
 
 
 def _definitions_sheet(sheets: Sheets, summary: RunSummary) -> None:

@@ -59,12 +59,16 @@ class Accuracy(Part):
 
 
 class Quality(Part):
-    """Rows read, refused and set aside."""
+    """Rows of the source, and what became of them: read = used + rejected + duplicates."""
 
+    files: int = 0
+    files_refused: int = 0
     rows_read: int
-    rows_rejected: int
-    duplicates: int
-    rejected_by_reason: dict[str, int]
+    rows_used: int = 0
+    rows_rejected: int  # set aside whole
+    values_rejected: int = 0  # single values set aside while their row went on
+    duplicates: int  # say what another row says
+    rejected_by_reason: dict[str, int]  # entries in quarantine
 
 
 class Risk(Part):
@@ -113,6 +117,7 @@ class RunSummary(Part):
     schema_version: int = 1
     product_version: str
     as_of: str  # exclusive cut-off, ISO 8601 UTC
+    known_at: str | None = None  # only what had arrived by then was seen; null = all
     cadence: str
     horizon: str  # "90 d"
     reach: str = ""  # how far the tiers of most servers look, where their history supports less than that: "30 d"

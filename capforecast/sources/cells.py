@@ -34,6 +34,8 @@ def as_written(column: pa.ChunkedArray, where: BoolArray) -> pd.Series:
 
 def texts(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Cells as (code [R], names): trimmed texts, -1 = missing or empty. Whole numbers lose a `.0`."""
+    if pa.types.is_null(column.type):
+        return np.full(len(column), -1, dtype=np.int64), []
     if pa.types.is_nested(column.type):
         column = pa.chunked_array([[_text(value) for value in column.to_pylist()]], pa.string())
     encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
@@ -59,7 +61,10 @@ def _text(value: object) -> str:
 
 
 def numbers(column: pa.ChunkedArray, decimal: str = ".") -> tuple[npt.NDArray[np.float64], BoolArray]:
-    """Cells as float64 [R] (NaN = missing) and where [R] something stands that is no number; `45 %` counts as 45."""
+    """Cells as float64 [R] (NaN = missing) and where [R] something stands that is no number; `45 %` counts as 45.
+
+    Where the decimal sign is a comma, a number with a dot may be meant either way, and is none.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
         return numbers(column.cast(kind.value_type), decimal)
@@ -73,6 +78,7 @@ def numbers(column: pa.ChunkedArray, decimal: str = ".") -> tuple[npt.NDArray[np
     codes, names = texts(column)
     bare = pd.Series(names, dtype="object").str.removesuffix("%").str.strip()
     if decimal == ",":
+        bare = bare.mask(bare.str.contains(".", regex=False), "?")
         bare = bare.str.replace(r"^([+-]?\d*),(\d+)$", r"\1.\2", regex=True)
     parsed = pd.to_numeric(bare, errors="coerce")
     values = np.append(parsed.to_numpy(dtype=np.float64), np.nan)

@@ -12,7 +12,7 @@ from capforecast.errors import InputError
 from capforecast.schema import METRIC, VALUE
 from capforecast.settings import Settings
 from capforecast.sources import cells
-from capforecast.sources.columns import LABEL, STATISTIC, Layout, metric_column
+from capforecast.sources.columns import LABEL, STATISTIC, Layout, check_number, metric_column
 from capforecast.sources.rejects import Rejects
 from capforecast.sources.tables import Sheet
 
@@ -65,7 +65,7 @@ class Check:
             if name not in self.plan.sure and odd.sum() > np.isfinite(numbers).sum():
                 labels[LABEL + name] = column
                 continue
-            bad = self._bad_values(column, numbers, odd, *self._scale_and_least(name))
+            bad = self._bad_values(column, numbers, odd, *self._limits(name))
             values[name] = np.where(bad, np.nan, numbers).astype(np.float32)
             some |= ~np.isnan(values[name])
             spoilt |= bad
@@ -76,13 +76,24 @@ class Check:
             )
         return values, labels, spoilt & ~some
 
+    def sizes(self, column: str) -> tuple[Codes, list[str]]:
+        """Cells of a column of inventory numbers as (code [R], names); what is none is recorded and missing."""
+        numbers, odd = cells.numbers(self.sheet.table[column], self.sheet.decimal)
+        infinite = cells.too_large(numbers)
+        below = ~infinite & (numbers < 0)
+        for reason, bad in (("not_a_number", odd), ("infinite", infinite), ("below_minimum", below)):
+            self.refuse(column, bad, reason)
+        known, code = np.unique(np.where(odd | infinite | below, np.nan, numbers), return_inverse=True)
+        some = int((~np.isnan(known)).sum())  # missing ones come last
+        return np.where(code < some, code, -1), [repr(float(value)) for value in known[:some]]
+
     def long(self) -> tuple[Codes, list[str], Values]:
         """(code [R] into names, names `<metric>_<statistic>`, value [R]); rows whose value is bad are given up."""
         codes, names = self._long_names()
         column = self.plan.known[VALUE]
         numbers, odd = cells.numbers(self.sheet.table[column], self.sheet.decimal)
-        known = np.array([self._scale_and_least(name) for name in names] + [(1.0, -np.inf)])[codes]
-        bad = self._bad_values(column, numbers, odd, known[:, 0], known[:, 1])
+        known = np.array([self._limits(name) for name in names] + [(1.0, -np.inf, np.inf)])[codes]
+        bad = self._bad_values(column, numbers, odd, *known.T)
         self.good = self.good & ~bad
         return codes, names, np.where(bad, np.nan, numbers).astype(np.float32)
 
@@ -100,6 +111,7 @@ class Check:
             for each in pairs
         ]
         names = sorted({name for name in wanted if name})
+        check_number(self.sheet.file, names, len(self.plan.labels), self.settings)
         place = {name: code for code, name in enumerate(names)}
         codes = np.array([place.get(name or "", -1) for name in wanted], dtype=np.int64)[pair]
         self.drop(column, metric < 0, "empty_metric")
@@ -110,11 +122,12 @@ class Check:
         name = self.settings.source.columns.get(metric, metric)
         return metric_column(name, statistic or None) or (None if statistic else metric_column(name, DEFAULT_STATISTIC))
 
-    def _scale_and_least(self, name: str) -> tuple[float, float]:
-        """Factor into our unit and least possible value of `<metric>_<statistic>`."""
+    def _limits(self, name: str) -> tuple[float, float, float]:
+        """Factor into our unit, least possible and largest plausible value of `<metric>_<statistic>`."""
         known = self.settings.metrics.get(name.rpartition("_")[0])
         least = -np.inf if known is None or known.minimum is None else known.minimum
-        return self.settings.source.scale.get(name, 1.0), least
+        most = np.inf if known is None or known.implausible_above is None else known.implausible_above
+        return self.settings.source.scale.get(name, 1.0), least, most
 
     def _bad_values(
         self,
@@ -123,12 +136,16 @@ class Check:
         odd: BoolArray,
         scale: float | npt.NDArray[np.float64],
         least: float | npt.NDArray[np.float64],
+        most: float | npt.NDArray[np.float64],
     ) -> BoolArray:
         """Scale `numbers` in place, record what cannot be, and return where [R] that is."""
         numbers *= scale
         infinite = cells.too_large(numbers)
         below = ~infinite & (numbers < np.subtract(least, 1e-6))  # a smaller step is noise of earlier arithmetic
-        for reason, bad in (("not_a_number", odd), ("infinite", infinite), ("below_minimum", below)):
+        above = ~infinite & (numbers > most)
+        reasons = {"not_a_number": odd, "infinite": infinite, "below_minimum": below, "implausible_value": above}
+        for reason, bad in reasons.items():
             self.refuse(column, bad, reason)
-        np.maximum(numbers, least, out=numbers, where=~(odd | infinite | below))
-        return odd | infinite | below
+        bad = odd | infinite | below | above
+        np.maximum(numbers, least, out=numbers, where=~bad)
+        return bad

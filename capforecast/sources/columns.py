@@ -98,6 +98,7 @@ def layout(file: str, columns: list[str], settings: Settings) -> Layout:
     taken.update(metrics.values())
     labels = {LABEL + plain(column): column for column in columns if column not in taken and plain(column)}
     _check(file, columns, known, metrics, long)
+    check_number(file, list(metrics), len(labels), settings)
     sure = {
         name for name, column in metrics.items() if column in settings.source.columns or _configured(name, settings)
     }
@@ -121,6 +122,17 @@ def _targets(file: str, columns: list[str], settings: Settings) -> dict[str, str
             ours = f"{ours} (not mapped)"  # kept as a label
         targets[ours] = column
     return targets
+
+
+def check_number(file: str, metrics: list[str], labels: int, settings: Settings) -> None:
+    """Raise InputError for more metrics than settings allow, saying what is taken for a metric and what for a label."""
+    if len(metrics) <= settings.source.max_metrics:
+        return
+    raise InputError(
+        f"{file}: {len(metrics)} metrics ({', '.join(metrics[:3])} ...) and {labels} labels; a column named "
+        f"<metric>_<statistic> (statistics: {', '.join(STATISTICS)}) is a metric, any other a label. At most "
+        f"{settings.source.max_metrics} metrics are taken: list labels in source.labels, or raise source.max_metrics"
+    )
 
 
 def _check(file: str, columns: list[str], known: dict[str, str], metrics: dict[str, str], long: bool) -> None:

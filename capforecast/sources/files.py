@@ -17,13 +17,15 @@ from capforecast.fleet import inventory as inventories
 from capforecast.schema import SERVER_ID, TIMESTAMP, Cadence
 from capforecast.settings import Settings
 from capforecast.sources import labels
-from capforecast.sources.columns import INVENTORY
+from capforecast.sources.columns import INVENTORY, layout
 from capforecast.sources.grid import Times, cadence_of, nearest, snap, spacing
 from capforecast.sources.inventories import read_inventory
-from capforecast.sources.merge import merge
+from capforecast.sources.merge import Merged, merge
 from capforecast.sources.parts import Part, read_part
 from capforecast.sources.paths import find_files, inventory_beside
 from capforecast.sources.rejects import Rejects
+from capforecast.sources.tables import read_columns
+from capforecast.sources.tally import OBSERVATIONS, Tally
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +37,45 @@ class Batch:
     observations: server_id, timestamp [us, UTC], `<metric>_<statistic>` float32 ..., ingested_at if the source has
     it; sorted, one row per server and time (and arrival).  inventory: dated rows (fleet/inventory.py), every server.
     rejects: file, row (1-based as in the file, a CSV's header counted; 0 = the file), server_id, column, value, reason.
-    rows_read: rows of all readable files.  duplicates: rows (long form: values) that repeat one given before; of
-    contradicting ones the last stays and the others are among the rejects as `duplicate_conflict`.
-    completed: rows that add other metrics to a server and time given before.  files: (path, sha256).
+    tallies: what became of the rows of each file.  rows_read: rows of all readable files of observations.
+    duplicates: rows that say what another row says too; of contradicting values the last stays and the others are
+    among the rejects as `duplicate_conflict`.  files: (path, sha256) of all that were used.
     """
 
     observations: pd.DataFrame
     inventory: pd.DataFrame
     cadence: Cadence
     rejects: pd.DataFrame
-    rows_read: int
-    duplicates: int
-    files: tuple[tuple[str, str], ...]
-    completed: int = 0
+    tallies: tuple[Tally, ...]
+
+    @property
+    def _counted(self) -> list[Tally]:
+        return [each for each in self.tallies if each.kind == OBSERVATIONS]
+
+    @property
+    def rows_read(self) -> int:
+        """Rows of all files of observations that could be read."""
+        return sum(each.rows_read for each in self._counted)
+
+    @property
+    def rows_used(self) -> int:
+        """Rows that stand in the observations."""
+        return sum(each.rows_used for each in self._counted)
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows set aside whole."""
+        return sum(each.rows_rejected for each in self._counted)
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that say what another one says."""
+        return sum(each.duplicates for each in self._counted)
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """(path, sha256) of every file that was used."""
+        return tuple((each.file, each.sha256) for each in self.tallies if not each.refused)
 
 
 def read_files(source: str, settings: Settings, inventory: str | None = None) -> Batch:
@@ -64,28 +92,43 @@ def read_files(source: str, settings: Settings, inventory: str | None = None) ->
         paths = [path for path in paths if path.resolve() != listed.resolve()]
     rejects = Rejects()
     given = None if listed is None else read_inventory(listed, settings, rejects)
-    parts = _read_parts(paths, source, settings, rejects)
+    refused: list[Tally] = []
+    parts = _read_parts(paths, source, settings, rejects, refused)
     cadence = _cadence(parts, settings)
-    parts, grids = _on_grid(parts, cadence, source, settings, rejects)
+    parts, grids = _on_grid(parts, cadence, source, settings, rejects, refused)
+    _stop_on_refused(refused, settings)
     merged = merge(parts, grids, rejects)
     servers = pd.Index(merged.observations[SERVER_ID].unique())
     rows = _inventory(parts, grids, servers, None if given is None else given[0], settings)
-    files = tuple((part.file, part.sha256) for part in parts)
-    if listed is not None and given is not None:
-        files += ((str(listed), given[1]),)
-    refused = rejects.frame()
-    if len(refused):
-        log.warning("set aside %d rows or values: %s", len(refused), _counts(refused))
-    return Batch(
-        observations=merged.observations,
-        inventory=rows,
-        cadence=cadence,
-        rejects=refused,
-        rows_read=sum(part.rows_read for part in parts),
-        duplicates=merged.duplicates,
-        files=files,
-        completed=merged.completed,
-    )
+    tallies = [_tally(part, merged, place) for place, part in enumerate(parts)] + refused
+    tallies = sorted(tallies, key=lambda each: each.file) + ([] if given is None else [given[1]])
+    problems = rejects.frame()
+    if len(problems):
+        log.warning("set aside %d rows or values: %s", len(problems), _counts(problems))
+    return Batch(merged.observations, rows, cadence, problems, tuple(tallies))
+
+
+def read_head(path: Path, settings: Settings) -> str:
+    """Why a file's columns cannot be used, or ""; only its head is read."""
+    try:
+        layout(str(path), read_columns(path), settings)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _tally(part: Part, merged: Merged, place: int) -> Tally:
+    """What became of a part's rows: those it lost before merging, and those that merging folded."""
+    rejected = part.rows_read - len(part.row) + int(merged.conflicts[place])
+    used, repeated = int(merged.used[place]), int(merged.duplicates[place])
+    return Tally(part.file, part.sha256, part.rows_read, used, rejected, repeated)
+
+
+def _stop_on_refused(refused: list[Tally], settings: Settings) -> None:
+    if refused and settings.source.stop_on_refused_file:
+        more = f" (and {len(refused) - 3} more files)" if len(refused) > 3 else ""
+        problems = "; ".join(each.problem for each in refused[:3])
+        raise InputError(f"{problems}{more} (source.stop_on_refused_file is on)")
 
 
 def _counts(refused: pd.DataFrame) -> str:
@@ -93,20 +136,34 @@ def _counts(refused: pd.DataFrame) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in counts.items())
 
 
-def _read_parts(paths: list[Path], source: str, settings: Settings, rejects: Rejects) -> list[Part]:
+def _read_parts(
+    paths: list[Path], source: str, settings: Settings, rejects: Rejects, refused: list[Tally]
+) -> list[Part]:
     parts: list[Part] = []
-    problems: list[str] = []
     for path in paths:
         try:
-            parts.append(read_part(path, settings, rejects))
+            part = read_part(path, settings, rejects)
         except InputError as error:
-            problems.append(str(error))
-            rejects.add_file(str(path), "unusable_file", str(error))
-            log.warning("file refused: %s", error)
+            _refuse(Tally(str(path), "", 0, 0, 0, problem=str(error)), rejects, refused)
+            continue
+        if part.problem:
+            _refuse(_whole(part, part.problem), rejects, refused)
+        else:
+            parts.append(part)
     if not any(len(part.row) for part in parts):
-        _nothing(source, problems, rejects)
+        _nothing(source, [each.problem for each in refused], rejects)
     _warn_unused(parts, settings)
     return parts
+
+
+def _whole(part: Part, problem: str) -> Tally:
+    return Tally(part.file, part.sha256, part.rows_read, 0, part.rows_read, problem=problem)
+
+
+def _refuse(tally: Tally, rejects: Rejects, refused: list[Tally]) -> None:
+    refused.append(tally)
+    rejects.add_file(tally.file, "unusable_file", tally.problem)
+    log.warning("file refused: %s", tally.problem)
 
 
 def _nothing(source: str, problems: list[str], rejects: Rejects) -> None:
@@ -159,27 +216,27 @@ def _gap(part: Part) -> np.timedelta64 | None:
 
 
 def _on_grid(
-    parts: list[Part], cadence: Cadence, source: str, settings: Settings, rejects: Rejects
+    parts: list[Part], cadence: Cadence, source: str, settings: Settings, rejects: Rejects, refused: list[Tally]
 ) -> tuple[list[Part], list[Times]]:
     """Parts without rows that are off the grid, and the grid times of the others."""
-    kept, grids, problems = [], [], []
+    kept, grids = [], []
     for part in parts:
         grid, fits = snap(part.utc, part.wall, cadence)
         off = int((~fits).sum())
         if off and off / part.rows_read > settings.source.max_rejected_share:
             example = part.wall[~fits][0]
-            problems.append(
+            problem = (
                 f"{part.file}: {off} of {part.rows_read} rows are off the {cadence} grid (first: {example}); "
                 f"aggregate them to one row per {'day' if cadence is Cadence.DAILY else 'hour'}"
             )
-            rejects.add_file(part.file, "unusable_file", problems[-1])
+            _refuse(_whole(part, problem), rejects, refused)
             continue
         bad = ~fits
         rejects.add(part.file, part.row[bad], part.names[part.server[bad]], TIMESTAMP, part.wall[bad], "off_grid")
         kept.append(part.take(fits))
         grids.append(grid[fits])
     if not any(len(part.row) for part in kept):
-        raise NoUsableInputError("; ".join(problems[:3]) or f"{source} holds no usable row")
+        _nothing(source, [each.problem for each in refused], rejects)
     return kept, grids
 
 

@@ -10,19 +10,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from capforecast.errors import InputError
-from capforecast.schema import INVENTORY_NUMBERS, SERVER_ID, VALID_FROM
+from capforecast.schema import INVENTORY_NUMBERS, RENAMED_FROM, SERVER_ID, VALID_FROM
 from capforecast.settings import Settings
 from capforecast.sources import cells
 from capforecast.sources.columns import INVENTORY, LABEL, plain
 from capforecast.sources.grid import to_index
 from capforecast.sources.rejects import Rejects
 from capforecast.sources.tables import Sheet, read_sheet
+from capforecast.sources.tally import LISTED, Tally
 
 log = logging.getLogger(__name__)
 
 
-def read_inventory(path: Path, settings: Settings, rejects: Rejects) -> tuple[pd.DataFrame, str]:
-    """(rows with our column names, the file's SHA-256). Raises InputError where the file cannot be used.
+def read_inventory(path: Path, settings: Settings, rejects: Rejects) -> tuple[pd.DataFrame, Tally]:
+    """(rows with our column names, what became of the file's rows). Raises InputError where the file cannot be used.
 
     Refused, with row and reason: rows without a server or with a date that is none, values that are no number.
     A server that stands there twice without dates and with different values keeps the last (`inventory_conflict`).
@@ -45,19 +46,21 @@ def read_inventory(path: Path, settings: Settings, rejects: Rejects) -> tuple[pd
         elif name != SERVER_ID:
             code, texts = cells.texts(sheet.table[column])
             frame[name] = np.array([*texts, None], dtype=object)[code]
-    for number, text in sheet.ragged:
-        rejects.add(sheet.file, np.array([number], dtype=np.int64), "", "", text, "ragged_row")
+    for reason, lines in (("ragged_row", sheet.ragged), ("mixed_encoding", sheet.undecodable)):
+        numbers = np.array([number for number, _ in lines], dtype=np.int64)
+        rejects.add(sheet.file, numbers, "", "", pd.Series([text for _, text in lines], dtype="object"), reason)
+    read, rejected = len(good) + len(sheet.unread), int((~good).sum()) + len(sheet.unread)
     frame, rows = frame[good].reset_index(drop=True), sheet.rows[good]
     if frame.empty:
         raise InputError(f"inventory {path} holds no usable row; it needs at least a server_id in each")
     _note_conflicts(sheet.file, frame, rows, rejects)
-    return frame, sheet.sha256
+    return frame, Tally(sheet.file, sheet.sha256, read, read - rejected, rejected, kind=LISTED)
 
 
 def _columns(sheet: Sheet, settings: Settings) -> dict[str, str]:
     """Our column -> the file's; a mapped column wins over one that has the name by itself."""
     mapped = {**settings.source.columns, **settings.inventory.columns}
-    known = (SERVER_ID, *INVENTORY, VALID_FROM)
+    known = (SERVER_ID, *INVENTORY, RENAMED_FROM, VALID_FROM)
     ours: dict[str, str] = {}
     names = sheet.table.column_names
     for column in [name for name in names if name in mapped] + [name for name in names if name not in mapped]:

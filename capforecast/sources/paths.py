@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
 from pathlib import Path
 
 from capforecast.errors import InputError, NoUsableInputError
@@ -27,13 +28,22 @@ def find_files(source: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = _usable(sorted(path.rglob("*")), path)
+        found = _usable(_everything(path), path)
         if not found:
             raise NoUsableInputError(f"folder {source} holds no data file; expected {', '.join(READABLE)}")
         return found
     if glob.has_magic(source):
         return _matches(source)
     raise NoUsableInputError(f"{source} does not exist: name a file, a folder or a pattern such as data/*.parquet")
+
+
+def _everything(folder: Path) -> list[Path]:
+    """All files below a folder; raises InputError for a subfolder that may not be read."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); check that it may be read")
+
+    return sorted(Path(where) / name for where, _, names in os.walk(folder, onerror=refuse) for name in names)
 
 
 def inventory_beside(files: list[Path], source: str) -> Path | None:

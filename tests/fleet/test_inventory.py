@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capforecast.fleet.inventory import at, merge, normalise, overlay
+from capforecast.fleet.inventory import at, join_renamed, merge, normalise, overlay, renames, resizes
 
 
 def rows(*records: tuple[object, ...], columns: str = "server_id valid_from business_unit vcpus") -> pd.DataFrame:
@@ -93,3 +93,59 @@ def test_merging_is_idempotent_and_loses_no_server(first: list[tuple], second: l
     pd.testing.assert_frame_equal(merge(merged, new), merged)
     pd.testing.assert_frame_equal(normalise(merged), merged)
     assert at(merged, day("2024-02-15"))["server_id"].is_unique
+
+
+RENAMED = rows(
+    ("a", "2024-01-01", "x", 4, None), ("b", "2024-06-01", None, None, "a"), ("c", "2024-09-01", "y", 8, "b"),
+    columns="server_id valid_from business_unit vcpus renamed_from",
+)  # fmt: skip
+
+
+def test_a_renamed_server_has_one_name_at_a_time_and_keeps_what_was_known_of_it() -> None:
+    assert units(RENAMED, "2024-03-01") == {"a": "x"}
+    assert units(RENAMED, "2024-07-01") == {"b": "x"}
+    assert units(RENAMED, "2024-10-01") == {"c": "y"}
+    assert at(RENAMED, day("2024-07-01"))["vcpus"].tolist() == [4]
+    assert at(RENAMED, day("2024-10-01"))["capacity_changed_at"].tolist() == [day("2024-09-01")]
+
+
+def test_a_rename_survives_merging_and_an_explicit_inventory_over_observed_rows() -> None:
+    observed = rows(("a", None, None, None), ("b", None, None, None))
+    merged = merge(normalise(observed), overlay(observed, RENAMED.iloc[:2]))
+    assert units(merged, "2024-07-01") == {"b": "x"}
+    assert units(merged, "2024-06-01") == {"a": "x"}
+
+
+def test_observations_under_an_earlier_name_are_the_servers_own_and_the_newer_name_counts() -> None:
+    times = pd.to_datetime(["2024-05-31", "2024-06-01", "2024-06-01", "2024-05-31"], utc=True)
+    seen = pd.DataFrame({"server_id": ["a", "b", "a", "z"], "timestamp": times, "cpu_p95": [1.0, 2.0, 9.0, 5.0]})
+    joined = join_renamed(seen, renames(normalise(RENAMED), day("2024-07-01")))
+    assert joined["server_id"].tolist() == ["b", "b", "b", "z"]
+    assert joined["cpu_p95"].tolist() == [1, 9, 2, 5]  # of one moment the last one is the newer name's
+
+
+def test_a_name_given_to_another_machine_later_is_another_server() -> None:
+    reused = normalise(pd.concat([RENAMED.iloc[:2], rows(("a", "2024-08-01", "z", 2))]))
+    assert units(reused, "2024-07-01") == {"b": "x"}
+    assert units(reused, "2024-12-01") == {"a": "z", "b": "x"}
+    done = renames(reused, day("2024-12-01"))
+    seen = pd.DataFrame({"server_id": ["a", "a"], "timestamp": [day("2024-05-01"), day("2024-09-01")]})
+    assert join_renamed(seen, done)["server_id"].tolist() == ["b", "a"]
+
+
+def test_renames_in_a_circle_or_claimed_twice_do_not_lose_a_server() -> None:
+    columns = "server_id valid_from renamed_from"
+    circle = rows(("a", "2024-01-01", "b"), ("b", "2024-02-01", "a"), columns=columns)
+    assert set(units(circle, "2024-12-01")) == {"a", "b"}
+    twice = rows(("n", "2024-03-01", "o"), ("m", "2024-02-01", "o"), columns=columns)
+    assert set(units(twice, "2024-12-01")) == {"m", "n"}
+
+
+def test_a_resize_says_how_percentages_before_it_compare() -> None:
+    found = resizes(MOVED, day("2024-12-01"))
+    assert found[["server_id", "metric", "at", "factor"]].values.tolist() == [["a", "cpu", day("2024-06-01"), 0.5]]
+    assert resizes(MOVED, day("2024-06-01")).empty
+    typed = rows(("a", "2024-01-01", "m"), ("a", "2024-02-01", "l"), columns="server_id valid_from instance_type")
+    unknown = resizes(typed, day("2024-12-01"))
+    assert unknown["metric"].tolist() == ["cpu", "mem"]
+    assert unknown["factor"].isna().all()

@@ -148,3 +148,44 @@ def test_rejects_without_conflicts_flag_nothing() -> None:
     known = at(normalise(pd.DataFrame({"server_id": ["a"], "business_unit": "x"})), AS_OF)
     panel = build(rows("a"), known, Cadence.DAILY, AS_OF, SETTINGS, none)
     assert "duplicate_conflict" not in "".join(panel.series["flags"])
+
+
+def resize(at: str, factor: float, metric: str = "cpu") -> pd.DataFrame:
+    moment = pd.Timestamp(at, tz="UTC").as_unit("us")
+    return pd.DataFrame({"server_id": ["a"], "metric": [metric], "at": [moment], "factor": [factor]})
+
+
+def owned(*servers: str) -> pd.DataFrame:
+    return at(normalise(pd.DataFrame({"server_id": list(servers), "business_unit": "x"})), AS_OF)
+
+
+def test_percentages_before_a_resize_become_percent_of_the_capacity_after_it() -> None:
+    both = pd.concat([resize("2024-01-11", 0.5), resize("2024-02-01T10:00", 2.0)])
+    panel = build(rows("a", cpu_p95=40.0), owned("a"), Cadence.DAILY, AS_OF, SETTINGS, resizes=both)
+    cpu = panel.values[:, panel.series["metric"].tolist().index("cpu")]
+    assert cpu[:10].tolist() == [40] * 10  # halved, then doubled
+    assert cpu[10:32].tolist() == [80] * 22  # 1 February began before the change
+    assert cpu[32:].tolist() == [40] * 28
+    assert "capacity_changed" in panel.series["flags"].iloc[0]
+
+
+def test_where_capacity_is_not_known_the_history_begins_at_the_resize() -> None:
+    panel = build(
+        rows("a", cpu_p95=40.0), owned("a"), Cadence.DAILY, AS_OF, SETTINGS, resizes=resize("2024-02-01", np.nan)
+    )
+    series = panel.series.iloc[0]
+    assert (series["first_seen"].date().isoformat(), series["observed"]) == ("2024-02-01", 29)
+    assert "capacity_changed" in series["flags"]
+    other = resize("2024-02-01", 0.5, metric="mem")
+    untouched = build(rows("a", cpu_p95=40.0), owned("a"), Cadence.DAILY, AS_OF, SETTINGS, resizes=other)
+    assert set(untouched.values[:, 0]) == {40}
+    assert "capacity_changed" not in untouched.series["flags"].iloc[0]
+
+
+def test_a_server_silent_since_before_the_history_is_stale_not_forgotten() -> None:
+    last = rows("b", start="2023-01-05", periods=1, cpu_p95=7.0, odd_mean=1.0)
+    panel = build(rows("a"), owned("a", "b", "c"), Cadence.DAILY, AS_OF, SETTINGS, earlier=last)
+    silent = panel.series[panel.series["server_id"] == "b"].set_index("metric")
+    assert silent["reason"].to_dict() == {"cpu": "stale", "odd": "stale"}
+    assert silent["last_seen"]["cpu"] == pd.Timestamp("2023-01-05", tz="UTC")
+    assert "c" not in set(panel.series["server_id"])

@@ -65,6 +65,55 @@ def test_a_late_correction_wins_and_the_first_arrival_is_kept(store: Store) -> N
     assert raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))[0].rows == 2
 
 
+def arrivals(*values: tuple[str, float]) -> pd.DataFrame:
+    """Rows of server a on 1 February: (arrived, value)."""
+    frame = rows(*[("a", "2026-02-01", value) for _, value in values])
+    times = pd.to_datetime([arrived for arrived, _ in values], utc=True).astype("datetime64[us, UTC]")
+    return frame.assign(ingested_at=times)
+
+
+def test_what_was_known_at_a_time_is_what_had_arrived_by_then(store: Store) -> None:
+    raw.add_observations(store, Cadence.DAILY, arrivals(("2026-02-02", 1), ("2026-02-20", 5)), NOW)
+    months = raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))
+    seen = {
+        known: raw.read_observations(store, months, pd.Series(["a"]), day("2026-01-01"), day("2026-12-31"), day(known))[
+            "cpu_p95"
+        ].tolist()
+        for known in ("2026-02-01", "2026-02-02", "2026-02-19", "2026-02-20")
+    }
+    assert seen == {"2026-02-01": [], "2026-02-02": [1], "2026-02-19": [1], "2026-02-20": [5]}
+
+
+def test_repeating_a_delivery_with_corrections_in_it_changes_no_byte(store: Store) -> None:
+    delivery = arrivals(("2026-02-02", 1), ("2026-02-20", 5), ("2026-02-21", 1))
+    raw.add_observations(store, Cadence.DAILY, delivery, NOW)
+    before = raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))
+    raw.add_observations(store, Cadence.DAILY, delivery.iloc[::-1], NOW)
+    assert raw.observation_references(store, Cadence.DAILY, day("2026-12-31")) == before
+    assert before[0].rows == 3
+
+
+def test_what_is_said_to_have_been_known_earlier_is_kept(store: Store) -> None:
+    raw.add_observations(store, Cadence.DAILY, arrivals(("2026-02-20", 5)), NOW)
+    raw.add_observations(store, Cadence.DAILY, arrivals(("2026-02-02", 5)), NOW)
+    assert raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))[0].rows == 2
+
+
+def test_a_row_without_any_value_shows_that_the_server_was_there(store: Store) -> None:
+    raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 1)), NOW)
+    raw.add_observations(store, Cadence.DAILY, rows(("b", "2026-02-01", np.nan)), NOW)
+    assert len(read(store, server="b")) == 1
+
+
+def test_the_last_row_of_a_silent_server_is_found_in_any_month(store: Store) -> None:
+    raw.add_observations(
+        store, Cadence.DAILY, rows(("a", "2025-11-03", 1), ("a", "2026-01-02", 2), ("b", "2025-10-01", 3)), NOW
+    )
+    months = raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))
+    last = raw.last_observations(store, months, pd.Series(["a", "b", "c"]), day("2026-01-01"))
+    assert last[["server_id", "cpu_p95"]].values.tolist() == [["a", 1], ["b", 3]]
+
+
 def test_deliveries_of_different_metrics_complete_each_other(store: Store) -> None:
     raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 1)), NOW)
     raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 7), column="mem_p95"), NOW + pd.Timedelta("1h"))

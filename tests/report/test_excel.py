@@ -20,7 +20,17 @@ from capforecast.settings import ReportSettings
 openpyxl = pytest.importorskip("openpyxl")
 pytestmark = pytest.mark.filterwarnings("ignore:.*xtension is not supported:UserWarning:openpyxl")
 SETTINGS = ReportSettings()
-SHEETS = ["Summary", "Servers", "Risks", "Unknown", "Accuracy", "Accuracy by series", "Quality", "Definitions"]
+SHEETS = [
+    "Summary",
+    "Servers",
+    "Risks",
+    "Unknown",
+    "Accuracy",
+    "Accuracy by series",
+    "Quality",
+    "Sources",
+    "Definitions",
+]
 
 
 def opened(data: ReportData, settings: ReportSettings = SETTINGS) -> Any:
@@ -168,9 +178,9 @@ def test_accuracy_of_fleet_units_and_series(whole: ReportData, book: Any) -> Non
 
 
 def test_quality_counts_and_reasons(book: Any) -> None:
-    listed = {row["What"]: row["Rows"] for row in rows(book["Quality"])}
+    listed = {row["What"]: row["Number"] for row in rows(book["Quality"])}
     assert listed["Rows read"] == 1_234_567
-    assert listed["Rejected: value is not a number"] == 300
+    assert listed["Entries in quarantine: value is not a number"] == 300
 
 
 @pytest.mark.parametrize("frame", [servers_frame(4).head(0), pd.DataFrame()], ids=["no rows", "no columns"])

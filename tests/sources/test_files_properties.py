@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from capforecast.errors import CapforecastError
 from capforecast.settings import Settings
+from capforecast.sources import tally
 from capforecast.sources.files import Batch, read_files
 
 LENIENT = Settings.model_validate({"source": {"max_rejected_share": 1.0}})
@@ -53,8 +54,8 @@ def read(frame: pd.DataFrame | pa.Table, suffix: str) -> Batch | None:
             return None
 
 
-def rows_refused(batch: Batch, extra: frozenset[str] = frozenset()) -> int:
-    return int(batch.rejects["reason"].isin(ROW_REASONS | extra).sum())
+def rows_refused(batch: Batch) -> int:
+    return int(batch.rejects["reason"].isin(ROW_REASONS).sum())
 
 
 @few
@@ -64,7 +65,11 @@ def test_every_row_of_a_wide_csv_is_accounted_for(rows: list[tuple[str, str, str
     batch = read(frame, ".csv")
     if batch is None:
         return
-    assert batch.rows_read == len(batch.observations) + rows_refused(batch) + batch.duplicates + batch.completed
+    assert batch.rows_read == batch.rows_used + batch.rows_rejected + batch.duplicates
+    conflicts = int((batch.rejects["reason"] == "duplicate_conflict").sum())
+    assert rows_refused(batch) <= batch.rows_rejected <= rows_refused(batch) + conflicts
+    assert batch.rows_used >= len(batch.observations)
+    tally.check(batch.tallies, batch.rejects)
     assert not batch.observations.duplicated(["server_id", "timestamp"]).any()
     values = batch.observations.drop(columns=["server_id", "timestamp"]).to_numpy()
     assert values.dtype == np.float32
@@ -79,12 +84,10 @@ def test_every_row_of_a_long_csv_is_accounted_for(rows: list[tuple[str, str, str
     batch = read(frame, ".csv")
     if batch is None:
         return
-    lost = rows_refused(
-        batch, frozenset({"empty_metric", "unknown_statistic", "not_a_number", "infinite", "below_minimum"})
-    )
+    assert batch.rows_read == batch.rows_used + batch.rows_rejected + batch.duplicates
     cells = int(batch.observations.drop(columns=["server_id", "timestamp"]).notna().sum().sum())
-    assert cells <= batch.rows_read - lost - batch.duplicates  # the rest are rows without a value
-    assert batch.rows_read >= lost + batch.duplicates
+    assert cells <= batch.rows_used  # the rest are rows without a value
+    tally.check(batch.tallies, batch.rejects)
     assert not batch.observations.duplicated(["server_id", "timestamp"]).any()
 
 
@@ -113,4 +116,5 @@ def test_any_type_of_parquet_column_is_read_or_refused(
     batch = read(pa.table({name: pa.array(cells) for name, cells in columns.items()}), ".parquet")
     if batch is not None:
         assert batch.rows_read == 6
-        assert len(batch.observations) + rows_refused(batch) + batch.duplicates + batch.completed == batch.rows_read
+        assert batch.rows_used + batch.rows_rejected + batch.duplicates == batch.rows_read
+        assert batch.rows_rejected >= rows_refused(batch)

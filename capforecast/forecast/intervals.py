@@ -67,17 +67,30 @@ def _widths(errors: Errors, chosen: Index, scale: Array) -> Array:
     return out
 
 
-def pooled_quantiles(scored: Array, group: Index) -> Array:
-    """Quantiles of scaled errors [O, h, N] over each group, [2, N]; over the whole panel where a group has few."""
+def lent_widths(scored: Array, group: Index, wanted: Index, cadence: Cadence) -> Array:
+    """Half-widths [2, B, M] in units of the error expected, for series of groups `wanted` [M]: those of others' errors.
+
+    scored: scaled errors [P, H] of paths of groups `group` [P].
+    """
+    size = np.abs(scored).T[None]
+    parts = [size[:, first - 1 : last] for _, first, last in buckets(cadence, scored.shape[1])]
+    return np.stack([pooled_quantiles(part, group, wanted) for part in parts], axis=1)
+
+
+def pooled_quantiles(scored: Array, group: Index, wanted: Index | None = None) -> Array:
+    """Quantiles of scaled errors [O, h, N] over each group, [2, N]; over the whole panel where a group has few.
+
+    wanted: groups [M] of the series asked about, [2, M]; the same series unless told.
+    """
+    wanted = group if wanted is None else wanted
     everything = scored[np.isfinite(scored)]
-    out = np.full((len(LEVELS), scored.shape[2]), np.nan)
-    for which in np.unique(group):
-        members = group == which
-        mine = scored[:, :, members]
+    out = np.full((len(LEVELS), len(wanted)), np.nan)
+    for which in np.unique(wanted):
+        mine = scored[:, :, group == which]
         mine = mine[np.isfinite(mine)]
         pool = mine if mine.size >= _FEWEST_SCORES else everything
         if pool.size:
-            out[:, members] = np.quantile(pool, LEVELS)[:, None]
+            out[:, wanted == which] = np.quantile(pool, LEVELS)[:, None]
     return out
 
 

@@ -16,10 +16,11 @@ _STATE_LIMIT = 6.0
 
 @dataclass(frozen=True)
 class Group:
-    """Series of one pool replayed alike: numbers [N] for pooling, and the distance between independent origins."""
+    """Series of one pool replayed alike: numbers [N] for pooling, distance of independent origins, which ones count."""
 
     number: Index
     gap: int
+    stride: int = 1
 
 
 def naive_scales(values: Array, origins: tuple[int, ...], season: int) -> Array:
@@ -46,10 +47,11 @@ def scales(errors: Array, naive: Array, naive_now: Array, group: Group) -> tuple
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(naive > 0, size / naive, np.nan)
     at_origins = [
-        _scale(size[o + group.gap :], ratio[o + group.gap :], naive[o], group.number) for o in range(len(errors))
+        _scale(size[o + group.gap :: group.stride], ratio[o + group.gap :: group.stride], naive[o], group.number)
+        for o in range(len(errors))
     ]
     past = np.stack(at_origins) if at_origins else np.empty((0, errors.shape[2]))
-    return past, _scale(size, ratio, naive_now, group.number)
+    return past, _scale(size[:: group.stride], ratio[:: group.stride], naive_now, group.number)
 
 
 def _scale(size: Array, ratio: Array, naive: Array, number: Index) -> Array:

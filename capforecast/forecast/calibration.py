@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from capforecast.forecast import backtest, intervals, paths
-from capforecast.forecast.base import Array, Mask
+from capforecast.forecast.base import Array, Index, Mask
 from capforecast.forecast.baselines import seasonal_naive
 from capforecast.forecast.growth import LongPaths, longest
 from capforecast.forecast.replay import Data, Replay
@@ -61,22 +61,24 @@ def calibrate(data: Data, replays: list[Replay]) -> list[Outcome]:
     """
     sized = [_size(data, past) for past in replays]
     long = longest([_long_paths(data, one) for one in sized if one.replay.plan])
-    return [_unreplayed(data, one) if one.replay.plan is None else _outcome(data, one, long) for one in sized]
+    return [_unreplayed(data, one, long) if one.replay.plan is None else _outcome(data, one, long) for one in sized]
 
 
 def _size(data: Data, past: Replay) -> _Sized:
-    values, group, plan = data.values[:, past.members], data.group[past.members], past.plan
+    values, plan = data.values[:, past.members], past.plan
     naive = paths.naive_scales(values, (*past.origins, data.total), data.panel.cadence.season)
-    if plan is None:
-        actual, gap, stride = past.forecasts, 1, 1
-    else:
+    pool, actual = _pool(data, past), past.forecasts
+    if plan is not None:
         actual = np.stack([values[origin : origin + plan.horizon] for origin in past.origins])
-        gap, stride = plan.gap, plan.stride
-    pool = paths.Group(group, gap, stride)
     scale, now = paths.scales(actual - past.forecasts, naive[:-1], naive[-1], pool)
-    chosen = np.arange(len(actual)) + gap < len(actual)  # the oldest origins had no choice: all candidates alike
+    chosen = np.arange(len(actual)) + pool.gap < len(actual)  # the oldest origins had no choice: all candidates alike
     learnt = chosen if chosen.sum() >= _FEWEST_CHOSEN else np.ones(len(actual), dtype=bool)
     return _Sized(past, actual, naive, scale, now, learnt)
+
+
+def _pool(data: Data, past: Replay) -> paths.Group:
+    gap, stride = (past.plan.gap, past.plan.stride) if past.plan else (1, 1)
+    return paths.Group(data.group[past.members], gap, stride)
 
 
 def _long_paths(data: Data, one: _Sized) -> LongPaths:
@@ -87,19 +89,30 @@ def _long_paths(data: Data, one: _Sized) -> LongPaths:
         np.repeat(np.array(one.replay.origins, dtype=np.int64), width),
         np.tile(data.group[one.replay.members], origins),
         np.repeat(one.learnt, width),
+        np.divide(one.scale, one.naive[:-1], out=np.full_like(one.scale, np.nan), where=one.naive[:-1] > 0).ravel(),
     )
 
 
-def _unreplayed(data: Data, one: _Sized) -> Outcome:
-    """Too young for any replay: only the size of past changes is known."""
-    members, week = one.replay.members, 7 * data.panel.cadence.per_day
-    width, nothing = len(members), one.replay.forecasts
-    widths = intervals.naive_widths(data.values[:, members], week)
-    widths = np.where(np.isfinite(widths), widths, one.scale_now)
-    table = backtest.evidence(
-        data.panel.series.iloc[members], nothing, np.empty((5, 0, 0, width)), nothing, one.scale, data.panel.cadence
-    )
-    return Outcome(nothing, one.scale, one.scale_now, np.empty((0, width, 2)), widths, week, table)
+def _unreplayed(data: Data, one: _Sized, long: LongPaths | None) -> Outcome:
+    """Too young for any replay: only the size of past changes is known, and what errors others made beside theirs."""
+    members, replayed = one.replay.members, 7 * data.panel.cadence.per_day
+    group, nothing, width = data.group[members], one.replay.forecasts, len(members)
+    now = one.scale_now
+    if long is not None and long.learnt.any():
+        typical = long.per_naive_error(0, (data.total,), group)
+        _, now = paths.scales(nothing, one.naive[:0], one.naive[0], _pool(data, one.replay), typical)
+        widths, replayed = _lent(data, long, group) * now, long.horizon
+    else:
+        widths = intervals.naive_widths(data.values[:, members], replayed)
+    widths = np.where(np.isfinite(widths), widths, now)
+    series, none = data.panel.series.iloc[members], np.empty((5, 0, 0, width))
+    table = backtest.evidence(series, nothing, none, nothing, one.scale, data.panel.cadence)
+    return Outcome(nothing, one.scale, now, np.empty((0, width, 2)), widths, replayed, table)
+
+
+def _lent(data: Data, long: LongPaths, group: Index) -> Array:
+    cadence = data.panel.cadence
+    return intervals.lent_widths(long.scaled[long.learnt], long.group[long.learnt], group, cadence)
 
 
 def _outcome(data: Data, one: _Sized, long: LongPaths | None) -> Outcome:
@@ -107,15 +120,17 @@ def _outcome(data: Data, one: _Sized, long: LongPaths | None) -> Outcome:
     filled, group = data.filled[:, past.members], data.group[past.members]
     scale, now = one.scale, one.scale_now
     if long is not None and replayed < long.horizon:
-        ratios = long.ratios(replayed, (*past.origins, data.total), group)
+        when = (*past.origins, data.total)
+        ratios = long.ratios(replayed, when, group)
+        typical = long.per_naive_error(replayed, when, group) / ratios
+        scale, now = paths.scales(one.errors, one.naive[:-1], one.naive[-1], _pool(data, past), typical)
         scale, now = scale * ratios[:-1], now * ratios[-1]
     calibrating = np.where(one.learnt[:, None, None], one.errors, np.nan)
-    gap = past.plan.gap if past.plan else 1
-    scored = intervals.Errors(calibrating, scale, group, gap, cadence)
+    scored = intervals.Errors(calibrating, scale, group, _pool(data, past).gap, cadence)
     widths = intervals.widths_now(scored, now)
     table = _evidence(data, one, scored, past.forecasts + calibrating)
     if long is not None and replayed < long.horizon and long.learnt.any():
-        widths = intervals.lent_widths(long.scaled[long.learnt], long.group[long.learnt], group, cadence) * now
+        widths = _lent(data, long, group) * now
         replayed = long.horizon
     widths = np.where(np.isfinite(widths), widths, now * np.array([1.6, 2.5])[:, None, None])
     states = np.stack(

@@ -6,7 +6,7 @@ The mean error over 90 days is larger than that over the next 14 wherever errors
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from capforecast.forecast.base import Array, Index, Mask
 _FEWEST_PATHS = 10  # a group with fewer long paths leans on all groups
 _FEWEST_SEEN = 0.5  # share of a path, and of its first part, that must have been observed
 _LIMITS = (0.5, 10.0)
+_OUTLIER = 5.0  # times the median
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,15 @@ class LongPaths:
     """The longest error paths that are numerous enough.
 
     scaled: [P, H], in units of the mean error expected over H.  origin, group: [P].  learnt: [P], were weights
-    learnt at the origin (only then a path calibrates intervals)?
+    learnt at the origin (only then a path calibrates intervals)?  per_naive: [P], that mean error expected by the
+    in-sample naive error before the origin.
     """
 
     scaled: Array
     origin: Index
     group: Index
     learnt: Mask
+    per_naive: Array
 
     @property
     def horizon(self) -> int:
@@ -46,6 +49,27 @@ class LongPaths:
         known = np.isfinite(whole) & np.isfinite(first)
         return np.stack([self._ratio(whole, first, known & self._fit(known, short, at), numbers) for at in origins])
 
+    def per_naive_error(self, short: int, origins: tuple[int, ...], numbers: Index) -> Array:
+        """Mean error over the whole length by the in-sample naive error, [O, N]: what a series without past tells.
+
+        Mean over the paths of a group, each at most 5 times their median; paths as for `ratios`.
+        """
+        with np.errstate(invalid="ignore"):
+            ratio = _mean_size(self.scaled) * self.per_naive
+        known = np.isfinite(ratio)
+        out = np.ones((len(origins), len(numbers)))
+        for row, at in zip(out, origins, strict=True):
+            chosen = known & self._fit(known, short, at)
+            for which in np.unique(numbers):
+                pool = ratio[self._pool(chosen, which)]
+                if pool.size:
+                    row[numbers == which] = np.minimum(pool, _OUTLIER * np.median(pool)).mean()
+        return out
+
+    def _pool(self, chosen: Mask, which: int) -> Mask:
+        mine = chosen & (self.group == which)
+        return mine if mine.sum() >= _FEWEST_PATHS else chosen
+
     def _fit(self, known: Mask, short: int, at: int) -> Mask:
         for chosen in (self.origin + self.horizon <= at, self.origin >= at + short):
             if (known & chosen).any():
@@ -55,8 +79,7 @@ class LongPaths:
     def _ratio(self, whole: Array, first: Array, chosen: Mask, numbers: Index) -> Array:
         out = np.ones(len(numbers))
         for which in np.unique(numbers):
-            mine = chosen & (self.group == which)
-            pool = mine if mine.sum() >= _FEWEST_PATHS else chosen
+            pool = self._pool(chosen, which)
             total, part = whole[pool].sum(), first[pool].sum()
             out[numbers == which] = np.clip(total / part, *_LIMITS) if part > 0 else 1.0
         return out
@@ -67,11 +90,8 @@ def longest(parts: list[LongPaths]) -> LongPaths | None:
     for horizon in sorted({part.horizon for part in parts}, reverse=True):
         alike = [part for part in parts if part.horizon == horizon]
         if sum(int(np.isfinite(_mean_size(part.scaled)).sum()) for part in alike) >= _FEWEST_PATHS:
-            scaled, origin, group, learnt = (
-                np.concatenate([getattr(part, name) for part in alike])
-                for name in ("scaled", "origin", "group", "learnt")
-            )
-            return LongPaths(scaled, origin, group, learnt)
+            names = [field.name for field in fields(LongPaths)]
+            return LongPaths(*(np.concatenate([getattr(part, name) for part in alike]) for name in names))
     return None
 
 

@@ -107,6 +107,17 @@ def test_hourly_series_with_enough_origins_get_their_own_width():
     assert (few[:, 0, 0] > 3 * widths[:, 0, 0]).all()  # leans on the pool
 
 
+def test_one_wild_series_does_not_widen_the_others_beyond_their_own_worst_errors():
+    errors = np.random.default_rng(0).uniform(-1, 1, (12, 30, 5))
+    errors[:, :, 0] *= 400.0  # more than 5 % of the pool
+    widths = intervals.widths_now(calibrating(errors, Cadence.DAILY), np.ones(5))
+    assert (widths[1, :, 1:] <= 1.0 * np.sqrt(1 / (1 + 11 / 2 + 1) / 0.05) + 1e-9).all()
+    assert (widths[1, :, 0] > 100).all()
+    assert (widths[1] >= widths[0]).all()
+    few = intervals.widths_now(calibrating(errors[:3], Cadence.DAILY), np.ones(5))
+    assert (few[1, :, 1:] > 100).all()  # three origins prove nothing
+
+
 def test_width_of_a_past_origin_never_sees_its_own_outcome():
     errors = np.ones((6, 7, 3))
     before = intervals.widths_then(calibrating(errors, Cadence.DAILY), 1)

@@ -18,7 +18,7 @@ from capforecast.schema import Cadence
 LEVELS = (0.8, 0.95)
 _FEWEST_SCORES = 50  # a group with fewer leans on the whole panel
 _FEWEST_ORIGINS = 4  # a series with fewer own origins is pooled
-_TAIL = 2.0  # exponent of the tail assumed beyond the worst error seen
+_TAIL = 1.5  # exponent of the tail assumed beyond the worst error seen; a larger one costs coverage
 _GROWTH = (0.1, 0.5)  # exponent of the horizon beyond what was replayed
 
 
@@ -76,7 +76,7 @@ def _most_supported(size: Array, gap: int) -> Array:
 
     A group whose steady series once jumped has scaled errors of any size; they say little of a series whose scale
     already knows its jumps. Of n independent origins' worst errors, the next exceeds the largest with probability
-    1 / (n + 1); where that is more often than the level allows, the worst is raised as in a tail of exponent 2 (heavy:
+    1 / (n + 1); where that is more often than the level allows, the worst is raised as in a tail of exponent 1.5 (heavy:
     the variance is infinite). No limit for a series with few origins.
     """
     seen = np.isfinite(size).any(axis=1).sum(axis=0)

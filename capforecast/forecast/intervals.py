@@ -76,8 +76,8 @@ def _most_supported(size: Array, gap: int) -> Array:
 
     A group whose steady series once jumped has scaled errors of any size; they say little of a series whose scale
     already knows its jumps. Of n independent origins' worst errors, the next exceeds the largest with probability
-    1 / (n + 1); where that is more often than the level allows, the worst is raised as in a tail of exponent 1.5 (heavy:
-    the variance is infinite). No limit for a series with few origins.
+    1 / (n + 1); where that is more often than the level allows, the worst is raised as in a tail of exponent 1.5
+    (heavy: the variance is infinite). No limit for a series with few origins.
     """
     seen = np.isfinite(size).any(axis=1).sum(axis=0)
     worst = np.where(np.isfinite(size), size, -np.inf).max(axis=(0, 1))

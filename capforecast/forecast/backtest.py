@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from capforecast.schema import BACKTEST_COLUMNS, DIMENSIONS, METRIC, QUANTILE_LE
 
 _EXTRA = {Cadence.DAILY: 6, Cadence.HOURLY: 3}  # further, older origins: they choose weights for the others
 _SHORTER = {Cadence.DAILY: (365, 180, 90, 60, 30, 14, 7), Cadence.HOURLY: (720, 336, 168, 72, 48, 24)}
+_ENOUGH_PATHS = 20  # error paths a fleet should have: twice what a probability needs, for some are lost to gaps
 _BUCKETS = {
     Cadence.DAILY: (7, 30, 60, 90, 180, 365),
     Cadence.HOURLY: (24, 72, 168, 336, 720),
@@ -21,11 +22,17 @@ _BUCKETS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How a series' past is replayed: forecasts over `horizon` points, origins `step` apart, after `least` points."""
+    """How a series' past is replayed: forecasts over `horizon` points, origins `step` apart, after `least` points.
+
+    stride: every so many origins choose weights and give scales; the others, in small fleets, add error paths only.
+    most: origins replayed where that is more than usual.
+    """
 
     horizon: int
     step: int
     least: int
+    stride: int = 1
+    most: int = 0
 
     def count(self, age: int) -> int:
         """Origins that fit a history of `age` points."""
@@ -33,7 +40,7 @@ class Plan:
 
     def origins(self, total: int, most: int) -> tuple[int, ...]:
         """Origins as counts of points seen, newest first, of a panel of `total` points."""
-        fit = min(most, self.count(total))
+        fit = min(max(most, self.most), self.count(total))
         return tuple(total - self.horizon - o * self.step for o in range(fit))
 
     @property
@@ -59,7 +66,50 @@ def plan_for(age: int, horizon: int, cadence: Cadence) -> Plan | None:
         last = Plan(ahead, 7 if per_day == 1 else 24, 28 if per_day == 1 else 168)
         if last.count(age) >= 1:
             return last
-    return None
+    cramped = _cramped(horizon)
+    return cramped if per_day == 1 and cramped.count(age) >= 1 else None
+
+
+def densified(plans: list[tuple[Plan | None, Index]], most: int) -> list[Plan | None]:
+    """The plans, with origins closer together where too few error paths would be left to state a probability.
+
+    plans: each with the ages of the series that follow it.  most: origins usually replayed. Paths over a longer
+    horizon count for a shorter one. Origins closer than the horizon overlap: more paths, hardly more evidence.
+    """
+    result = [plan for plan, _ in plans]
+    longer = 0
+    for i in sorted(range(len(plans)), key=lambda i: -(plan.horizon if (plan := plans[i][0]) else 0)):
+        plan, ages = plans[i]
+        if plan is None:
+            continue
+        if longer + _paths(plan, ages, most) < _ENOUGH_PATHS:
+            result[i] = plan = _denser(plan, ages, _ENOUGH_PATHS - longer, most)
+        longer += _paths(plan, ages, most)
+    return result
+
+
+def _denser(plan: Plan, ages: Index, needed: int, most: int) -> Plan:
+    """The plan with the widest step that leaves enough paths; the shortest of all replays if that leaves more."""
+    each = -(-needed // len(ages))
+    tried = plan
+    for stride in (stride for stride in range(1, plan.step + 1) if plan.step % stride == 0):
+        tried = replace(plan, step=plan.step // stride, stride=stride, most=max(each, most * stride))
+        if _paths(tried, ages, most) >= needed:
+            return tried
+    cramped = _cramped(plan.horizon)
+    weeks_only = plan.horizon == cramped.horizon and plan.step == cramped.step and plan != cramped
+    if weeks_only and _paths(tried, ages, most) < _ENOUGH_PATHS // 2:
+        return _denser(cramped, ages, needed, most)
+    return tried
+
+
+def _paths(plan: Plan, ages: Index, most: int) -> int:
+    return sum(min(plan.count(int(age)), max(most, plan.most)) for age in ages)
+
+
+def _cramped(horizon: int) -> Plan:
+    """Of daily data, what the first weeks allow."""
+    return Plan(min(horizon, 7), 7, 14)
 
 
 def _steps(ahead: int, cadence: Cadence) -> list[tuple[Plan, int]]:
@@ -91,8 +141,8 @@ def evidence(
 ) -> pd.DataFrame:
     """BACKTEST_COLUMNS rows, one per series and horizon bucket, then one for the whole horizon (`all`).
 
-    actual [O, H, N], NaN where not observed or not scored; quantiles [Q, O, H, N]; naive [O, H, N]; scale [N], the
-    in-sample seasonal naive error of MASE. `origins` and `points` count what was scored.
+    actual [O, H, N], NaN where not observed or not scored; quantiles [Q, O, H, N]; naive [O, H, N]; scale [O, N],
+    the in-sample seasonal naive error before each origin, for MASE. `origins` and `points` count what was scored.
     """
     horizon = actual.shape[1]
     frames = []
@@ -109,6 +159,7 @@ def _bucket_rows(
     series: pd.DataFrame, name: str, actual: Array, quantiles: Array, naive: Array, scale: Array
 ) -> pd.DataFrame:
     scored: Mask = np.isfinite(actual) & np.isfinite(quantiles[2])
+    units = np.broadcast_to(np.where(scale > 0, scale, np.nan)[:, None], actual.shape).reshape(-1, actual.shape[2])
     width = actual.shape[2]
     flat = np.where(scored, actual, np.nan).reshape(-1, width)
     q = quantiles.reshape(len(quantiles), -1, width)
@@ -119,7 +170,7 @@ def _bucket_rows(
     return rows.assign(
         bucket=name, origins=count, points=scored.sum(axis=(0, 1)), mae=error, rmse=scores.rmse(flat, point),
         mape_floored=scores.mape_floored(flat, point), wape=scores.wape(flat, point),
-        mase=scores.mase(flat, point, scale), mae_naive=error_naive,
+        mase=scores.mase(flat, point, units), mae_naive=error_naive,
         relative_mae=scores.relative_mae(error, error_naive), coverage_80=scores.coverage(flat, q[1], q[3]),
         coverage_95=scores.coverage(flat, q[0], q[4]), pinball=scores.pinball(flat, q, QUANTILE_LEVELS),
     )  # fmt: skip

@@ -35,6 +35,6 @@ def holdout(panel: Panel, train_until: pd.Timestamp, horizon: int, settings: Set
     values = cut.values.astype(np.float64)
     filled = fill(values, first_rows(values), panel.cadence)
     naive = seasonal_naive(filled, horizon, panel.cadence.season)[None]
-    scale = paths.naive_scales(values, (len(values),), panel.cadence.season)[0]
+    scale = paths.naive_scales(values, (len(values),), panel.cadence.season)
     quantiles = forecast.quantiles[:-1, None].astype(np.float64)
     return backtest.evidence(whole.series, actual, quantiles, naive, scale, panel.cadence)

@@ -18,6 +18,7 @@ from capforecast.schema import Cadence
 LEVELS = (0.8, 0.95)
 _FEWEST_SCORES = 50  # a group with fewer leans on the whole panel
 _FEWEST_ORIGINS = 4  # a series with fewer own origins is pooled
+_TAIL = 1.5  # exponent of the tail assumed beyond the worst error seen; a larger one costs coverage
 _GROWTH = (0.1, 0.5)  # exponent of the horizon beyond what was replayed
 
 
@@ -58,26 +59,57 @@ def _widths(errors: Errors, chosen: Index, scale: Array) -> Array:
     out = np.full((len(LEVELS), len(places), width), np.nan)
     if not len(chosen):
         return out
+    grown = np.maximum(scale / errors.scale[chosen].max(axis=0), 1.0)  # wilder now than at any origin: no past limit
     for b, (_, first, last) in enumerate(places):
         part = size[:, first - 1 : last]
         out[:, b] = pooled_quantiles(part / errors.scale[chosen][:, None], errors.group) * scale
-        if errors.cadence is Cadence.HOURLY:
+        if errors.cadence is Cadence.DAILY:
+            out[1, b] = np.fmax(out[0, b], np.minimum(out[1, b], _most_supported(part, errors.gap) * grown))
+        else:
             own: Mask = np.isfinite(part).any(axis=1).sum(axis=0) >= _FEWEST_ORIGINS
             out[:, b] = np.where(own, own_quantiles(part.reshape(-1, width)), out[:, b])
     return out
 
 
-def pooled_quantiles(scored: Array, group: Index) -> Array:
-    """Quantiles of scaled errors [O, h, N] over each group, [2, N]; over the whole panel where a group has few."""
+def _most_supported(size: Array, gap: int) -> Array:
+    """Widest outer half-width [N] that a series' own past errors [O, h, N] support, however wild its group.
+
+    A group whose steady series once jumped has scaled errors of any size; they say little of a series whose scale
+    already knows its jumps. Of n independent origins' worst errors, the next exceeds the largest with probability
+    1 / (n + 1); where that is more often than the level allows, the worst is raised as in a tail of exponent 1.5
+    (heavy: the variance is infinite). No limit for a series with few origins.
+    """
+    seen = np.isfinite(size).any(axis=1).sum(axis=0)
+    worst = np.where(np.isfinite(size), size, -np.inf).max(axis=(0, 1))
+    independent_origins = 1 + np.maximum(seen - 1, 0) / gap
+    raised = np.maximum(1.0 / (independent_origins + 1.0) / (1.0 - LEVELS[1]), 1.0) ** (1 / _TAIL)
+    return np.asarray(np.where(seen >= _FEWEST_ORIGINS, worst * raised, np.inf))
+
+
+def lent_widths(scored: Array, group: Index, wanted: Index, cadence: Cadence) -> Array:
+    """Half-widths [2, B, M] in units of the error expected, for series of groups `wanted` [M]: those of others' errors.
+
+    scored: scaled errors [P, H] of paths of groups `group` [P].
+    """
+    size = np.abs(scored).T[None]
+    parts = [size[:, first - 1 : last] for _, first, last in buckets(cadence, scored.shape[1])]
+    return np.stack([pooled_quantiles(part, group, wanted) for part in parts], axis=1)
+
+
+def pooled_quantiles(scored: Array, group: Index, wanted: Index | None = None) -> Array:
+    """Quantiles of scaled errors [O, h, N] over each group, [2, N]; over the whole panel where a group has few.
+
+    wanted: groups [M] of the series asked about, [2, M]; the same series unless told.
+    """
+    wanted = group if wanted is None else wanted
     everything = scored[np.isfinite(scored)]
-    out = np.full((len(LEVELS), scored.shape[2]), np.nan)
-    for which in np.unique(group):
-        members = group == which
-        mine = scored[:, :, members]
+    out = np.full((len(LEVELS), len(wanted)), np.nan)
+    for which in np.unique(wanted):
+        mine = scored[:, :, group == which]
         mine = mine[np.isfinite(mine)]
         pool = mine if mine.size >= _FEWEST_SCORES else everything
         if pool.size:
-            out[:, members] = np.quantile(pool, LEVELS)[:, None]
+            out[:, wanted == which] = np.quantile(pool, LEVELS)[:, None]
     return out
 
 

@@ -16,10 +16,11 @@ _STATE_LIMIT = 6.0
 
 @dataclass(frozen=True)
 class Group:
-    """Series of one pool replayed alike: numbers [N] for pooling, and the distance between independent origins."""
+    """Series of one pool replayed alike: numbers [N] for pooling, distance of independent origins, which ones count."""
 
     number: Index
     gap: int
+    stride: int = 1
 
 
 def naive_scales(values: Array, origins: tuple[int, ...], season: int) -> Array:
@@ -33,12 +34,14 @@ def naive_scales(values: Array, origins: tuple[int, ...], season: int) -> Array:
     return np.where(some, total[rows] / np.maximum(count[rows], 1), np.nan)
 
 
-def scales(errors: Array, naive: Array, naive_now: Array, group: Group) -> tuple[Array, Array]:
+def scales(
+    errors: Array, naive: Array, naive_now: Array, group: Group, typical: Array | None = None
+) -> tuple[Array, Array]:
     """Size of error to expect at each origin [O, N] and now [N].
 
     errors: [O, H, N], newest origin first; naive: [O, N] and [N], in-sample seasonal naive errors. Mean of the mean
     errors of at most 12 origins whose outcome was complete, and 2 pseudo-origins at the in-sample error times the
-    pool's median ratio of the two.
+    pool's median ratio of the two, or at `typical` [O + 1, N] (last = now) where that is given.
     """
     seen = np.isfinite(errors)
     count = seen.sum(axis=1)
@@ -46,13 +49,21 @@ def scales(errors: Array, naive: Array, naive_now: Array, group: Group) -> tuple
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(naive > 0, size / naive, np.nan)
     at_origins = [
-        _scale(size[o + group.gap :], ratio[o + group.gap :], naive[o], group.number) for o in range(len(errors))
+        _scale(
+            size[o + group.gap :: group.stride],
+            ratio[o + group.gap :: group.stride],
+            naive[o],
+            group.number,
+            None if typical is None else typical[o],
+        )
+        for o in range(len(errors))
     ]
     past = np.stack(at_origins) if at_origins else np.empty((0, errors.shape[2]))
-    return past, _scale(size, ratio, naive_now, group.number)
+    last = None if typical is None else typical[-1]
+    return past, _scale(size[:: group.stride], ratio[:: group.stride], naive_now, group.number, last)
 
 
-def _scale(size: Array, ratio: Array, naive: Array, number: Index) -> Array:
+def _scale(size: Array, ratio: Array, naive: Array, number: Index, given: Array | None) -> Array:
     """Expected size of error [N] from complete origins' mean errors and ratios [<= O, N]."""
     latest = size[:_LATEST]
     known = np.isfinite(latest)
@@ -61,7 +72,8 @@ def _scale(size: Array, ratio: Array, naive: Array, number: Index) -> Array:
     for which in np.unique(number):
         members = number == which
         pool = ratio[:, members][np.isfinite(ratio[:, members])]
-        typical = float(np.median(pool)) if len(ratio) >= 3 and pool.size else 1.0
+        typical = np.asarray(np.median(pool) if len(ratio) >= 3 and pool.size else 1.0)
+        typical = typical if given is None else given[members]
         total = np.where(known, latest, 0.0).sum(axis=0)[members] + _PSEUDO * typical * base[members]
         value = total / (known.sum(axis=0)[members] + _PSEUDO)
         alive = value[value > 0]

@@ -50,9 +50,13 @@ def naive_scale(history: Numbers, season: int) -> Array:
 
 
 def mase(actual: Numbers, forecast: Numbers, scale: Numbers) -> Array:
-    """Mean absolute scaled error [N] (Hyndman & Koehler 2006); `scale` from `naive_scale`. NaN where scale is zero."""
-    error = mae(actual, forecast)
-    return np.asarray(np.divide(error, scale, out=np.full(np.shape(error), np.nan), where=np.asarray(scale) > 0))
+    """Mean absolute scaled error [N] (Hyndman & Koehler 2006); points whose scale is zero or unknown do not count.
+
+    scale: [N], or [H, N] where points belong to origins with histories of their own; from `naive_scale`.
+    """
+    error = np.abs(actual - forecast)
+    scale = np.broadcast_to(scale, error.shape)
+    return _mean(np.divide(error, scale, out=np.full(error.shape, np.nan), where=scale > 0))
 
 
 def pinball(actual: Numbers, quantiles: Numbers, levels: Sequence[float]) -> Array:

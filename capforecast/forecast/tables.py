@@ -79,7 +79,7 @@ def _error_table(errors: ErrorPaths, server: pa.Array, metric: pa.Array) -> pa.T
             METRIC: metric.take(pa.array(row)),
             "origin": pa.array(np.tile(stamps.as_unit("us").asi8, width), pa.timestamp("us", "UTC")),
             "scale": pa.array(errors.scale.T.reshape(-1), pa.float32()),
-            "states": _lists(errors.states.swapaxes(0, 1).reshape(row.size, -1), pa.float32()),
+            "states": _lists(errors.states.swapaxes(0, 1).reshape(row.size, errors.states.shape[2]), pa.float32()),
             "path": _lists(errors.errors.transpose(2, 0, 1).reshape(row.size, horizon), pa.float32()),
         }
     )

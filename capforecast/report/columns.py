@@ -125,7 +125,7 @@ _KNOWN = {
         Column(
             "capacity_remaining",
             "Capacity left, %",
-            "Percent of usable capacity left at the 90 % peak within the procurement lead time.",
+            "Percent of usable capacity left at the 90 % peak within the lead time, or the horizon if shorter.",
             "percent",
             10,
         ),

@@ -11,6 +11,8 @@ from capforecast.risk.rule import Rule
 from capforecast.schema import Cadence, Tier
 from capforecast.settings import MetricSettings, Settings
 
+_SHORTER = "or, if shorter, the longest horizon that its forecast and past errors support"
+
 
 def quantity(value: float, unit: str) -> str:
     """A figure with its unit, one decimal at most: `76.3 %`, `1,240 Mbit/s`."""
@@ -76,7 +78,7 @@ def _dates(risk: Risk) -> str:
 
 def definitions(settings: Settings, cadence: Cadence, metrics: Iterable[str], missing: Iterable[str]) -> dict[str, str]:
     """The definitions a report used, with the configured numbers. `missing`: business units without figures."""
-    risk, breach = settings.risk, settings.risk.breach
+    breach = settings.risk.breach
     known = {name: settings.metric(name) for name in sorted(set(metrics))}
     filling = [name for name, metric in known.items() if metric.fills_up]
     days = f"{breach.k_daily} of {breach.n_daily} consecutive days"
@@ -94,7 +96,9 @@ def definitions(settings: Settings, cadence: Cadence, metrics: Iterable[str], mi
         "breach": rule,
         "breach probability": (
             "Share of sample paths in which the breach rule fires within the horizon. A path is the forecast plus a "
-            "whole past forecast error, taken from the past situations most like today's, of this and similar servers."
+            "whole past forecast error, taken from the past situations most like today's, of this and similar servers. "
+            "Past forecasts made less than the horizon apart overlap, in small units nearly all: such paths count for "
+            "less evidence than their number says."
         ),
         "days to threshold": (
             "Days by which 10, 50 and 90 % of the sample paths have breached `high`. Where fewer do within the "
@@ -103,9 +107,8 @@ def definitions(settings: Settings, cadence: Cadence, metrics: Iterable[str], mi
         "thresholds": "; ".join(_thresholds(name, metric) for name, metric in known.items()) or "none",
         **_tiers(settings),
         "capacity remaining": (
-            "100 % less the level that the highest value of the next "
-            f"{risk.lead_time_days} d (procurement lead time) stays below with 90 % probability; not below 0. "
-            "Only for metrics in percent."
+            f"100 % less the level that the highest value of the next {_lead_time(settings, cadence)} stays below "
+            "with 90 % probability; not below 0. Only for metrics in percent."
         ),
         "relative MAE": (
             "Mean absolute error of past forecasts over that of the seasonal naive forecast (same "
@@ -127,10 +130,19 @@ def definitions(settings: Settings, cadence: Cadence, metrics: Iterable[str], mi
     }
 
 
+def _lead_time(settings: Settings, cadence: Cadence) -> str:
+    """The time capacity remaining is stated for: the lead time, where forecasts reach so far."""
+    lead, setup = settings.risk.lead_time_days, settings.forecast
+    ahead = setup.horizon_days if cadence is Cadence.DAILY else setup.horizon_hours / 24
+    if ahead >= lead:
+        return f"{lead} d (procurement lead time; {_SHORTER})"
+    return f"{ahead:.3g} d (the forecast ends before the procurement lead time of {lead} d; {_SHORTER})"
+
+
 def _tiers(settings: Settings) -> dict[str, str]:
     risk = settings.risk
     critical, tier = f"within {risk.critical_horizon_days} d", f"within {risk.tier_horizon_days} d"
-    shorter = "or, if shorter, the longest horizon that its forecast and past errors support"
+    shorter = _SHORTER
     watch = _percent(risk.watch_probability)
     return {
         "critical": f"In breach of `very high` now, or at least {_percent(risk.critical_probability)} likely to "

@@ -37,8 +37,8 @@ REASONS: dict[str, tuple[str, str]] = {
         "Set metrics.<name>.high and very_high in the configuration, or collect cpu, mem or disk.",
     ),
     Reason.NO_EVIDENCE: (
-        "It was forecast, but too few past forecast errors exist to state a probability.",
-        "Nothing to do: evidence grows with the history of this server and of similar ones.",
+        "It was forecast, but fewer than 10 past forecasts can be checked, so no probability can be stated.",
+        "Load older or missing data of this server, or of any other server of its business unit.",
     ),
     Reason.NO_OBSERVATIONS: (
         "It stands in the inventory and was never observed.",

@@ -69,8 +69,8 @@ class Pool:
 def build_pool(errors: ErrorPaths, members: BoolArray, horizon: int) -> Pool | None:
     """Pool of the past error paths of the series where `members` [N] is true; None below MIN_PATHS paths.
 
-    Its length is `horizon` where at least MIN_POOL paths (all, if there are fewer) reach so far, else the longest
-    length that many paths support. Paths run from the newest origin to the oldest, series in panel order.
+    Its length is `horizon` where at least MIN_POOL paths (half of them, if there are few) reach so far, else the
+    longest length that many paths support. Paths run from the newest origin to the oldest, series in panel order.
     """
     raw = errors.errors[:, :horizon][:, :, members]
     scale = errors.scale[:, members]
@@ -108,7 +108,10 @@ def _end_tolerance(length: int) -> int:
 
 
 def _supported_length(reach: npt.NDArray[np.int64], horizon: int) -> int:
-    far = int(np.sort(reach)[::-1][min(MIN_POOL, len(reach)) - 1])
+    """The length that MIN_POOL paths reach; of fewer than twice as many, half of them, so that young servers do not
+    shorten what old ones support."""
+    enough = min(MIN_POOL, max(MIN_PATHS, len(reach) // 2))
+    far = int(np.sort(reach)[::-1][enough - 1])
     return horizon if far >= horizon - _end_tolerance(horizon) else far
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from capforecast.forecast.engine import train
 from capforecast.forecast.holdout import holdout
+from capforecast.forecast.model import FleetModel
 from capforecast.schema import BACKTEST_COLUMNS, Panel
 from capforecast.settings import Settings
 
@@ -83,7 +84,9 @@ def test_backtest_evidence_covers_too(make_panel, weekly):
     assert (whole["relative_mae"] < 1.0).mean() > 0.9
 
 
-@pytest.mark.parametrize(("total", "cadence", "horizon"), [(30, "daily", 90), (120, "daily", 60), (336, "hourly", 168)])
+@pytest.mark.parametrize(
+    ("total", "cadence", "horizon"), [(20, "daily", 90), (30, "daily", 90), (120, "daily", 60), (336, "hourly", 168)]
+)
 def test_blemished_series_get_finite_ordered_forecasts(make_panel, weekly, total, cadence, horizon):
     values = weekly(total, 8, season=7 if cadence == "daily" else 24)
     values[:, 0] = 0.0
@@ -103,6 +106,9 @@ def test_blemished_series_get_finite_ordered_forecasts(make_panel, weekly, total
     assert forecast.quantiles.min() >= 0.0
     assert np.isfinite(trained.errors.scale_now).all()
     assert np.isfinite(trained.errors.states_now).all()
+    again = FleetModel.from_tables(trained.model.tables())
+    np.testing.assert_array_equal(again.predict(panel).quantiles, forecast.quantiles)
+    np.testing.assert_array_equal(again.error_paths(panel).states, trained.errors.states)
 
 
 def test_history_shorter_than_the_horizon_is_said(make_panel, weekly):
@@ -127,6 +133,17 @@ def test_empty_panel(make_panel):
     trained = train(panel, 30, SETTINGS)
     assert trained.model.predict(panel).quantiles.shape == (6, 30, 0)
     assert trained.backtest.empty
+
+
+def test_mase_is_in_units_of_what_was_known_at_each_origin(make_panel):
+    values = np.tile([10.0, 20, 30, 40, 50, 60, 70], 60)[:, None] + np.arange(420)[:, None] / 70
+    calm, wild = values.copy(), values.copy()
+    wild[-30:] += 500 * np.random.default_rng(0).random((30, 1))  # in the newest test window only
+    for panel in (make_panel(calm), make_panel(wild)):
+        table = train(panel, 30, SETTINGS).backtest
+        row = table[table["bucket"] == "all"].iloc[0]
+        known_then = 0.1  # mean weekly change before every origin: 7 days of 1 / 70
+        assert row["mase"] == pytest.approx(row["mae"] / known_then, rel=0.01)
 
 
 def test_block_size_changes_nothing(make_panel, weekly):

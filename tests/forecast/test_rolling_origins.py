@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capforecast.forecast import intervals, paths
-from capforecast.forecast.backtest import buckets, plan_for
+from capforecast.forecast.backtest import buckets, densified, plan_for
+from capforecast.risk.error_pool import MIN_PATHS
 from capforecast.schema import Cadence
 
 
@@ -43,7 +44,40 @@ def test_long_histories_are_replayed_as_asked_and_short_ones_shorter(age, horizo
 
 
 def test_too_short_for_any_replay():
-    assert plan_for(30, 90, Cadence.DAILY) is None
+    assert plan_for(20, 90, Cadence.DAILY) is None
+
+
+@pytest.mark.parametrize("cadence", list(Cadence))
+def test_the_shortest_usable_history_is_replayed(cadence):
+    age = 30 if cadence is Cadence.DAILY else 14 * 24
+    plan = plan_for(age, 90, cadence)
+    assert plan is not None
+    assert plan.origins(age, 18)
+
+
+def path_count(plans, ages, most=18):
+    return sum(len(plan.origins(int(age), most)) for plan, some in zip(plans, ages, strict=True) for age in some)
+
+
+@pytest.mark.parametrize("age", [30, 34, 36, 45, 60, 120, 400, 1461])
+@pytest.mark.parametrize("horizon", [1, 7, 30, 90])
+def test_a_lonely_server_is_replayed_often_enough_to_state_a_probability(age, horizon):
+    usual = plan_for(age, horizon, Cadence.DAILY)
+    ages = [np.array([age])]
+    (dense,) = densified([(usual, ages[0])], 18)
+    assert path_count([dense], ages) >= MIN_PATHS
+    assert dense.horizon == usual.horizon or age < 45
+    chosen = dense.origins(age, 18)[:: dense.stride]
+    assert chosen[: len(usual.origins(age, 18))] == usual.origins(age, 18) or age < 45
+
+
+def test_only_fleets_with_few_paths_are_replayed_more_often():
+    old, young = plan_for(400, 90, Cadence.DAILY), plan_for(60, 90, Cadence.DAILY)
+    many = [(old, np.full(4, 400)), (young, np.full(1, 60))]
+    assert densified(many, 18) == [old, young]
+    few = densified([(young, np.full(2, 60)), (old, np.full(1, 400))], 18)
+    assert few[1].step < old.step
+    assert few[0] == young  # the old server's longer paths serve it
 
 
 def test_buckets_cover_the_horizon_once():
@@ -71,6 +105,17 @@ def test_hourly_series_with_enough_origins_get_their_own_width():
     errors[3:, :, 0] = np.nan
     few = intervals.widths_now(calibrating(errors, Cadence.HOURLY), np.ones(2))
     assert (few[:, 0, 0] > 3 * widths[:, 0, 0]).all()  # leans on the pool
+
+
+def test_one_wild_series_does_not_widen_the_others_beyond_their_own_worst_errors():
+    errors = np.random.default_rng(0).uniform(-1, 1, (12, 30, 5))
+    errors[:, :, 0] *= 400.0  # more than 5 % of the pool
+    widths = intervals.widths_now(calibrating(errors, Cadence.DAILY), np.ones(5))
+    assert (widths[1, :, 1:] <= (1 / (1 + 11 / 2 + 1) / 0.05) ** (1 / 1.5) + 1e-9).all()
+    assert (widths[1, :, 0] > 100).all()
+    assert (widths[1] >= widths[0]).all()
+    few = intervals.widths_now(calibrating(errors[:3], Cadence.DAILY), np.ones(5))
+    assert (few[1, :, 1:] > 100).all()  # three origins prove nothing
 
 
 def test_width_of_a_past_origin_never_sees_its_own_outcome():

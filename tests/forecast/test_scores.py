@@ -26,6 +26,11 @@ def test_known_values_on_observed_points():
     assert scores.pinball(ACTUAL, FORECAST[None], [0.9])[0] == pytest.approx((0.2 + 0.1) / 3)
 
 
+def test_mase_takes_the_scale_of_each_points_origin():
+    actual, forecast = np.array([[2.0], [2.0], [9.0]]), np.zeros((3, 1))
+    assert scores.mase(actual, forecast, np.array([[1.0], [4.0], [0.0]]))[0] == pytest.approx((2.0 + 0.5) / 2)
+
+
 def test_nothing_observed_is_no_score():
     nothing = np.full((3, 1), np.nan)
     for score in (scores.mae, scores.rmse, scores.wape, scores.mape_floored):

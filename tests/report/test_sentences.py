@@ -99,6 +99,17 @@ def test_definitions_state_the_configured_numbers():
     assert "hourly" not in words["breach"]
 
 
+def test_capacity_remaining_is_not_claimed_for_longer_than_is_forecast():
+    usual = definitions(Settings(), Cadence.DAILY, ["cpu"], [])["capacity remaining"]
+    assert "next 30 d (procurement lead time; or, if shorter, the longest horizon" in usual
+    for settings, cadence in (
+        (Settings.model_validate({"forecast": {"horizon_days": 7}}), Cadence.DAILY),
+        (Settings(), Cadence.HOURLY),
+    ):
+        short = definitions(settings, cadence, ["cpu"], [])["capacity remaining"]
+        assert "next 7 d (the forecast ends before the procurement lead time of 30 d;" in short
+
+
 def test_definitions_of_an_hourly_run_say_how_hours_become_days():
     words = definitions(Settings(), Cadence.HOURLY, ["cpu"], [])
     assert "95 % quantile of its 24 hourly values" in words["breach"]

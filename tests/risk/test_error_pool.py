@@ -82,6 +82,15 @@ def test_a_few_long_paths_do_not_stand_for_many_short_ones_until_they_are_enough
     assert pool_of(with_errors(world, mixed)).length == 30  # 4 series x 12 origins reach 90 d: fewer than 60
 
 
+def test_young_servers_do_not_shorten_what_an_old_one_supports(fleet):
+    def mixed(errors):
+        errors[:, 14:, 1] = np.nan
+
+    world = fleet(np.full(2, 50.0))
+    assert pool_of(with_errors(world, mixed)).length == 90
+    assert len(pool_of(with_errors(world, mixed)).paths) == 12
+
+
 def test_too_few_paths_make_no_pool(fleet):
     world = fleet(np.full(1, 50.0), origins=MIN_PATHS - 1)
     assert pool_of(world.errors) is None

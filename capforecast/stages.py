@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from capforecast.configuration import config_hash
+from capforecast.configuration import NOT_IN_RESULTS, config_hash
 from capforecast.errors import ModelError, StageError, UsageError
 from capforecast.exchange import Ingested, Overview, Published, Unit
 from capforecast.fingerprint import code_fingerprint
@@ -23,6 +23,7 @@ from capforecast.fleet import panel as panels
 from capforecast.fleet.snapshot import from_tables, to_tables
 from capforecast.forecast import engine, frames, registry
 from capforecast.lake import raw
+from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import (
     read_frame,
     read_table,
@@ -65,15 +66,24 @@ NEEDS = {  # which of a unit's references a stage reads
 
 
 def ingest(
-    store: Store, settings: Settings, source: str, inventory: str | None = None, as_of: str | None = None
+    store: Store,
+    settings: Settings,
+    source: str,
+    inventory: str | None = None,
+    as_of: str | None = None,
+    claims: Claims | None = None,
 ) -> Ingested:
     """Read a source into the lake and fix the run's cut-off.
 
     `as_of`: exclusive UTC cut-off, ISO 8601; default: the end of the source's last complete period.
-    Raises InputError where nothing can be used, UsageError for an `as_of` that is no time.
+    `claims`: the run's claims; the period is claimed before anything of it is written (notebooks may leave it out).
+    Raises InputError where nothing can be used, UsageError for an `as_of` that is no time, ConflictError where another
+    run is writing the same period.
     """
     batch = read_files(source, settings, inventory)
     cut = parse_as_of(as_of) if as_of else panels.default_as_of(batch.observations, batch.cadence)
+    if claims is not None:
+        claims.period(batch.cadence, cut)
     with store.lock("raw"):
         raw.add_observations(store, batch.cadence, batch.observations, pd.Timestamp.now(tz="UTC"))
         known = raw.get_inventory(store)
@@ -242,7 +252,7 @@ def report(
         "ingested": ingested.model_dump(mode="json", exclude={"observations"}),
         "units": [unit.model_dump(mode="json") for unit in units],
         "problems": problems,
-        "settings": settings.model_dump(mode="json", exclude={"store", "flow", "log"}),
+        "settings": settings.model_dump(mode="json", exclude=NOT_IN_RESULTS),
     }
     covered = sorted([*problems, *(unit.business_unit for unit in units)])
     folder = "" if covered == ingested.business_units else f"business_unit={selection_segment(covered)}/"

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from capforecast.fleet import panel as panels
 from capforecast.fleet.synthetic import generate
 from capforecast.forecast import engine, registry
 from capforecast.forecast.holdout import holdout
+from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import report_key, table_of, to_parquet
 from capforecast.lake.store import Store
 from capforecast.report.accuracy import metric_accuracy
@@ -64,10 +66,21 @@ def _cadence(name: str) -> Cadence:
         raise UsageError(f"--cadence {name!r}: use daily or hourly") from None
 
 
+def _claims(store: Store, command: str) -> Claims:
+    """The claims of one call of a command."""
+    return Claims(store, f"{command}-{uuid.uuid4().hex[:12]}")
+
+
 def _validated(
-    store: Store, loaded: Loaded, source: str, inventory: str | None, as_of: str | None, wanted: list[str] | None
+    store: Store,
+    claims: Claims,
+    loaded: Loaded,
+    source: str,
+    inventory: str | None,
+    as_of: str | None,
+    wanted: list[str] | None,
 ) -> list[Unit]:
-    ingested = stages.ingest(store, loaded.settings, source, inventory, as_of)
+    ingested = stages.ingest(store, loaded.settings, source, inventory, as_of, claims)
     unknown = sorted(set(wanted or []) - set(ingested.business_units))
     if unknown:
         raise UsageError(
@@ -81,10 +94,10 @@ def train_units(
     loaded: Loaded, source: str, inventory: str | None, as_of: str | None, wanted: list[str] | None, *, quiet: bool
 ) -> list[dict[str, Any]]:
     """Train and promote a model per business unit; returns a row per unit."""
-    store = Store(usable_store(loaded))
+    store = Store(usable_store(loaded), loaded.settings.storage)
     rows = []
-    with console.progress_bar(quiet):
-        for unit in _validated(store, loaded, source, inventory, as_of, wanted):
+    with console.progress_bar(quiet), _claims(store, "train") as claims:
+        for unit in _validated(store, claims, loaded, source, inventory, as_of, wanted):
             added = stages.train(store, loaded.settings, unit)
             version = added["model"].uri.split("/")[-2] if "model" in added else "none: nothing to forecast"
             rows.append({"business_unit": unit.business_unit, "series": unit.usable, "model": version})
@@ -95,9 +108,9 @@ def forecast_units(
     loaded: Loaded, source: str, inventory: str | None, as_of: str | None, wanted: list[str] | None, *, quiet: bool
 ) -> list[dict[str, Any]]:
     """Forecast with the champions and assess the risk; returns a row per unit."""
-    store = Store(usable_store(loaded))
-    with console.progress_bar(quiet):
-        units = _validated(store, loaded, source, inventory, as_of, wanted)
+    store = Store(usable_store(loaded), loaded.settings.storage)
+    with console.progress_bar(quiet), _claims(store, "forecast") as claims:
+        units = _validated(store, claims, loaded, source, inventory, as_of, wanted)
         return [_forecast_unit(store, loaded.settings, unit) for unit in units]
 
 
@@ -162,7 +175,7 @@ def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
     url = usable_store(loaded)
     if "://" not in url and not Path(url).expanduser().is_dir():
         raise UsageError(f"there is no lake at {url}; name it with --store")
-    store = Store(url)
+    store = Store(url, loaded.settings.storage)
     key = report_key(_cadence(cadence), stages.parse_as_of(as_of), "inputs.json")
     if key not in store.keys(key.rsplit("/", 1)[0]):
         known = sorted({part.split("as_of=")[1].split("/")[0] for part in store.keys("reports") if cadence in part})
@@ -171,6 +184,7 @@ def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
     ingested = Ingested.model_validate(inputs["ingested"] | {"observations": []})
     units = [Unit.model_validate(unit) for unit in inputs["units"]]
     settings = Settings.model_validate(inputs["settings"]).model_copy(update={"report": loaded.settings.report})
-    made = stages.report(store, settings, ingested, units, inputs["problems"])
-    folder = store.folder
-    return {name: str(folder / ref.uri) if folder else ref.uri for name, ref in made.references.items()}
+    with _claims(store, "report") as claims:
+        claims.period(ingested.cadence, ingested.cut_off)
+        made = stages.report(store, settings, ingested, units, inputs["problems"])
+    return {name: store.address(reference.uri) for name, reference in made.references.items()}

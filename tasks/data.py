@@ -17,7 +17,7 @@ def ingest(job: Job, source: str, inventory: str | None, as_of: str | None) -> d
         job,
         "ingest",
         FLEET,
-        lambda: stages.ingest(job.store, job.settings, source, inventory, as_of).model_dump(mode="json"),
+        lambda: stages.ingest(job.store, job.settings, source, inventory, as_of, job.claims).model_dump(mode="json"),
     )
 
 

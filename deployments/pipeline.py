@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +35,18 @@ def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool) ->
     lake.probe()  # before Prefect starts, which takes longer
     started = time.monotonic()
     with (
-        console.log_file(lake.folder or Path(LOCAL_LOGS), loaded.settings.log.level) as log_path,
+        console.log_file(lake.folder or _local_logs(), loaded.settings.log.level) as log_path,
         console.progress_bar(verbose or as_json),
     ):
         run_id, outcome = _run_flow(parameters)
     seconds = time.monotonic() - started
     ran = Ran(run_id, outcome, lake, seconds, str(log_path) if lake.folder else _uploaded(log_path, lake))
     return _show(ran, as_json, verbose)
+
+
+def _local_logs() -> Path:
+    """A folder for the log until it can go to the bucket: here, or where that may not be written, the temporary one."""
+    return Path(LOCAL_LOGS) if os.access(".", os.W_OK) else Path(tempfile.gettempdir()) / LOCAL_LOGS
 
 
 def _uploaded(log_path: Path, lake: Store) -> str:

@@ -60,9 +60,8 @@ def open_place(place: Place, options: StorageSettings) -> Any:
             return from_url(place.url, mkdir=True)
         return LocalStore(place.folder, mkdir=True)
     except (OSError, ValueError, BaseError) as error:
-        raise ConfigError(
-            f"store {place.url!r} cannot be opened ({_first_line(error)}); give a folder you may write"
-        ) from None
+        fix = "give a folder you may write" if place.bucket is None else "mend storage.* or the AWS_ variables"
+        raise ConfigError(f"store {place.url!r} cannot be opened ({_first_line(error)}); {fix}") from None
 
 
 def _open_bucket(place: Place, options: StorageSettings) -> Any:
@@ -146,7 +145,7 @@ def _bucket_error(error: Exception, action: str, key: str, place: Place, options
         return MissingObjectError(f"{key} is not in the store")
     if isinstance(error, ValueError):
         return LakeError(f"cannot {action} {key}: {_first_line(error)}")
-    if code in ("PermanentRedirect", "AuthorizationHeaderMalformed") or "301 Moved" in text or "bare redirect" in text:
+    if code in ("PermanentRedirect", "AuthorizationHeaderMalformed") or "redirect without LOCATION" in text:
         return ConfigError(f"{where}: bucket {place.bucket!r} is in another region; set storage.region or AWS_REGION")
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or code in ("ExpiredToken", "InvalidToken"):
         return AccessDeniedError(

@@ -86,7 +86,7 @@ def acquire(objects: Objects, name: str, *, owner: str = "", wait_seconds: float
     deadline = time.monotonic() + wait_seconds
     while True:
         number = _highest(objects, name)
-        holder = _holder(objects, name, number)
+        holder = _holder(objects, name, number) if number else None
         if holder is None or _is_free(holder, owner, name):
             lease = _take(objects, name, owner, number + 1)
             if lease is not None:
@@ -146,6 +146,7 @@ def _record(owner: str, token: str, *, released: bool = False) -> bytes:
         "host": socket.gethostname(),
         "machine": _machine(),
         "pid": os.getpid(),
+        "born": _born(os.getpid()),
         "renewed": time.time(),
         "released": released,
     }
@@ -155,7 +156,7 @@ def _record(owner: str, token: str, *, released: bool = False) -> bytes:
 def _is_free(holder: dict[str, Any], owner: str, name: str) -> bool:
     if holder["released"] or (owner and holder["owner"] == owner):
         return True
-    gone = holder["machine"] == _machine() and not _alive(int(holder["pid"]))
+    gone = holder["machine"] == _machine() and _born(int(holder["pid"])) != holder["born"]
     if gone or time.time() - float(holder["renewed"]) > EXPIRY_SECONDS:
         log.warning("taking over %s: its holder (%s) is gone", name, _who(holder))
         return True
@@ -185,11 +186,23 @@ def _machine() -> str:
     return " ".join(parts)
 
 
-def _alive(pid: int) -> bool:
+def _born(pid: int) -> str | None:
+    """When a process of this machine was started, in a form to compare; None where it is not running."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self/stat").exists():
+            return None
+        return _answers(pid)
+    return None if state in "ZX" else fields[18]
+
+
+def _answers(pid: int) -> str | None:
+    """The same without /proc: whether it runs at all."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return False
+        return None
     except PermissionError:
-        return True
-    return True
+        return ""
+    return ""

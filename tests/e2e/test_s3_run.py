@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from conftest import SECRET
 
+from capforecast.errors import ConflictError
 from capforecast.lake.claims import Claims
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence
@@ -54,20 +55,40 @@ def new_bucket(s3_server: str) -> str:
     return f"s3://{name}/fleet/lake"
 
 
-def call(*arguments: object, cwd: Path, environment: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
+def call(*arguments: object, cwd: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    outer = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("AWS_SH", "AWS_CON")) or "AWS_" not in name
+    }
     return subprocess.run(
         list(map(str, arguments)),
         cwd=cwd,
-        env=os.environ | environment | {"PYTHONPATH": str(ROOT)} | more,
+        env=outer | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,
         check=False,
     )
 
 
+def start(fleet: Path, store: str, **more: Any) -> Any:
+    """What the flow returned in this process, or the exception that ended it."""
+    from flows.capacity import capacity_run
+
+    state = capacity_run(
+        source=str(fleet / "observations.parquet"),
+        inventory=str(fleet / "inventory.csv"),
+        store=store,
+        overrides={"forecast.horizon_days": 14, "forecast.horizon_hours": 336},
+        return_state=True,
+        **more,
+    )
+    return state.result(raise_on_failure=False)
+
+
 def run_command(fleet: Path, store: object) -> list[object]:
     source = ["--source", fleet / "observations.parquet", "--inventory", fleet / "inventory.csv"]
-    return [BIN / "capforecast", "run", *source, "--store", store, "--horizon", "14", "--json"]
+    return [BIN / "capforecast", "run", *source, "--store", store, "--horizon", "14d", "--json"]
 
 
 def data_outputs(store: Store) -> dict[str, bytes]:
@@ -98,14 +119,7 @@ def cli_run(
 def test_folder_and_bucket_hold_the_same_bytes(
     cli_run: dict[str, Any], s3_lake: str, fleet_folder: Path, tmp_path: Path
 ) -> None:
-    from flows.capacity import capacity_run
-
-    capacity_run(
-        source=str(fleet_folder / "observations.parquet"),
-        inventory=str(fleet_folder / "inventory.csv"),
-        store=str(tmp_path / "lake"),
-        overrides={"forecast.horizon_days": 14, "forecast.horizon_hours": 14},
-    )
+    start(fleet_folder, str(tmp_path / "lake"))
     folder, bucket = data_outputs(Store(tmp_path / "lake")), data_outputs(Store(s3_lake))
     kinds = {"inventory", "processed", "quality", "quarantine", "forecasts", "backtests", "risks", "servers"}
     assert {key.split("/")[0] for key in folder} == kinds | {"models", "reports"}
@@ -125,30 +139,29 @@ def test_the_command_line_says_where_things_are(cli_run: dict[str, Any], s3_lake
 
 
 def test_results_are_json_below_the_store_and_a_second_run_reuses_them(
-    cli_run: dict[str, Any], s3_lake: str, fleet_folder: Path, environment: dict[str, str], tmp_path: Path
+    cli_run: dict[str, Any], s3_lake: str, fleet_folder: Path
 ) -> None:
     lake = Store(s3_lake)
     results = lake.keys("results")
     assert len(results) >= 4 * UNITS
     assert all(lake.read(key).lstrip().startswith(b"{") for key in results)
     before = data_outputs(lake)
-    again = call(*run_command(fleet_folder, s3_lake), cwd=tmp_path, environment=environment)
-    assert again.returncode == 0, again.stderr
-    assert executed(lake, json.loads(again.stdout)["run_id"], 1) == ["ingest:_fleet"]
+    again = start(fleet_folder, s3_lake)
+    assert executed(lake, again["run_id"], 1) == ["ingest:_fleet"]
     assert data_outputs(lake) == before
 
 
+@pytest.mark.parametrize("kind", ["bucket", "folder"])
 def test_a_second_run_of_a_period_that_is_being_written_is_refused(
-    cli_run: dict[str, Any], s3_lake: str, fleet_folder: Path, environment: dict[str, str], tmp_path: Path
+    kind: str, cli_run: dict[str, Any], s3_lake: str, fleet_folder: Path, tmp_path: Path
 ) -> None:
-    lake = Store(s3_lake)
+    lake = Store(s3_lake if kind == "bucket" else tmp_path / "lake")
     before = data_outputs(lake)
-    as_of = pd.Timestamp(cli_run["summary"]["as_of"])
     with Claims(lake, "another-run") as other:
-        other.period(Cadence.DAILY, as_of)
-        refused = call(*run_command(fleet_folder, s3_lake), "--refresh", cwd=tmp_path, environment=environment)
-    assert refused.returncode == 1
-    assert "is being written by run another-run, process" in refused.stderr
+        other.period(Cadence.DAILY, pd.Timestamp(cli_run["summary"]["as_of"]))
+        refused = start(fleet_folder, lake.url, refresh=True)
+    assert isinstance(refused, ConflictError)
+    assert "is being written by run another-run, process" in str(refused)
     assert data_outputs(lake) == before
 
 
@@ -175,18 +188,29 @@ def test_a_failed_unit_is_retried_from_the_failed_stage(
 ) -> None:
     lake = Store(new_bucket(s3_server))
     unit = cli_run["summary"]["business_units"][2]["name"]
-    failed = call(
-        *run_command(fleet_folder, lake.url),
-        cwd=ROOT,
-        environment=environment,
-        CAPFORECAST_FLOW__DRILL=f"forecast:{unit}",
-    )
-    assert failed.returncode == 4, failed.stderr
-    result = json.loads(failed.stdout)
-    retry = call(*result["retry"].split(), cwd=ROOT, environment=environment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAPFORECAST_FLOW__DRILL", f"forecast:{unit}")
+        error = start(fleet_folder, lake.url)
+    assert list(error.problems) == [unit]
+    run_id = error.outcome["run_id"]
+    command = [BIN / "prefect", "flow-run", "retry", run_id, "--entrypoint", "flows/capacity.py:capacity_run"]
+    retry = call(*command, cwd=ROOT, environment=environment)
     assert retry.returncode == 0, retry.stdout + retry.stderr
-    assert executed(lake, result["run_id"], 2) == sorted([f"forecast:{unit}", f"risk:{unit}", "report:_fleet"])
+    assert executed(lake, run_id, 2) == sorted([f"forecast:{unit}", f"risk:{unit}", "report:_fleet"])
     assert data_outputs(lake) == data_outputs(Store(s3_lake))
+
+
+def test_a_run_with_a_failed_unit_ends_with_4_and_gives_its_period_free(
+    fleet_folder: Path, s3_server: str, cli_run: dict[str, Any], environment: dict[str, str], tmp_path: Path
+) -> None:
+    lake = Store(new_bucket(s3_server))
+    unit = cli_run["summary"]["business_units"][0]["name"]
+    drill = environment | {"CAPFORECAST_FLOW__DRILL": f"validate:{unit}"}
+    failed = call(*run_command(fleet_folder, lake.url), "--business-unit", unit, cwd=tmp_path, environment=drill)
+    assert failed.returncode == 1, failed.stderr  # no unit finished
+    assert "flow-run retry" in json.loads(failed.stdout)["retry"]
+    with Claims(lake, "another-run") as other:
+        other.period(Cadence.DAILY, pd.Timestamp(cli_run["summary"]["as_of"]))
 
 
 @pytest.mark.parametrize(
@@ -194,11 +218,11 @@ def test_a_failed_unit_is_retried_from_the_failed_stage(
     [
         ({"store": "s3://no-such-bucket/lake"}, 2, "no bucket 'no-such-bucket'"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "no answer from http://127.0.0.1:9"),
-        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 2, "no AWS credentials found"),
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 2, "no AWS credentials found"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_run_starts(
-    change: dict[str, str],
+    change: dict[str, str | None],
     code: int,
     words: str,
     s3_lake: str,
@@ -206,21 +230,19 @@ def test_what_cannot_work_is_refused_before_the_run_starts(
     environment: dict[str, str],
     tmp_path: Path,
 ) -> None:
-    store = change.get("store", s3_lake)
-    more = {name: value for name, value in change.items() if name != "store"} | {"CAPFORECAST_STORAGE__RETRIES": "1"}
+    store = change.get("store") or s3_lake
     # a Prefect that answers nobody: the refusal must come before it is asked
-    done = call(
-        *run_command(fleet_folder, store),
-        cwd=tmp_path,
-        environment=environment | {"PREFECT_API_URL": "http://127.0.0.1:9/api"},
-        **more,
-    )
+    given: dict[str, Any] = environment | {
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
+        "CAPFORECAST_STORAGE__RETRIES": "1",
+    }
+    given |= {"AWS_METADATA_ENDPOINT": "http://127.0.0.1:9"} | change
+    given = {name: value for name, value in given.items() if value is not None}
+    done = call(*run_command(fleet_folder, store), cwd=tmp_path, environment=given)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    doctor = call(
-        BIN / "capforecast", "doctor", "--store", store, "--json", cwd=tmp_path, environment=environment | more
-    )
+    doctor = call(BIN / "capforecast", "doctor", "--store", store, "--json", cwd=tmp_path, environment=given)
     (check,) = [check for check in json.loads(doctor.stdout) if check["name"] == "store"]
     assert not check["ok"]
     assert words in check["found"]

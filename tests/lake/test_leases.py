@@ -24,6 +24,33 @@ from capforecast.lake.store import Store
 from capforecast.schema import Cadence
 
 DAY = pd.Timestamp("2026-11-23", tz="UTC")
+RACE = """
+import json, sys, time
+import pandas as pd
+from capforecast.errors import ConflictError
+from capforecast.lake.claims import Claims
+from capforecast.lake.datasets import unit_key, write_table
+from capforecast.lake.store import Store
+from capforecast.schema import Cadence
+
+url, kind, me = sys.argv[1:]
+store, day = Store(url), pd.Timestamp("2026-11-23", tz="UTC")
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    if kind == "record":
+        store.create("runs/1/manifest.json", me.encode())
+    elif kind == "lock":
+        from capforecast.lake import leases
+        leases.acquire(store, "raw")
+    else:
+        Claims(store, me).period(Cadence.DAILY, day)
+        write_table(store, unit_key("risks", Cadence.DAILY, day, "web"), pd.DataFrame({"by": [me]}))
+    print("won", flush=True)
+    sys.stdin.readline()  # stay alive: a lease of a process that ended is free
+except ConflictError as error:
+    print("lost", error, flush=True)
+"""
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -76,6 +103,27 @@ def test_a_lease_of_a_dead_process_of_this_machine_is_taken_over(store: Store) -
     with pytest.raises(ConflictError, match="taken over"):
         first.check()
     second.check()
+
+
+def test_a_process_number_that_was_given_out_again_keeps_nothing(store: Store) -> None:
+    leases.acquire(store, "raw")
+    change(store, "raw", born="1")  # this process's number, another process's birth
+    assert leases.acquire(store, "raw").number == 2
+
+
+def test_a_killed_process_that_nobody_waited_for_keeps_nothing(store: Store) -> None:
+    process = subprocess.Popen([sys.executable, "-c", RACE, store.url, "lock", "x"], stdin=-1, stdout=-1, text=True)
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["ready\n", "won\n"]
+    process.kill()
+    deadline = time.monotonic() + 20
+    while leases._born(process.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    leases.acquire(store, "raw").release()
+    process.communicate()
 
 
 def test_a_lease_of_another_machine_holds_until_it_expires(store: Store) -> None:
@@ -139,35 +187,6 @@ def test_a_period_is_refused_to_another_run_and_given_to_its_own_retry(store: St
         pass
     other.period(Cadence.DAILY, DAY)
     other.release()
-
-
-RACE = """
-import json, sys, time
-import pandas as pd
-from capforecast.errors import ConflictError
-from capforecast.lake.claims import Claims
-from capforecast.lake.datasets import unit_key, write_table
-from capforecast.lake.store import Store
-from capforecast.schema import Cadence
-
-url, kind, me = sys.argv[1:]
-store, day = Store(url), pd.Timestamp("2026-11-23", tz="UTC")
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    if kind == "record":
-        store.create("runs/1/manifest.json", me.encode())
-    elif kind == "lock":
-        from capforecast.lake import leases
-        leases.acquire(store, "raw")
-    else:
-        Claims(store, me).period(Cadence.DAILY, day)
-        write_table(store, unit_key("risks", Cadence.DAILY, day, "web"), pd.DataFrame({"by": [me]}))
-    print("won", flush=True)
-    sys.stdin.readline()  # stay alive: a lease of a process that ended is free
-except ConflictError as error:
-    print("lost", error, flush=True)
-"""
 
 
 @pytest.fixture

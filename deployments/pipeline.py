@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -58,9 +59,9 @@ def _uploaded(log_path: Path, lake: Store) -> str:
         console.err.print(f"the log stays in {log_path}: {error}", markup=False, soft_wrap=True)
         return str(log_path)
     log_path.unlink()
-    for folder in (log_path.parent, log_path.parent.parent):
-        if not any(folder.iterdir()):
-            folder.rmdir()
+    with contextlib.suppress(OSError):  # other runs' logs may lie there
+        log_path.parent.rmdir()
+        log_path.parent.parent.rmdir()
     return lake.address(key)
 
 

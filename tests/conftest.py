@@ -27,7 +27,6 @@ for name in [name for name in os.environ if name.startswith(("CAPFORECAST_", "AW
     del os.environ[name]
 os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.environ["AWS_CONFIG_FILE"] = os.devnull  # nor their AWS profiles
 SERVICES = Path(__file__).parents[1] / ".venv-services"
-SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +79,7 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
         "AWS_ENDPOINT_URL": s3_server,
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     }.items():
         monkeypatch.setenv(key, value)
     return f"s3://{name}/fleet/lake"

@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import SECRET
 
 from capforecast.errors import ConflictError
 from capforecast.lake.claims import Claims
@@ -23,6 +22,7 @@ from capforecast.schema import Cadence
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 PER_RUN = ("raw/", "runs/", "results/", "logs/", "locks/")  # carry clock times or run ids
 UNITS = 4
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import obstore
 import pytest
@@ -18,6 +21,7 @@ from capforecast.errors import AccessDeniedError, ConfigError, ConflictError, La
 from capforecast.lake.store import Store
 from capforecast.settings import StorageSettings
 
+ROOT = Path(__file__).parents[2]
 HASTY = {"retries": 1, "timeout_seconds": 1}
 
 
@@ -148,20 +152,52 @@ def test_no_credentials_are_told_with_the_fix(bucket: str, monkeypatch: pytest.M
         Store(bucket, StorageSettings(endpoint=s3_server, **HASTY)).probe()
 
 
-def test_a_profile_gives_the_credentials(
-    bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    pytest.importorskip("boto3", reason="profiles need the extra `aws`")
-    home = tmp_path_factory.mktemp("aws")
-    (home / "credentials").write_text("[ops]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = s\n")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / "credentials"))
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    store = Store(bucket, StorageSettings(profile="ops"))
-    store.put("a", b"x")
-    assert "AKIAPROFILE" in obstore.sign(store._objects, "GET", "a", timedelta(minutes=1))
-    with pytest.raises(ConfigError, match="nobody"):
-        Store(bucket, StorageSettings(profile="nobody"))
+WITH_BOTO3 = """
+import datetime, sys
+import obstore
+from capforecast.errors import ConfigError
+from capforecast.lake.store import Store
+from capforecast.settings import StorageSettings
+
+def said(profile):
+    try:
+        store = Store(sys.argv[1], StorageSettings(profile=profile))
+        store.put("a", b"x")
+    except ConfigError as error:
+        return str(error)
+    address = obstore.sign(store._objects, "GET", "a", datetime.timedelta(minutes=1))
+    return address.split("X-Amz-Credential=")[1].split("&")[0]
+
+print(said("ops"), said(None), said("nobody"), sep="\\n")
+"""
+
+
+def with_boto3(bucket: str, credentials: Path, **environment: str) -> list[str]:
+    """What a process with boto3, as the extra `aws` brings it, says of the profiles ops, none and nobody."""
+    (packages,) = (ROOT / ".venv-services").glob("lib/*/site-packages")
+    outer = {name: value for name, value in os.environ.items() if name not in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")}
+    outer |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{packages}", "AWS_SHARED_CREDENTIALS_FILE": str(credentials)}
+    outer |= {"AWS_EC2_METADATA_DISABLED": "true"} | environment
+    command = [sys.executable, "-c", WITH_BOTO3, bucket]
+    return subprocess.run(command, env=outer, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_profiles_and_the_whole_chain_count_with_boto3(bucket: str, tmp_path: Path) -> None:
+    keys = "aws_access_key_id = {}\naws_secret_access_key = s\n"
+    (tmp_path / "own").write_text("[ops]\n" + keys.format("AKIAOPS"))
+    ops, nothing, nobody = with_boto3(bucket, tmp_path / "own")
+    assert ops.startswith("AKIAOPS")
+    assert "no AWS credentials found" in nothing
+    assert "profile (nobody) could not be found" in nobody
+    (tmp_path / "own").write_text("[default]\n" + keys.format("AKIADEFAULT") + "[ops]\n" + keys.format("AKIAOPS"))
+    assert with_boto3(bucket, tmp_path / "own")[1].startswith("AKIADEFAULT")
+    assert with_boto3(bucket, tmp_path / "own", AWS_ACCESS_KEY_ID="AKIAENV")[1].startswith("AKIAENV")
+
+
+def test_a_profile_without_boto3_names_the_extra(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(ConfigError, match=r"profile 'ops'.*pip install 'capforecast\[aws\]'"):
+        Store(bucket, StorageSettings(profile="ops"))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ PORT ?= 4200
 BIN := .venv/bin
 RUN := .venv/.installed
 DEV := .venv/.installed-dev
+SERVICES := .venv-services/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 # A .venv that does not run, or was copied from elsewhere, is made anew: then what it holds is stale.
 STALE := $(shell $(BIN)/python -c '' 2>/dev/null && [ "$$(cat .venv/.made-in 2>/dev/null || pwd)" = "$$(pwd)" ] || echo stale)
@@ -27,7 +28,7 @@ demo: system $(RUN) ## generate a fleet, run the whole pipeline on it, say where
 	$(BIN)/capforecast generate-data --output $(DEMO)/data
 	$(BIN)/capforecast run --source $(DEMO)/data/observations.parquet --inventory $(DEMO)/data/inventory.csv --store $(DEMO)/lake
 
-test: system $(DEV) ## run the tests
+test: system $(DEV) $(SERVICES) ## run the tests
 	$(BIN)/python -m pytest
 
 fuzz: $(DEV) ## read 100,000 generated files (FILES=n for another number)
@@ -51,7 +52,7 @@ format: $(DEV) ## let ruff mend and format
 	$(BIN)/ruff format .
 
 clean: ## remove all that make made: .venv, demo, caches (never a lake of yours)
-	rm -rf .venv $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-services $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A failed install leaves no stamp behind, so that the next call tries again.
@@ -68,3 +69,11 @@ $(DEV): pyproject.toml requirements.lock $(STALE)
 	@echo "Installing capforecast with its development tools into .venv (a minute or two the first time) ..."
 	@$(INSTALL) -e '.[dev]'
 	@touch $(RUN) $@
+
+# Servers that tests talk to over HTTP (an S3 server), apart from the product: none of it may get into its lock.
+$(SERVICES): requirements-services.lock
+	@rm -rf .venv-services
+	@echo "Installing the S3 server of the tests into .venv-services ..."
+	@sh scripts/make_venv.sh .venv-services
+	@.venv-services/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-services.lock
+	@touch $@

@@ -24,7 +24,18 @@ PROFILES = ("local", "aws")
 # beside a service named capforecast or capforecast-<something>.
 OTHER_VARIABLES = re.compile(r"CAPFORECAST_(HOME|([A-Z0-9]+_)*(SERVICE_HOST|SERVICE_PORT|PORT)(_[A-Z0-9]+)*)")
 OPTIONS = {"store": "--store", "forecast.horizon_days": "--horizon", "forecast.horizon_hours": "--horizon"}
-NOT_IN_RESULTS = {"store", "log", "flow"}  # sections that change where and how a run goes, not what comes out
+# AWS's own variables that say where and how, never who: laid over default.yaml, below everything of ours.
+AWS_VARIABLES = {
+    "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "profile": ("AWS_PROFILE",),
+}
+NOT_IN_RESULTS = {
+    "store",
+    "storage",
+    "log",
+    "flow",
+}  # sections that change where and how a run goes, not what comes out
 
 
 @dataclass(frozen=True)
@@ -53,20 +64,23 @@ def load(
     """Merge the layers and check the result.
 
     profile: `local`, `aws` or None.  user_file: YAML with any of the keys of default.yaml.
-    environment: variables in place of the process's own; `CAPFORECAST_SECTION__KEY` sets `section.key`.
+    environment: variables in place of the process's own; `CAPFORECAST_SECTION__KEY` sets `section.key`. AWS's own
+    for endpoint, region and profile count below all but default.yaml.
     overrides: dotted key -> value, None = not given; text for a key that is not text is read as YAML.
     Raises ConfigError that lists every problem: key, place, nearest valid key.
     """
     folder = config_folder()
+    variables = os.environ if environment is None else environment
     layers = Layers()
     layers.add_file(folder / "default.yaml", Origin("default.yaml", 1))
+    _add_aws(layers, variables)
     if profile is not None:
         if profile not in PROFILES:
             raise ConfigError(f"unknown profile `{profile}`: use one of {', '.join(PROFILES)}")
         layers.add_file(folder / f"{profile}.yaml", Origin(f"profile {profile}.yaml", 1))
     if user_file is not None:
         layers.add_file(user_file, Origin(str(user_file), 1, own_file=True))
-    _add_environment(layers, os.environ if environment is None else environment)
+    _add_environment(layers, variables)
     for key, value in (overrides or {}).items():
         if value is not None:
             layers.add_text(tuple(key.split(".")), value, Origin(f"option {OPTIONS.get(key, key)}"))
@@ -96,6 +110,14 @@ def config_hash(settings: Settings) -> str:
     """sha256 of all settings that can change results; the same on every machine and in every order of keys."""
     content = settings.model_dump(mode="json", exclude=NOT_IN_RESULTS)
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _add_aws(layers: Layers, environment: Mapping[str, str]) -> None:
+    """Take endpoint, region and profile from AWS's own variables, so that the record of a run says what it used."""
+    for key, names in AWS_VARIABLES.items():
+        name = next((name for name in names if environment.get(name)), None)
+        if name:
+            layers.add_text(("storage", key), environment[name], Origin(f"environment {name}", is_variable=True))
 
 
 def _add_environment(layers: Layers, environment: Mapping[str, str]) -> None:

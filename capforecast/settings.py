@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -248,10 +249,45 @@ def _default_metrics() -> dict[str, MetricSettings]:
     }
 
 
+class StorageSettings(Section):
+    """How an s3:// store is reached. Never credentials: those come from the AWS chain of the process."""
+
+    endpoint: str | None = Field(None, description="http(s) address of an S3 server other than AWS; null = AWS")
+    region: str | None = Field(None, description="AWS region of the bucket; null = as AWS_REGION or the profile says")
+    profile: str | None = Field(
+        None, description="profile of ~/.aws with the credentials; null = as the AWS chain says"
+    )
+    encryption: Literal["none", "AES256", "aws:kms"] = Field(
+        "none", description="server-side encryption asked for on every write; none = what the bucket does by itself"
+    )
+    kms_key: str | None = Field(None, description="ARN or id of the KMS key for aws:kms; null = the account's own")
+    retries: int = Field(5, ge=0, description="further tries of a request that may pass (5xx, connection), backing off")
+    timeout_seconds: Count = Field(60, description="seconds a request may take, and after which none is tried again")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _reachable(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        parts = urlsplit(address)
+        if "@" in parts.netloc:  # not repeated in the message: it holds a password
+            raise ValueError("must hold no user or password; give credentials through the AWS chain")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{address!r} is no address; write https://host or http://host:port")
+        return address.rstrip("/")
+
+    @model_validator(mode="after")
+    def _key_is_used(self) -> StorageSettings:
+        if self.kms_key is not None and self.encryption != "aws:kms":
+            raise ValueError(f"`kms_key` is given, but `encryption` is {self.encryption}; set it to aws:kms")
+        return self
+
+
 class Settings(Section):
     """All settings of a run."""
 
-    store: str = Field("capforecast-lake", min_length=1, description="folder (or URL) of the lake")
+    store: str = Field("capforecast-lake", min_length=1, description="folder or s3://bucket/prefix of the lake")
+    storage: StorageSettings = StorageSettings()
     source: SourceSettings = SourceSettings()
     inventory: InventorySettings = InventorySettings()
     metrics: dict[str, MetricSettings] = Field(default_factory=_default_metrics)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from capforecast.configuration import config_hash
+from capforecast.configuration import NOT_IN_RESULTS, config_hash
 from capforecast.errors import ModelError, NoUsableInputError, StageError, UsageError
 from capforecast.exchange import Ingested, Overview, Published, Unit
 from capforecast.fingerprint import code_fingerprint
@@ -24,6 +24,7 @@ from capforecast.fleet import panel as panels
 from capforecast.fleet.snapshot import from_tables, to_tables
 from capforecast.forecast import engine, frames, registry
 from capforecast.lake import raw
+from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import (
     read_frame,
     read_table,
@@ -75,19 +76,24 @@ def ingest(
     inventory: str | None = None,
     as_of: str | None = None,
     known_at: str | None = None,
+    claims: Claims | None = None,
 ) -> Ingested:
     """Read a source into the lake and fix the run's cut-off.
 
     `as_of`: exclusive UTC cut-off, ISO 8601; default: the end of the source's last complete period.
     `known_at`: the run sees only rows that had arrived by then (ingested_at of the source where it has one, else the
     moment the lake read them); default: all.
-    Raises InputError where nothing can be used, UsageError for a time that is none, StageError where a row was lost.
+    `claims`: the run's claims; the period is claimed before anything of it is written (notebooks may leave it out).
+    Raises InputError where nothing can be used, UsageError for a time that is none, StageError where a row was lost,
+    ConflictError where another run is writing the same period.
     """
     until = parse_known_at(known_at) if known_at else None
     given = parse_as_of(as_of) if as_of else None
     batch = read_files(source, settings, inventory)
     tally.check(batch.tallies, batch.rejects)
     cut = given if given is not None else _cut_off(batch, until)
+    if claims is not None:
+        claims.period(batch.cadence, cut)
     with store.lock("raw"):
         raw.add_observations(store, batch.cadence, batch.observations, pd.Timestamp.now(tz="UTC"))
         known = raw.get_inventory(store)
@@ -300,7 +306,7 @@ def report(
         "ingested": ingested.model_dump(mode="json", exclude={"observations"}),
         "units": [unit.model_dump(mode="json") for unit in units],
         "problems": problems,
-        "settings": settings.model_dump(mode="json", exclude={"store", "flow", "log"}),
+        "settings": settings.model_dump(mode="json", exclude=NOT_IN_RESULTS),
     }
     covered = sorted([*problems, *(unit.business_unit for unit in units)])
     folder = "" if covered == ingested.business_units else f"business_unit={selection_segment(covered)}/"

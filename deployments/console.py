@@ -82,11 +82,8 @@ def progress_bar(quiet: bool) -> Iterator[None]:
 
 
 @contextmanager
-def log_file(folder: Path | None, level: str) -> Iterator[Path | None]:
-    """Write all log lines of a run to a JSON-lines file below the lake's `logs/`; None where there is no folder."""
-    if folder is None:
-        yield None
-        return
+def log_file(folder: Path, level: str) -> Iterator[Path]:
+    """Write all log lines of a run to a JSON-lines file below `logs/` of a folder: the lake's, or one beside it."""
     from pythonjsonlogger.json import JsonFormatter
 
     path = folder / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from capforecast.fleet import synthetic_files
 from capforecast.fleet.synthetic import Fleet
 from capforecast.forecast import engine, registry
 from capforecast.forecast.holdout import holdout
+from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import report_key
 from capforecast.lake.store import Store
 from capforecast.report.accuracy import metric_accuracy
@@ -64,6 +66,11 @@ def _cadence(name: str) -> Cadence:
         raise UsageError(f"--cadence {name!r}: use daily or hourly") from None
 
 
+def _claims(store: Store, command: str) -> Claims:
+    """The claims of one call of a command."""
+    return Claims(store, f"{command}-{uuid.uuid4().hex[:12]}")
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a command is asked to work on; None = not said."""
@@ -75,8 +82,8 @@ class Asked:
     business_units: list[str] | None = None
 
 
-def _validated(store: Store, loaded: Loaded, asked: Asked) -> list[Unit]:
-    ingested = stages.ingest(store, loaded.settings, asked.source, asked.inventory, asked.as_of, asked.known_at)
+def _validated(store: Store, claims: Claims, loaded: Loaded, asked: Asked) -> list[Unit]:
+    ingested = stages.ingest(store, loaded.settings, asked.source, asked.inventory, asked.as_of, asked.known_at, claims)
     wanted = asked.business_units
     unknown = sorted(set(wanted or []) - set(ingested.business_units))
     if unknown:
@@ -89,10 +96,10 @@ def _validated(store: Store, loaded: Loaded, asked: Asked) -> list[Unit]:
 
 def train_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, Any]]:
     """Train and promote a model per business unit; returns a row per unit."""
-    store = Store(usable_store(loaded))
+    store = Store(usable_store(loaded), loaded.settings.storage)
     rows = []
-    with console.progress_bar(quiet):
-        for unit in _validated(store, loaded, asked):
+    with console.progress_bar(quiet), _claims(store, "train") as claims:
+        for unit in _validated(store, claims, loaded, asked):
             added = stages.train(store, loaded.settings, unit)
             version = added["model"].uri.split("/")[-2] if "model" in added else "none: nothing to forecast"
             rows.append({"business_unit": unit.business_unit, "series": unit.usable, "model": version})
@@ -101,9 +108,9 @@ def train_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, 
 
 def forecast_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, Any]]:
     """Forecast with the champions and assess the risk; returns a row per unit."""
-    store = Store(usable_store(loaded))
-    with console.progress_bar(quiet):
-        units = _validated(store, loaded, asked)
+    store = Store(usable_store(loaded), loaded.settings.storage)
+    with console.progress_bar(quiet), _claims(store, "forecast") as claims:
+        units = _validated(store, claims, loaded, asked)
         return [_forecast_unit(store, loaded.settings, unit) for unit in units]
 
 
@@ -171,7 +178,7 @@ def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
     url = usable_store(loaded)
     if "://" not in url and not Path(url).expanduser().is_dir():
         raise UsageError(f"there is no lake at {url}; name it with --store")
-    store = Store(url)
+    store = Store(url, loaded.settings.storage)
     key = report_key(_cadence(cadence), stages.parse_as_of(as_of), "inputs.json")
     if key not in store.keys(key.rsplit("/", 1)[0]):
         known = sorted({part.split("as_of=")[1].split("/")[0] for part in store.keys("reports") if cadence in part})
@@ -180,6 +187,7 @@ def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
     ingested = Ingested.model_validate(inputs["ingested"] | {"observations": []})
     units = [Unit.model_validate(unit) for unit in inputs["units"]]
     settings = Settings.model_validate(inputs["settings"]).model_copy(update={"report": loaded.settings.report})
-    made = stages.report(store, settings, ingested, units, inputs["problems"])
-    folder = store.folder
-    return {name: str(folder / ref.uri) if folder else ref.uri for name, ref in made.references.items()}
+    with _claims(store, "report") as claims:
+        claims.period(ingested.cadence, ingested.cut_off)
+        made = stages.report(store, settings, ingested, units, inputs["problems"])
+    return {name: store.address(reference.uri) for name, reference in made.references.items()}

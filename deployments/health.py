@@ -85,10 +85,12 @@ def _store(loaded: Any) -> dict[str, Any]:
         url = usable_store(loaded)
         if "://" not in url and not Path(url).expanduser().exists():
             return _folder_to_be(Path(url).expanduser().absolute())
-        Store(url).probe()
+        Store(url, loaded.settings.storage).probe()
     except CapforecastError as error:
-        return _check("store", False, str(error), "give a folder you may write: --store FOLDER")
-    return _check("store", True, f"{url}: written, read back, deleted")
+        fix = "mend what is named above; docs/runbook.md, `The lake in a bucket`, has settings and policy"
+        bucket = loaded.settings.store.startswith("s3:")
+        return _check("store", False, str(error), fix if bucket else "give a folder you may write: --store FOLDER")
+    return _check("store", True, f"{url}: written, refused to overwrite, read back, listed, deleted")
 
 
 def _prefect() -> dict[str, Any]:

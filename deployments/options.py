@@ -26,7 +26,10 @@ Inventory = Annotated[
     ),
 ]
 Store = Annotated[
-    str | None, typer.Option("--store", help="Folder of the lake. Default: the setting `store`.", metavar="FOLDER")
+    str | None,
+    typer.Option(
+        "--store", help="Folder or s3://bucket/prefix of the lake. Default: the setting `store`.", metavar="STORE"
+    ),
 ]
 AsOf = Annotated[
     str | None,

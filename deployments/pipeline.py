@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capforecast.errors import CapforecastError
 from deployments import console
 from deployments.options import absolute
+
+if TYPE_CHECKING:
+    from capforecast.lake.store import Store
+
+LOCAL_LOGS = "capforecast-logs"  # where the log of a run into a bucket is written, until it is done and goes there too
 
 
 def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool) -> int:
@@ -25,12 +32,37 @@ def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool) ->
     asked = (parameters["overrides"] or {}) | ({"store": parameters["store"]} if parameters["store"] else {})
     loaded = configuration.load(parameters["profile"], config, overrides=asked)
     parameters = parameters | {"store": absolute(configuration.usable_store(loaded))}
-    folder = Store(parameters["store"]).folder
+    lake = Store(parameters["store"], loaded.settings.storage)
+    lake.probe()  # before Prefect starts, which takes longer
     started = time.monotonic()
-    with console.log_file(folder, loaded.settings.log.level) as log_path, console.progress_bar(verbose or as_json):
+    with (
+        console.log_file(lake.folder or _local_logs(), loaded.settings.log.level) as log_path,
+        console.progress_bar(verbose or as_json),
+    ):
         run_id, outcome = _run_flow(parameters)
-    ran = Ran(run_id, outcome, parameters["store"], time.monotonic() - started, log_path)
+    seconds = time.monotonic() - started
+    ran = Ran(run_id, outcome, lake, seconds, str(log_path) if lake.folder else _uploaded(log_path, lake))
     return _show(ran, as_json, verbose)
+
+
+def _local_logs() -> Path:
+    """A folder for the log until it can go to the bucket: here, or where that may not be written, the temporary one."""
+    return Path(LOCAL_LOGS) if os.access(".", os.W_OK) else Path(tempfile.gettempdir()) / LOCAL_LOGS
+
+
+def _uploaded(log_path: Path, lake: Store) -> str:
+    """Move a run's log file into the lake; where that fails it stays where it is."""
+    key = f"logs/{log_path.name}"
+    try:
+        lake.put(key, log_path.read_bytes())
+    except (CapforecastError, OSError) as error:
+        console.err.print(f"the log stays in {log_path}: {error}", markup=False, soft_wrap=True)
+        return str(log_path)
+    log_path.unlink()
+    with contextlib.suppress(OSError):  # other runs' logs may lie there
+        log_path.parent.rmdir()
+        log_path.parent.parent.rmdir()
+    return lake.address(key)
 
 
 @dataclass(frozen=True)
@@ -39,9 +71,9 @@ class Ran:
 
     run_id: str
     outcome: Any
-    store: str
+    lake: Store
     seconds: float
-    log_path: Path | None
+    log: str
 
 
 def _run_flow(parameters: dict[str, Any]) -> tuple[str, Any]:
@@ -58,7 +90,7 @@ def _show(ran: Ran, as_json: bool, verbose: bool) -> int:
     if isinstance(outcome, BaseException) and not isinstance(outcome, IncompleteRun):
         code = outcome.exit_code if isinstance(outcome, CapforecastError) else 1
         retry = None if code in (2, 3) else _retry_command(ran.run_id)  # bad settings or input: it cannot pass
-        about = {"run_id": ran.run_id, "log": str(ran.log_path) if ran.log_path else None, "retry": retry}
+        about = {"run_id": ran.run_id, "log": ran.log, "retry": retry}
         console.fail(outcome, code, as_json, verbose, about)
         return code
     if isinstance(outcome, IncompleteRun):
@@ -85,23 +117,21 @@ def _show(ran: Ran, as_json: bool, verbose: bool) -> int:
 
 def _result(ran: Ran, made: dict[str, Any], code: int, retry: str | None) -> dict[str, Any]:
     from capforecast.exchange import Published
-    from capforecast.lake.store import Store
 
-    lake = Store(ran.store)
     references = Published.model_validate(made["published"]).references
-    where = {name: str(lake.folder / ref.uri) if lake.folder else ref.uri for name, ref in references.items()}
+    where = {name: ran.lake.address(reference.uri) for name, reference in references.items()}
     return {
         "exit_code": code,
         "run_id": ran.run_id,
         "attempt": made["attempt"],
         "seconds": round(ran.seconds, 1),
-        "store": ran.store,
+        "store": ran.lake.url,
         "pdf": where["pdf"],
         "workbook": where["workbook"],
         "summary_json": where["summary"],
-        "log": str(ran.log_path) if ran.log_path else None,
+        "log": ran.log,
         "retry": retry,
-        "summary": json.loads(lake.fetch(references["summary"])),
+        "summary": json.loads(ran.lake.fetch(references["summary"])),
     }
 
 

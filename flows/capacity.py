@@ -20,7 +20,7 @@ from prefect.transactions import CommitMode, transaction
 
 from capforecast import __version__, configuration, stages
 from capforecast.errors import CapforecastError, ConfigError
-from capforecast.exchange import RunKey, Unit
+from capforecast.exchange import Ingested, RunKey, Unit
 from capforecast.fingerprint import code_fingerprint
 from tasks.common import Job, StageKey, run_stage, whole
 from tasks.data import ingest, validate
@@ -83,7 +83,7 @@ def capacity_run(
     Args:
         source: file, folder or glob of observations.
         inventory: file with the servers' business unit, region, criticality, sizes.
-        store: folder of the lake; default: the setting `store`.
+        store: folder or s3://bucket/prefix of the lake; default: the setting `store`.
         as_of: exclusive UTC cut-off; default: end of the source's last complete period.
         known_at: the run sees only rows that had arrived by then; default: all.
         business_units: only these; default: all.
@@ -102,10 +102,19 @@ def capacity_run(
         store_url=configuration.usable_store(loaded), settings=settings, run=run, refresh=refresh and run.attempt == 1
     )
     job.store.probe()
-    ingested = run_stage(ingest, job, source=source, inventory=inventory, as_of=as_of, known_at=known_at)
+    with job.claims:
+        return _whole_run(job, business_units, source=source, inventory=inventory, as_of=as_of, known_at=known_at)
+
+
+def _whole_run(job: Job, business_units: list[str] | None, **asked: str | None) -> dict[str, Any]:
+    """The stages in order, and the attempt's record. Raises IncompleteRun when a unit failed."""
+    run = job.run
+    ingested = run_stage(ingest, job, **asked)
+    job.claims.period(Ingested.model_validate(ingested).cadence, Ingested.model_validate(ingested).cut_off)
     _name_run(run, ingested["as_of"])
     show_sources(job, ingested)
     units, problems = _all_units(job, ingested, _chosen(business_units, ingested["business_units"]))
+    job.claims.check()
     published = run_stage(report, job, ingested=ingested, units=units, problems=problems)
     show_report(job, published)
     outcome = {
@@ -121,8 +130,8 @@ def capacity_run(
         "parameters": {key: value for key, value in runtime.flow_run.parameters.items() if value is not None},
         "version": __version__,
         "code": code_fingerprint(),
-        "config": configuration.config_hash(settings),
-        "settings": settings.model_dump(mode="json"),
+        "config": configuration.config_hash(job.settings),
+        "settings": job.settings.model_dump(mode="json"),
         "ingested": ingested,
         "units": {unit["business_unit"]: unit for unit in units},
         "problems": problems,

@@ -20,13 +20,15 @@ from pydantic import BaseModel, ConfigDict
 
 from capforecast import stages
 from capforecast.configuration import config_hash
-from capforecast.errors import CapforecastError, ConfigError
+from capforecast.errors import CapforecastError
 from capforecast.exchange import RunKey, Unit
 from capforecast.fingerprint import code_fingerprint
+from capforecast.lake.claims import Claims
 from capforecast.lake.runs import note_execution
 from capforecast.lake.store import Store
 from capforecast.schema import FLEET, Reference
 from capforecast.settings import Settings
+from tasks.results import LakeResults, results_of
 
 log = logging.getLogger("capforecast.run")
 T = TypeVar("T")
@@ -49,20 +51,25 @@ class Job(BaseModel):
     @cached_property
     def store(self) -> Store:
         """The lake."""
-        return Store(self.store_url)
+        return Store(self.store_url, self.settings.storage)
 
     @property
-    def results(self) -> Path:
+    def results(self) -> Path | LakeResults:
         """Where Prefect keeps the JSON results of tasks: the store's `results/`."""
-        folder = self.store.folder
-        if folder is None:
-            raise ConfigError(f"store {self.store_url!r} cannot keep task results; give a folder")
-        return folder / "results"
+        return results_of(self.store, self.settings.storage)
 
     def address(self, reference: Reference) -> str:
         """Where a person opens a referenced object."""
-        folder = self.store.folder
-        return (folder / reference.uri).as_uri() if folder else f"{self.store_url}/{reference.uri}"
+        address = self.store.address(reference.uri)
+        return address if "://" in address else Path(address).as_uri()
+
+    @property
+    def claims(self) -> Claims:
+        """The periods this run may write. One object per run and process, whoever asks."""
+        return _claims.setdefault((self.store.url, self.run.run_id), Claims(self.store, self.run.run_id))
+
+
+_claims: dict[tuple[str, str], Claims] = {}
 
 
 @dataclass

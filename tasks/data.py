@@ -19,7 +19,9 @@ def ingest(
         job,
         "ingest",
         FLEET,
-        lambda: stages.ingest(job.store, job.settings, source, inventory, as_of, known_at).model_dump(mode="json"),
+        lambda: stages.ingest(job.store, job.settings, source, inventory, as_of, known_at, job.claims).model_dump(
+            mode="json"
+        ),
     )
 
 

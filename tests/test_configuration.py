@@ -292,3 +292,45 @@ def test_every_key_of_default_yaml_is_documented_in_place():
     for number, line in enumerate(lines):
         if line.split(":")[0] in keys:  # a section: its own comment above, or its first key's below
             assert lines[number - 1].startswith("#") or lines[number + 1].lstrip().startswith("#"), line
+
+
+def test_awss_own_variables_say_where_and_count_below_all_that_is_ours(user_file):
+    variables = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9000",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9001/",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_PROFILE": "ops",
+        "AWS_ACCESS_KEY_ID": "AKIA",
+        "AWS_SECRET_ACCESS_KEY": "hunter2",
+        "AWS_SESSION_TOKEN": "hunter3",
+    }
+    loaded = load(environment=variables)
+    storage = loaded.settings.storage
+    assert (storage.endpoint, storage.region, storage.profile) == ("http://127.0.0.1:9001", "eu-west-1", "ops")
+    assert loaded.provenance["storage.endpoint"] == "environment AWS_ENDPOINT_URL_S3"
+    assert "hunter" not in repr(loaded)
+    assert "AKIA" not in repr(loaded)
+    own = load(user_file=user_file("storage: {region: us-west-2}"), environment=variables).settings.storage
+    assert own.region == "us-west-2"
+    option = load(environment=variables | {"CAPFORECAST_STORAGE__ENDPOINT": "https://s3.example.com"}).settings.storage
+    assert option.endpoint == "https://s3.example.com"
+    assert config_hash(loaded.settings) == config_hash(Settings())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("storage: {kms_key: k}", "`kms_key` is given, but `encryption` is none"),
+        ("storage: {encryption: aes}", "encryption"),
+        ("storage: {endpoint: minio}", "'minio' is no address"),
+        ("storage: {secret_access_key: x}", "unknown key `storage.secret_access_key`"),
+    ],
+)
+def test_storage_settings_that_cannot_be_meant_are_refused(text, words, user_file):
+    assert words in refused(user_file=user_file(text))
+
+
+def test_a_password_in_an_endpoint_is_refused_and_not_repeated(user_file):
+    message = refused(user_file=user_file("storage: {endpoint: 'https://me:hunter2@host'}"))
+    assert "no user or password" in message
+    assert "hunter2" not in message

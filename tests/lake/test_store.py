@@ -1,17 +1,12 @@
-"""The store: whole objects, create-only records, references that cannot go stale unnoticed, locks."""
+"""The store: whole objects, create-only records, references that cannot go stale unnoticed."""
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
-import socket
 from pathlib import Path
 
 import pytest
 
 from capforecast.errors import ConfigError, ConflictError, LakeError, MissingObjectError, StaleReferenceError
-from capforecast.lake import store as store_module
 from capforecast.lake.store import Store
 
 
@@ -72,36 +67,5 @@ def test_an_unwritable_folder_is_a_clear_error(tmp_path: Path) -> None:
         Store(tmp_path / "file" / "lake")
 
 
-def test_a_bucket_is_refused_with_words() -> None:
-    with pytest.raises(ConfigError, match="only folders are supported"):
-        Store("s3://bucket/prefix")
-
-
 def test_deleting_what_is_not_there_is_fine(store: Store) -> None:
     store.delete("never/there")
-
-
-def test_a_held_lock_refuses_the_second_writer_by_name(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "LOCK_WAIT_SECONDS", 0.2)
-    with store.lock("raw"):
-        with pytest.raises(ConflictError, match=f"process {os.getpid()}"), store.lock("raw"):
-            pytest.fail("two writers at once")
-        assert store.keys("locks") == ["locks/raw.json"]
-    assert store.keys("locks") == []
-
-
-def test_a_lock_of_a_dead_process_is_taken_over(store: Store) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=int)
-    process.start()
-    process.join()
-    holder = {"host": socket.gethostname(), "pid": process.pid, "since": 0, "id": "x"}
-    store.put("locks/raw.json", json.dumps(holder).encode())
-    with store.lock("raw"):
-        assert json.loads(store.read("locks/raw.json"))["pid"] == os.getpid()
-
-
-def test_a_failure_inside_the_lock_frees_it(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.lock("raw"):
-        raise RuntimeError
-    with store.lock("raw"):
-        pass

@@ -89,7 +89,7 @@ def ingest(
     """
     until = parse_known_at(known_at) if known_at else None
     given = parse_as_of(as_of) if as_of else None
-    batch = read_files(source, settings, inventory)
+    batch = read_files(source, settings, inventory, without=store.folder)
     tally.check(batch.tallies, batch.rejects)
     cut = given if given is not None else _cut_off(batch, until)
     if claims is not None:

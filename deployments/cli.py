@@ -130,12 +130,11 @@ def run(
     Example: capforecast run --source data/ --inventory inventory.csv --store lake --horizon 90d
     """
     from deployments.pipeline import run_pipeline
-
-    overrides = horizon_settings(horizon)
     from deployments.precheck import refuse_unusable
 
+    overrides = horizon_settings(horizon)
     loaded = load_settings(profile, local, aws, config, overrides | ({"store": store} if store else {}))
-    refuse_unusable(loaded.settings, source, inventory, as_of, known_at)  # before Prefect is loaded or started
+    refuse_unusable(loaded, source, inventory, as_of, known_at)  # before Prefect is loaded or started
     parameters = {
         "source": absolute(source),
         "inventory": absolute(inventory),

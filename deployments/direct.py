@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +137,14 @@ def measure(settings: Settings, source: str, inventory: str | None, train_until:
     first = batch.observations["timestamp"].min()
     if not first < cut < end:
         raise UsageError(f"--train-until {train_until}: give a date within the observations ({first} to before {end})")
-    judged = _some(_panel(batch, cut, settings))  # verdicts as of the origin: the test must not choose the series
-    whole = _panel(batch, min(end, cut + horizon * batch.cadence.step), settings)
+    # verdicts and statistics as of the origin: the test period must not choose them
+    judged = _some(_panel(batch, cut, settings))
+    columns = judged.series["metric"] + "_" + judged.series["statistic"]
+    known = [
+        name for name in ("server_id", "timestamp", "ingested_at", *columns.unique()) if name in batch.observations
+    ]
+    same = replace(batch, observations=batch.observations[known])
+    whole = _panel(same, min(end, cut + horizon * batch.cadence.step), settings)
     return _accuracy_rows(holdout(_same(whole, judged), last, horizon, settings))
 
 

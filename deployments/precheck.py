@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from capforecast import stages
+from capforecast.configuration import Loaded
 from capforecast.errors import NoUsableInputError
 from capforecast.settings import Settings
 from capforecast.sources.files import read_files, read_head
@@ -15,7 +16,7 @@ WHOLE_UP_TO = 64 << 20  # bytes on disk; a larger source is read whole only once
 
 
 def refuse_unusable(
-    settings: Settings, source: str, inventory: str | None, as_of: str | None, known_at: str | None
+    loaded: Loaded, source: str, inventory: str | None, as_of: str | None, known_at: str | None
 ) -> None:
     """Raise what the run's first stage would raise for this input.
 
@@ -25,12 +26,14 @@ def refuse_unusable(
     for text, parse in ((as_of, stages.parse_as_of), (known_at, stages.parse_known_at)):
         if text is not None:
             parse(text)
+    settings, url = loaded.settings, loaded.settings.store
+    lake = None if "://" in url else Path(url).expanduser().resolve()
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        paths = find_files(source)
+        paths = find_files(source, lake)
         if sum(_size(path) for path in paths) <= WHOLE_UP_TO:
-            read_files(source, settings, inventory)
+            read_files(source, settings, inventory, lake)
         else:
             _heads(paths, settings)
     finally:

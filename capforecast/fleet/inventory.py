@@ -31,6 +31,7 @@ FIXED = (SERVER_ID, *INVENTORY_TEXT, *INVENTORY_NUMBERS, VALID_FROM)  # every in
 CAPACITY = ["vcpus", "memory_gib", "disk_gib"]
 CAPACITY_CHANGED_AT = "capacity_changed_at"
 CAPACITY_OF = {"cpu": "vcpus", "mem": "memory_gib", "disk": "disk_gib"}  # metrics in percent of a capacity
+RETIRED = ("retired", "decommissioned")  # environments of servers that are no longer part of the fleet
 OLD_ID, AT, FACTOR = "old_id", "at", "factor"
 
 
@@ -46,6 +47,7 @@ def normalise(frame: pd.DataFrame) -> pd.DataFrame:
 def at(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     """The row of each server in force at `as_of` (exclusive: a row dated at or after it is not seen yet).
 
+    A server whose environment is then `retired` or `decommissioned` is not part of the fleet.
     A server whose first row is dated later takes that row. Missing business unit, region and criticality read
     `unassigned`. Adds capacity_changed_at: date of the last known change of vCPUs, memory or disk, else NaT.
     Of a renamed server the name in force at `as_of` stands here, and none of its other names (see `renames`).
@@ -55,6 +57,7 @@ def at(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     current = rows[seen].drop_duplicates(SERVER_ID, keep="last")
     later = rows[~rows[SERVER_ID].isin(current[SERVER_ID])].drop_duplicates(SERVER_ID, keep="first")
     servers = pd.concat([current, later], ignore_index=True).sort_values(SERVER_ID, ignore_index=True)
+    servers = servers[~servers["environment"].str.lower().isin(RETIRED)].reset_index(drop=True)
     servers[list(DIMENSIONS)] = servers[list(DIMENSIONS)].fillna(UNASSIGNED)
     if RENAMED_FROM in servers:
         servers[RENAMED_FROM] = servers[SERVER_ID].map(rows.groupby(SERVER_ID)[RENAMED_FROM].last()).astype("str")

@@ -56,15 +56,15 @@ def build(
     after it; where that is not known the series begins there. Both are flagged capacity_changed.
     earlier: last rows of servers from before the history looked at: one silent since then is `stale`.
     """
-    chosen = choose_statistics(observations, settings)
-    if earlier is not None and len(earlier):
-        chosen = dict(sorted((choose_statistics(earlier, settings) | chosen).items()))
-        if not set(_columns(chosen)) <= set(observations):
-            observations = observations.reindex(columns=[*dict.fromkeys([*observations, *_columns(chosen)])])
     stop = as_of.floor(cadence.frequency).as_unit("us")
     length = settings.forecast.history_days if cadence is Cadence.DAILY else settings.forecast.history_hours
     times = observations[TIMESTAMP]
     inside = (times < stop) & (times >= stop - length * cadence.step) & observations[SERVER_ID].isin(servers[SERVER_ID])
+    chosen = choose_statistics(observations[inside], settings)  # by what was known then
+    if earlier is not None and len(earlier):
+        chosen = dict(sorted((choose_statistics(earlier, settings) | chosen).items()))
+        if not set(_columns(chosen)) <= set(observations):
+            observations = observations.reindex(columns=[*dict.fromkeys([*observations, *_columns(chosen)])])
     rows = _in_order_of_arrival(observations[inside])
     owners = servers.drop_duplicates(SERVER_ID).sort_values(SERVER_ID, ignore_index=True)
     start = rows[TIMESTAMP].min() if len(rows) else stop
@@ -159,7 +159,8 @@ def default_as_of(observations: pd.DataFrame, cadence: Cadence) -> pd.Timestamp:
     """End of the last complete period of a source, in UTC.
 
     A period (a day, or an hour of hourly input: a day that is only partly there still counts up to its last hour) is
-    incomplete when fewer than half as many servers report in it as in the median of the source's last 28 periods.
+    incomplete when fewer than half as many servers report in it as in the median of the source's last 28 periods or of
+    all its periods, whichever is more (one server with a wrong clock may fill 28 periods by itself).
     Such periods at the end are passed over: deliveries that are not finished, or a server whose clock runs ahead.
     A trail of them that follows without a gap for more than 2 days is a smaller fleet, and counts.
     """
@@ -167,7 +168,7 @@ def default_as_of(observations: pd.DataFrame, cadence: Cadence) -> pd.Timestamp:
         raise InputError("there are no observations, so there is no last period; name the cut-off (--as-of)")
     times = pd.DatetimeIndex(observations[TIMESTAMP]).floor(cadence.frequency).as_unit("us")
     periods, counts = np.unique(times.asi8, return_counts=True)
-    enough = counts * 2 >= np.median(counts[-_USUAL:])
+    enough = counts * 2 >= max(np.median(counts[-_USUAL:]), np.median(counts))
     last = int(np.flatnonzero(enough)[-1])
     step = int(cadence.step / pd.Timedelta(microseconds=1))
     gapless = bool((np.diff(periods[last:]) == step).all())

@@ -15,7 +15,7 @@ import pandas as pd
 from capforecast.errors import ConflictError, ModelError
 from capforecast.forecast.base import Trained
 from capforecast.forecast.model import FleetModel
-from capforecast.lake.datasets import as_of_segment, parse_table, table_of, to_json, to_parquet, unit_segment
+from capforecast.lake.datasets import as_of_segment, read_table, table_of, to_json, to_parquet, unit_segment
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Reference
 
@@ -49,7 +49,7 @@ def load(store: Store, manifest: Reference) -> tuple[FleetModel, str]:
     """The model behind a manifest and its version; raises ModelError or a LakeError naming what is wrong."""
     content = _parsed(store.fetch(manifest), manifest.uri)
     tables = {
-        name: parse_table(store.fetch(Reference.model_validate(reference)))
+        name: read_table(store, Reference.model_validate(reference))
         for name, reference in content["files"].items()
         if name != EVIDENCE
     }

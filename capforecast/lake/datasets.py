@@ -95,14 +95,18 @@ def write_table(store: Store, key: str, table: pa.Table | pd.DataFrame) -> Refer
     return store.put(key, to_parquet(arrow), rows=arrow.num_rows)
 
 
-def parse_table(data: bytes) -> pa.Table:
-    """The table in Parquet bytes."""
-    return pq.read_table(io.BytesIO(data), partitioning=None)
+def parse_table(data: bytes, key: str) -> pa.Table:
+    """The table in the Parquet bytes of `key`; raises LakeError naming it when they are damaged."""
+    try:
+        return pq.read_table(io.BytesIO(data), partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        remedy = "delete it and deliver its data again" if key.startswith("raw/") else "run again with --refresh"
+        raise LakeError(f"{key} in the lake is damaged ({str(error).splitlines()[0]}): {remedy}") from None
 
 
 def read_table(store: Store, reference: Reference) -> pa.Table:
     """The table behind a reference; raises MissingObjectError or StaleReferenceError."""
-    return parse_table(store.fetch(reference))
+    return parse_table(store.fetch(reference), reference.uri)
 
 
 def read_frame(store: Store, reference: Reference) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def _stamped(arrived: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
 
 def _add_month(store: Store, key: str, rows: pd.DataFrame) -> None:
     known = key in store.keys(key.rsplit("/", 1)[0])
-    old = parse_table(store.read(key)).to_pandas() if known else rows.iloc[:0]
+    old = parse_table(store.read(key), key).to_pandas() if known else rows.iloc[:0]
     both = pd.concat([old, rows], ignore_index=True) if known else rows.reset_index(drop=True)
     keys = _keys(both)
     order = np.lexsort(keys)
@@ -111,7 +111,7 @@ def _month(key: str) -> pd.Timestamp:
 
 def _reference(store: Store, key: str) -> Reference:
     data = store.read(key)
-    rows = pq.read_metadata(io.BytesIO(data)).num_rows
+    rows = parse_table(data, key).num_rows
     return Reference(uri=key, sha256=hashlib.sha256(data).hexdigest(), rows=rows)
 
 
@@ -220,4 +220,4 @@ def get_inventory(store: Store) -> pd.DataFrame | None:
     """The dated inventory kept so far, or None."""
     if INVENTORY_KEY not in store.keys("raw/inventory"):
         return None
-    return parse_table(store.read(INVENTORY_KEY)).to_pandas()
+    return parse_table(store.read(INVENTORY_KEY), INVENTORY_KEY).to_pandas()

@@ -22,7 +22,8 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     Reason.STALE: (
         "Nothing was observed in the last days before the cut-off.",
-        "Check that the server still runs and its agent still reports; take it out of the inventory if it is gone.",
+        "Check that the server still runs and its agent still reports; if it is gone, set its environment in the "
+        "inventory to retired.",
     ),
     Reason.GAPPY: (
         "Too much of the recent history is missing.",
@@ -42,7 +43,7 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     Reason.NO_OBSERVATIONS: (
         "It stands in the inventory and was never observed.",
-        "Install the agent, correct the server's name in inventory or monitoring, or take it out of the inventory.",
+        "Install the agent, correct the server's name in inventory or monitoring, or set its environment to retired.",
     ),
 }
 

@@ -18,6 +18,7 @@ from capforecast.schema import SERVER_ID, TIMESTAMP, Cadence
 from capforecast.settings import Settings
 from capforecast.sources import labels
 from capforecast.sources.columns import INVENTORY, layout
+from capforecast.sources.fractions import refuse_fractions
 from capforecast.sources.grid import Times, cadence_of, nearest, snap, spacing
 from capforecast.sources.inventories import read_inventory
 from capforecast.sources.merge import Merged, merge
@@ -78,15 +79,15 @@ class Batch:
         return tuple((each.file, each.sha256) for each in self.tallies if not each.refused)
 
 
-def read_files(source: str, settings: Settings, inventory: str | None = None) -> Batch:
+def read_files(source: str, settings: Settings, inventory: str | None = None, without: Path | None = None) -> Batch:
     """Read a source: a Parquet or CSV file, a folder of them (subfolders too) or a glob.
 
     inventory: file that wins over inventory columns inside the observations; a folder's own `inventory.csv` or
-    `.parquet` is taken where none is named.
+    `.parquet` is taken where none is named.  without: a folder whose files are not part of the source (the lake).
     Raises NoUsableInputError when nothing usable is left, InputError for a spacing that is neither daily nor hourly,
     files of both, or an inventory that cannot be used.
     """
-    paths = find_files(source)
+    paths = find_files(source, without)
     listed = Path(inventory).expanduser() if inventory else inventory_beside(paths, source)
     if listed is not None:
         paths = [path for path in paths if path.resolve() != listed.resolve()]
@@ -98,6 +99,7 @@ def read_files(source: str, settings: Settings, inventory: str | None = None) ->
     parts, grids = _on_grid(parts, cadence, source, settings, rejects, refused)
     _stop_on_refused(refused, settings)
     merged = merge(parts, grids, rejects)
+    refuse_fractions(merged.observations, settings)
     servers = pd.Index(merged.observations[SERVER_ID].unique())
     rows = _inventory(parts, grids, servers, None if given is None else given[0], settings)
     tallies = [_tally(part, merged, place) for place, part in enumerate(parts)] + refused

@@ -15,8 +15,8 @@ READABLE = (".parquet", ".pq", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _TEMPORARY = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", ".bak")
 
 
-def find_files(source: str) -> list[Path]:
-    """The data files of a source, sorted by path.
+def find_files(source: str, without: Path | None = None) -> list[Path]:
+    """The data files of a source, sorted by path. `without`: a folder that is never searched, the lake itself.
 
     A folder is searched with all its subfolders. Hidden and temporary names (`.x`, `_x`, `x~`, `x.tmp`) and other
     endings than READABLE are passed over there; a file that is named itself is always read.
@@ -28,13 +28,17 @@ def find_files(source: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = _usable(_everything(path), path)
+        found = _outside(_usable(_everything(path), path), without)
         if not found:
             raise NoUsableInputError(f"folder {source} holds no data file; expected {', '.join(READABLE)}")
         return found
     if glob.has_magic(source):
-        return _matches(source)
+        return _outside(_matches(source), without)
     raise NoUsableInputError(f"{source} does not exist: name a file, a folder or a pattern such as data/*.parquet")
+
+
+def _outside(paths: list[Path], folder: Path | None) -> list[Path]:
+    return paths if folder is None else [path for path in paths if not path.resolve().is_relative_to(folder)]
 
 
 def _everything(folder: Path) -> list[Path]:

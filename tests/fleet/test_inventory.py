@@ -149,3 +149,17 @@ def test_a_resize_says_how_percentages_before_it_compare() -> None:
     unknown = resizes(typed, day("2024-12-01"))
     assert unknown["metric"].tolist() == ["cpu", "mem"]
     assert unknown["factor"].isna().all()
+
+
+def test_a_retired_server_leaves_the_fleet_on_its_date() -> None:
+    dated = normalise(
+        pd.DataFrame(
+            {
+                "server_id": ["a", "a", "b"],
+                "environment": ["production", "Retired", "production"],
+                "valid_from": pd.to_datetime(["2024-01-01", "2024-02-01", "2024-01-01"], utc=True),
+            }
+        )
+    )
+    assert at(dated, pd.Timestamp("2024-02-01", tz="UTC"))["server_id"].tolist() == ["a", "b"]
+    assert at(dated, pd.Timestamp("2024-02-02", tz="UTC"))["server_id"].tolist() == ["b"]

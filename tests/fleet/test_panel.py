@@ -189,3 +189,16 @@ def test_a_server_silent_since_before_the_history_is_stale_not_forgotten() -> No
     assert silent["reason"].to_dict() == {"cpu": "stale", "odd": "stale"}
     assert silent["last_seen"]["cpu"] == pd.Timestamp("2023-01-05", tz="UTC")
     assert "c" not in set(panel.series["server_id"])
+
+
+def test_what_is_reported_later_does_not_choose_the_statistic() -> None:
+    seen = rows("a", cpu_mean=np.arange(60.0))
+    later = rows("a", start="2024-03-10", periods=5, cpu_p95=np.arange(5.0))
+    panel = built(pd.concat([seen, later], ignore_index=True), ["a"])
+    assert panel.series["statistic"].tolist() == ["mean"]
+
+
+def test_one_server_with_a_wrong_clock_does_not_move_the_cut_off() -> None:
+    fleet = pd.concat([rows(name) for name in "abcdef"])
+    wrong = rows("g", start="2190-01-01")
+    assert default_as_of(pd.concat([fleet, wrong]), Cadence.DAILY) == pd.Timestamp("2024-03-01", tz="UTC")

@@ -26,7 +26,7 @@ def a_panel(count: int = 4, length: int = 9) -> Panel:
 
 def test_round_trip_through_parquet_is_exact() -> None:
     panel = a_panel()
-    tables = [parse_table(to_parquet(table)) for table in to_tables(panel)]
+    tables = [parse_table(to_parquet(table), "x") for table in to_tables(panel)]
     back = from_tables(*tables)
     np.testing.assert_array_equal(back.values, panel.values)
     assert back.timestamps.equals(panel.timestamps)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from capforecast.errors import LakeError
 from capforecast.lake import raw
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence
@@ -143,3 +144,11 @@ def test_a_delivery_with_late_corrections_can_be_repeated_for_nothing(store: Sto
     raw.add_observations(store, Cadence.DAILY, delivery, NOW)
     assert raw.observation_references(store, Cadence.DAILY, day("2026-04-01")) == before
     assert read(store)["cpu_p95"].tolist() == [2]
+
+
+def test_a_damaged_month_is_named_with_the_remedy(store: Store) -> None:
+    raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 1)), NOW)
+    (key,) = store.keys("raw/observations")
+    store.put(key, b"garbage")
+    with pytest.raises(LakeError, match=r"month=2026-02.* is damaged .* deliver its data again"):
+        raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))

@@ -331,3 +331,12 @@ def test_a_real_long_form_file_is_turned() -> None:
     batch = read_files(str(REAL / "hpc_swf__daily.parquet"), SETTINGS)
     assert batch.observations["server_id"].nunique() == 61
     assert batch.observations.drop(columns=["server_id", "timestamp"]).notna().sum().sum() == batch.rows_read == 44104
+
+
+def test_the_lake_inside_a_source_folder_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("server_id,timestamp,cpu_p95\na,2024-01-01,5\na,2024-01-02,6\n")
+    lake = tmp_path / "lake"
+    (lake / "raw").mkdir(parents=True)
+    (lake / "raw" / "part-0.csv").write_text("server_id,timestamp,cpu_p95\nb,2024-01-01,5\n")
+    batch = read_files(str(tmp_path), SETTINGS, without=lake.resolve())
+    assert batch.observations["server_id"].unique().tolist() == ["a"]

@@ -121,7 +121,17 @@ def test_folder_and_bucket_hold_the_same_bytes(
 ) -> None:
     start(fleet_folder, str(tmp_path / "lake"))
     folder, bucket = data_outputs(Store(tmp_path / "lake")), data_outputs(Store(s3_lake))
-    kinds = {"inventory", "processed", "quality", "quarantine", "forecasts", "backtests", "risks", "servers"}
+    kinds = {
+        "inventory",
+        "processed",
+        "quality",
+        "quarantine",
+        "validation",
+        "forecasts",
+        "backtests",
+        "risks",
+        "servers",
+    }
     assert {key.split("/")[0] for key in folder} == kinds | {"models", "reports"}
     assert set(bucket) == set(folder)
     assert [key for key in folder if bucket[key] != folder[key]] == []

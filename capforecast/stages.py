@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from capforecast.configuration import NOT_IN_RESULTS, config_hash
-from capforecast.errors import ModelError, NoUsableInputError, StageError, UsageError
+from capforecast.errors import ModelError, NoUsableInputError, StageError, StaleReferenceError, UsageError
 from capforecast.exchange import Ingested, Overview, Published, Unit
 from capforecast.fingerprint import code_fingerprint
 from capforecast.fleet import inventory as inventories
@@ -100,6 +100,11 @@ def ingest(
         rows = inventories.merge(batch.inventory.head(0) if known is None else known, batch.inventory)
         inventory_reference = raw.put_inventory(store, rows)
         observations = raw.observation_references(store, batch.cadence, cut)
+    if until is not None and not raw.any_arrived(store, observations, until):
+        raise NoUsableInputError(
+            f"nothing before {cut.isoformat()} had arrived by {until.isoformat()}: rows without ingested_at arrive "
+            "when the lake first reads them; give a later --known-at, or a source that says when its rows arrived"
+        )
     servers = inventories.at(rows, cut)
     reasons = batch.rejects["reason"].value_counts().sort_index()
     quarantine = write_table(store, unit_key("quarantine", batch.cadence, cut), batch.rejects)
@@ -162,7 +167,21 @@ def _moment(text: str) -> pd.Timestamp:
 
 
 def validate(store: Store, settings: Settings, ingested: Ingested, business_unit: str) -> Unit:
-    """Cut a business unit's snapshot out of the history and judge every series of it."""
+    """Cut a business unit's snapshot out of the history and judge every series of it.
+
+    Raises StaleReferenceError where another run has added to the history since `ingested`, UsageError for a unit that
+    nobody belongs to.
+    """
+    try:
+        return _validated(store, settings, ingested, business_unit)
+    except StaleReferenceError as error:
+        raise StaleReferenceError(
+            f"another run has added to the lake since this one read it ({error}); a retry cannot help: start it anew "
+            f"with --as-of {ingested.as_of}, what is unchanged is reused"
+        ) from None
+
+
+def _validated(store: Store, settings: Settings, ingested: Ingested, business_unit: str) -> Unit:
     cut = ingested.cut_off
     listed = read_frame(store, ingested.inventory)
     fleet = inventories.at(listed, cut)

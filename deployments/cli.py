@@ -205,6 +205,7 @@ def forecast(
     loaded = load_settings(profile, local, aws, config, overrides)
     rows = forecast_units(loaded, Asked(source, inventory, as_of, known_at, business_unit), quiet=as_json)
     console.show_json(rows) if as_json else console.show_table(rows)
+    raise typer.Exit(4 if any(row["problem"] for row in rows) else 0)
 
 
 @app.command(rich_help_panel="One step at a time")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from capforecast import stages
 from capforecast.configuration import Loaded, usable_store
-from capforecast.errors import NoUsableInputError, UsageError
+from capforecast.errors import CapforecastError, NoUsableInputError, UsageError
 from capforecast.exchange import Ingested, Unit
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
@@ -24,7 +24,7 @@ from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import report_key
 from capforecast.lake.store import Store
 from capforecast.report.accuracy import metric_accuracy
-from capforecast.schema import Cadence, Panel, Verdict
+from capforecast.schema import TIER_ORDER, Cadence, Panel, Verdict
 from capforecast.settings import Settings
 from capforecast.sources.files import read_files
 from deployments import console
@@ -41,7 +41,7 @@ def write_fleet(
     dirty: bool = True,
     truth: bool = False,
 ) -> dict[str, Any]:
-    """Write a synthetic fleet as observations.parquet and inventory.csv (and truth/); returns what was written."""
+    """Write a synthetic fleet as observations.parquet and inventory.csv (and _truth/); returns what was written."""
     last = {"end": stages.parse_as_of(end)} if end else {}
     fleet = Fleet(servers=servers, days=days, cadence=_cadence(cadence), seed=seed, dirty=dirty, **last)
     try:
@@ -56,7 +56,7 @@ def write_fleet(
         "rows": written.rows,
         "servers": servers,
     }
-    return made | ({"truth": str(folder / "truth")} if truth else {})
+    return made | ({"truth": str(folder / "_truth")} if truth else {})
 
 
 def _cadence(name: str) -> Cadence:
@@ -107,11 +107,26 @@ def train_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, 
 
 
 def forecast_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, Any]]:
-    """Forecast with the champions and assess the risk; returns a row per unit."""
+    """Forecast with the champions and assess the risk; returns a row per unit, with its `problem` where it failed.
+
+    Raises the first unit's error when all fail.
+    """
     store = Store(usable_store(loaded), loaded.settings.storage)
     with console.progress_bar(quiet), _claims(store, "forecast") as claims:
-        units = _validated(store, claims, loaded, asked)
-        return [_forecast_unit(store, loaded.settings, unit) for unit in units]
+        rows: list[dict[str, Any]] = []
+        errors: list[CapforecastError] = []
+        for unit in _validated(store, claims, loaded, asked):
+            try:
+                rows.append(_forecast_unit(store, loaded.settings, unit))
+            except CapforecastError as error:  # one unit's model must not keep the others from their forecast
+                errors.append(error)
+                counts = dict.fromkeys(TIER_ORDER, 0)
+                rows.append(
+                    {"business_unit": unit.business_unit, "series": unit.usable} | counts | {"problem": str(error)}
+                )
+        if errors and len(errors) == len(rows):
+            raise errors[0]
+        return rows
 
 
 def _forecast_unit(store: Store, settings: Settings, unit: Unit) -> dict[str, Any]:
@@ -121,7 +136,7 @@ def _forecast_unit(store: Store, settings: Settings, unit: Unit) -> dict[str, An
     unit = unit.having(**stages.forecast(store, settings, unit))
     unit = unit.having(**stages.risk(store, settings, unit))
     seen = stages.overview(store, unit)
-    return {"business_unit": unit.business_unit, "series": unit.usable, **seen.tiers}
+    return {"business_unit": unit.business_unit, "series": unit.usable, **seen.tiers, "problem": ""}
 
 
 def measure(settings: Settings, source: str, inventory: str | None, train_until: str | None) -> list[dict[str, Any]]:

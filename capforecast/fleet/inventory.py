@@ -65,14 +65,21 @@ def at(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Inventory after a delivery: dated rows of `new` join those of `old`, undated ones hold for all of them.
+    """Inventory after a delivery: dated rows of `new` join those of `old`.
 
-    Where both speak of a server and date, `new` wins column by column where it has a value. Merging the same delivery
-    again changes nothing.
+    An undated row says how a server is now. Of a server with a dated history it corrects the last state and fills what
+    was missing before; the history stays. Without such a history it holds for all dates. Where both speak of a server
+    and date, `new` wins column by column where it has a value. Merging the same delivery again changes nothing.
     """
-    old, new = _typed(old), _one_per_key(_typed(new))
-    always = new[new[VALID_FROM].isna()].set_index(SERVER_ID).drop(columns=VALID_FROM)
-    return normalise(pd.concat([_override(old, always), new], ignore_index=True))
+    old, new = _one_per_key(_typed(old)), _one_per_key(_typed(new))
+    undated = new[VALID_FROM].isna()
+    history = set(old.loc[old[VALID_FROM].notna(), SERVER_ID])
+    snapshot = new[undated].set_index(SERVER_ID).drop(columns=VALID_FROM)
+    told = snapshot[~snapshot.index.isin(new.loc[~undated, SERVER_ID])]  # what else the delivery says is not newer
+    last = ~old.duplicated(SERVER_ID, keep="last").to_numpy(dtype=bool)
+    kept = _underlay(pd.concat([_override(old[last], told), old[~last]], ignore_index=True), snapshot)
+    new = new[~(undated & new[SERVER_ID].isin(history))]
+    return normalise(pd.concat([kept, new], ignore_index=True))
 
 
 def renames(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -193,7 +200,7 @@ def overlay(observed: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
     keys = pd.concat([observed[KEY], given[KEY]]).drop_duplicates().sort_values(KEY, na_position="first")
     columns = [name for name in dict.fromkeys([*observed, *given]) if name not in KEY]
     under, over = (_in_force(keys, frame, columns) for frame in (observed, given))
-    return _filled(_typed(pd.concat([keys.reset_index(drop=True), over.combine_first(under)[columns]], axis=1)))
+    return _typed(pd.concat([keys.reset_index(drop=True), over.combine_first(under)[columns]], axis=1))
 
 
 def from_runs(
@@ -269,6 +276,13 @@ def _override(frame: pd.DataFrame, always: pd.DataFrame) -> pd.DataFrame:
     """`frame` with the values of `always` (indexed by server) wherever it has one."""
     over = always.reindex(frame[SERVER_ID]).reset_index(drop=True)
     merged = over.combine_first(frame.drop(columns=KEY).reset_index(drop=True))
+    return pd.concat([frame[KEY].reset_index(drop=True), merged], axis=1)
+
+
+def _underlay(frame: pd.DataFrame, below: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with its missing cells taken from `below` (indexed by server)."""
+    under = below.reindex(frame[SERVER_ID]).reset_index(drop=True)
+    merged = frame.drop(columns=KEY).reset_index(drop=True).combine_first(under)
     return pd.concat([frame[KEY].reset_index(drop=True), merged], axis=1)
 
 

@@ -41,14 +41,14 @@ def write(fleet: Fleet, folder: Path, with_truth: bool = False) -> Written:
     folder.mkdir(parents=True, exist_ok=True)
     makers: dict[str, Callable[[Block], pa.Table]] = {OBSERVATIONS: _observations}
     if with_truth:
-        (folder / "truth").mkdir(exist_ok=True)
+        (folder / "_truth").mkdir(exist_ok=True)
         frames = (_means, _framed(Block.breaches), _framed(Block.described), _framed(Block.events))
-        makers |= {f"truth/{name}.parquet": maker for name, maker in zip(TRUTH, frames, strict=True)}
+        makers |= {f"_truth/{name}.parquet": maker for name, maker in zip(TRUTH, frames, strict=True)}
     with _published(folder, [*makers, INVENTORY]) as parts:
         fleet.inventory().to_csv(parts[INVENTORY], index=False, lineterminator="\n")
         rows = _stream(fleet, makers, parts)
     for name in TRUTH if not with_truth else ():
-        (folder / "truth" / f"{name}.parquet").unlink(missing_ok=True)
+        (folder / "_truth" / f"{name}.parquet").unlink(missing_ok=True)
     return Written({name: folder / name for name in [OBSERVATIONS, INVENTORY, *list(makers)[1:]]}, rows)
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from capforecast.lake.datasets import INVENTORY_KEY, observations_key, parse_table, table_of, write_table
+from capforecast.lake.datasets import INVENTORY_KEY, observations_key, parse_table, read_table, table_of, write_table
 from capforecast.lake.store import Store
 from capforecast.schema import INGESTED_AT, SERVER_ID, TIMESTAMP, BoolArray, Cadence, Reference
 
@@ -30,15 +30,19 @@ def add_observations(store: Store, cadence: Cadence, arrived: pd.DataFrame, now:
     """Merge a delivery into the months it touches. Rows that say nothing new are left out, so repeating it is free.
 
     A row without ingested_at arrived `now`. It says something new when its server and time were not known at its
-    arrival, or one of its values differs from the one known then.
+    arrival, or one of its values differs from the one known then, or the source itself says that it arrived later: a
+    confirmation keeps its place among the corrections.
     """
+    dated = (
+        arrived[INGESTED_AT].notna().to_numpy() if INGESTED_AT in arrived else np.zeros(len(arrived), dtype=np.bool_)
+    )
     arrived = _stamped(arrived, now)
     months = arrived[TIMESTAMP].dt.tz_localize(None).to_numpy().astype("datetime64[M]").astype(np.int64)
     order = np.argsort(months - months.min() if len(months) else months, kind="stable")
     starts = np.flatnonzero(np.diff(months[order], prepend=-(2**40)))
     for places in np.split(order, starts[1:]) if len(order) else []:
         month = str(np.datetime64(int(months[places[0]]), "M"))
-        _add_month(store, observations_key(cadence, month), arrived.take(places))
+        _add_month(store, observations_key(cadence, month), arrived.take(places), dated[places])
 
 
 def _stamped(arrived: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
@@ -49,7 +53,7 @@ def _stamped(arrived: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
     return arrived.assign(**{INGESTED_AT: given.fillna(moment)}) if given.hasnans else arrived
 
 
-def _add_month(store: Store, key: str, rows: pd.DataFrame) -> None:
+def _add_month(store: Store, key: str, rows: pd.DataFrame, dated: BoolArray) -> None:
     known = key in store.keys(key.rsplit("/", 1)[0])
     old = parse_table(store.read(key), key).to_pandas() if known else rows.iloc[:0]
     both = pd.concat([old, rows], ignore_index=True) if known else rows.reset_index(drop=True)
@@ -57,6 +61,7 @@ def _add_month(store: Store, key: str, rows: pd.DataFrame) -> None:
     order = np.lexsort(keys)
     if known:
         kept = _says_something_new(both, order, keys, len(old))
+        kept |= np.append(np.zeros(len(old), dtype=np.bool_), dated)[order] & _arrived_later(order, keys)
         if not kept[order >= len(old)].any():
             return
         order = order[kept]
@@ -91,6 +96,23 @@ def _says_something_new(
         same = (before >= begin) & (value == value[np.maximum(before, 0)])
         news |= given & ~same
     return np.asarray((order < old) | news, dtype=np.bool_)
+
+
+def _arrived_later(order: Integers, keys: tuple[Integers, Integers, Integers]) -> BoolArray:
+    """Did the row arrive after the one before it in `order`, of the same server and time?"""
+    arrival, time, server = (key[order] for key in keys)
+    later = ~_first_of_key(server, time)
+    later[1:] &= arrival[1:] > arrival[:-1]
+    return later
+
+
+def any_arrived(store: Store, months: list[Reference], known_at: pd.Timestamp) -> bool:
+    """Had any row of these months arrived by `known_at`?"""
+    for month in months:
+        arrivals = read_table(store, month).column(INGESTED_AT)
+        if len(arrivals) and pd.Timestamp(pc.min(arrivals).as_py()) <= known_at:
+            return True
+    return False
 
 
 def _first_of_key(server: Integers, time: Integers) -> BoolArray:

@@ -70,7 +70,7 @@ class Store:
         if found != reference.sha256:
             raise StaleReferenceError(
                 f"{reference.uri} in {self.url} has changed since it was referenced "
-                f"(expected sha256 {reference.sha256[:12]}, found {found[:12]}); another run of the same period "
+                f"(expected sha256 {reference.sha256[:12]}, found {found[:12]}); another run "
                 "wrote it: run again"
             )
         return data

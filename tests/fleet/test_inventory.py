@@ -64,10 +64,22 @@ def test_an_old_delivery_that_comes_late_does_not_undo_newer_changes() -> None:
     assert units(merge(MOVED, rows(("a", "2023-01-01", "w", 1))), "2024-07-01")["a"] == "y"
 
 
-def test_an_undated_delivery_holds_for_all_dates() -> None:
+def test_an_undated_delivery_corrects_the_present_and_keeps_the_history() -> None:
     corrected = merge(MOVED, rows(("a", None, "right", None)))
-    assert {units(corrected, when)["a"] for when in ("2023-01-01", "2024-03-01", "2024-12-01")} == {"right"}
+    assert units(corrected, "2024-12-01")["a"] == "right"
+    assert units(corrected, "2024-03-01")["a"] == "x"
     assert at(corrected, day("2024-12-01")).set_index("server_id")["vcpus"].to_dict() == {"a": 4, "b": 2}
+    undated = rows(("a", None, "x", 8))
+    assert units(merge(undated, rows(("a", None, "right", None))), "2020-01-01")["a"] == "right"
+
+
+def test_a_dated_change_after_an_undated_delivery_keeps_what_was_before() -> None:
+    observed = rows(("a", None, None, None))
+    change = overlay(observed, rows(("a", "2024-06-01", "y", 4)))
+    merged = merge(rows(("a", None, "x", 8)), change)
+    assert units(merged, "2024-05-01") == {"a": "x"}
+    assert units(merged, "2024-06-02") == {"a": "y"}
+    assert at(merged, day("2024-05-01"))["vcpus"].tolist() == [8]
 
 
 def test_an_explicit_inventory_lies_over_what_was_observed() -> None:

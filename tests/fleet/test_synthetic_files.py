@@ -31,10 +31,10 @@ def test_files_hold_the_same_as_memory_whatever_the_block(tmp_path: Path, monkey
     assert len(pd.read_csv(tmp_path / "a/inventory.csv")) == len(inventory)
     servers = set(inventory["server_id"])
     for name in TRUTH:
-        table = pd.read_parquet(tmp_path / f"a/truth/{name}.parquet")
+        table = pd.read_parquet(tmp_path / f"a/_truth/{name}.parquet")
         assert set(table["server_id"]) <= servers
         assert len(table), name
-    means = pd.read_parquet(tmp_path / "a/truth/truth_mean.parquet")
+    means = pd.read_parquet(tmp_path / "a/_truth/truth_mean.parquet")
     assert not means.duplicated(["server_id", "timestamp"]).any()
     assert means.notna().all(axis=None)
     left = read.merge(means, on=["server_id", "timestamp"], how="left", suffixes=("", "_mean"))
@@ -56,9 +56,9 @@ def test_a_fleet_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path, monk
 
 def test_the_truth_of_an_earlier_fleet_does_not_stay(tmp_path: Path) -> None:
     write(Fleet(3, 20), tmp_path, with_truth=True)
-    assert (tmp_path / "truth/truth_mean.parquet").exists()
+    assert (tmp_path / "_truth/truth_mean.parquet").exists()
     write(Fleet(4, 20), tmp_path)
-    assert not list(tmp_path.glob("truth/*.parquet"))
+    assert not list(tmp_path.glob("_truth/*.parquet"))
 
 
 def test_what_is_read_from_the_files_is_what_the_truth_speaks_of(tmp_path: Path) -> None:

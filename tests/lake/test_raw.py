@@ -152,3 +152,21 @@ def test_a_damaged_month_is_named_with_the_remedy(store: Store) -> None:
     store.put(key, b"garbage")
     with pytest.raises(LakeError, match=r"month=2026-02.* is damaged .* deliver its data again"):
         raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))
+
+
+def test_a_late_confirmation_outranks_an_earlier_correction_in_every_order_of_delivery(store: Store) -> None:
+    def told(value: float, arrived: str) -> pd.DataFrame:
+        return rows(("a", "2026-02-01", value)).assign(ingested_at=day(arrived).as_unit("us"))
+
+    for frame in (told(55, "2026-03-02"), told(55, "2026-03-10"), told(77, "2026-03-08"), told(55, "2026-03-10")):
+        raw.add_observations(store, Cadence.DAILY, frame, NOW)
+    assert read(store)["cpu_p95"].tolist() == [55]
+    (month,) = raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))
+    assert month.rows == 3
+
+
+def test_what_had_arrived_is_asked_of_the_lake(store: Store) -> None:
+    raw.add_observations(store, Cadence.DAILY, rows(("a", "2026-02-01", 1)), NOW)
+    months = raw.observation_references(store, Cadence.DAILY, day("2026-12-31"))
+    assert raw.any_arrived(store, months, NOW)
+    assert not raw.any_arrived(store, months, NOW - pd.Timedelta("1s"))

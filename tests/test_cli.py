@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 PROGRAM = Path(sys.executable).with_name("capforecast")
@@ -175,3 +176,23 @@ def test_run_json_and_exit_codes(fleet_folder: Path, tmp_path: Path, prefect_ser
     assert nothing.returncode == 3
     rendered = call("report", "--as-of", result["summary"]["as_of"], "--store", tmp_path / "lake", "--json")
     assert rendered.returncode == 0, rendered.stderr
+
+
+def test_nothing_known_at_a_date_is_no_empty_report(fleet_folder: Path, tmp_path: Path) -> None:
+    seen = pd.read_parquet(fleet_folder / "observations.parquet").drop(columns="ingested_at")
+    seen.drop_duplicates(["server_id", "timestamp"]).to_parquet(tmp_path / "o.parquet", index=False)
+    done = call("train", "--source", tmp_path / "o.parquet", "--store", tmp_path / "lake", "--known-at", "2026-02-01")
+    assert done.returncode == 3
+    assert "had arrived by" in done.stderr
+
+
+def test_one_unit_without_a_model_keeps_no_other_from_its_forecast(fleet_folder: Path, tmp_path: Path) -> None:
+    source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
+    common = [*source, "--store", tmp_path / "lake", "--horizon", "7d", "--json"]
+    assert call("train", *common, "--business-unit", "retail").returncode == 0
+    done = call("forecast", *common)
+    assert done.returncode == 4, done.stderr
+    problems = {row["business_unit"]: row["problem"] for row in json.loads(done.stdout)}
+    assert problems.pop("retail") == ""
+    assert len(problems) == 3
+    assert all("train first" in problem for problem in problems.values())

@@ -72,3 +72,10 @@ def test_what_is_read_from_the_files_is_what_the_truth_speaks_of(tmp_path: Path)
     place = {name: row for row, name in enumerate(block.servers.server_id)}
     for column, (server, metric) in enumerate(zip(panel.series["server_id"], panel.series["metric"], strict=True)):
         np.testing.assert_array_equal(panel.values[:, column], block.known[f"{metric}_p95"][place[server]])
+
+
+def test_the_folder_as_source_never_reads_the_truth(tmp_path: Path) -> None:
+    write(Fleet(12, 60), tmp_path, with_truth=True)
+    files = {Path(file).name for file, _ in read_files(str(tmp_path), Settings()).files}
+    assert files <= {"observations.parquet", "inventory.csv"}
+    assert "observations.parquet" in files

@@ -84,7 +84,7 @@ def build(
     judged = quality.judge(values, timestamps, cadence, as_of, settings.quality, low, high)
     series = pd.concat([series, judged], axis=1)
     series = _told_stale(series, silent[server, metric], earlier)
-    series["flags"] = _more_flags(series, owners, server, conflicts, resized)
+    series["flags"] = _more_flags(series, owners, server, conflicts, resized, resizes)
     return Panel(values, timestamps, series[list(SERIES_COLUMNS)], cadence)
 
 
@@ -124,6 +124,7 @@ def _convert(
     resized = np.zeros(len(series), dtype=np.bool_)
     if resizes is None or not len(resizes) or not len(timestamps):
         return resized
+    resizes = resizes[resizes["factor"] != 1]  # of this metric nothing changed
     keys = pd.MultiIndex.from_frame(series[[SERVER_ID, METRIC]])
     column = keys.get_indexer(pd.MultiIndex.from_frame(resizes[[SERVER_ID, METRIC]]))
     first = timestamps.searchsorted(pd.DatetimeIndex(resizes["at"]))  # first period at or after the change
@@ -241,11 +242,15 @@ def _more_flags(
     server: npt.NDArray[np.int64],
     conflicts: pd.DataFrame | None,
     resized: npt.NDArray[np.bool_],
+    resizes: pd.DataFrame | None,
 ) -> pd.Series:
-    """Flags of `judge` and those that need more than values: a resize in the history, contradicting duplicates."""
+    """Flags of `judge` and those that need more than values: a resize in the history, contradicting duplicates.
+
+    Without `resizes` (what changed, and by how much) any change of capacity flags all metrics that may depend on it.
+    """
     flags = {name: series["flags"].str.contains(name).to_numpy(dtype=np.bool_) for name in _JUDGED}
     flags[quality.CAPACITY_CHANGED] = resized
-    if CAPACITY_CHANGED_AT in owners:
+    if resizes is None and CAPACITY_CHANGED_AT in owners:
         changed = owners[CAPACITY_CHANGED_AT].iloc[server].reset_index(drop=True)
         flags[quality.CAPACITY_CHANGED] = resized | (
             (changed > series["first_seen"]) & series[METRIC].isin(CAPACITY_METRICS)

@@ -99,7 +99,7 @@ def read_files(source: str, settings: Settings, inventory: str | None = None, wi
     parts, grids = _on_grid(parts, cadence, source, settings, rejects, refused)
     _stop_on_refused(refused, settings)
     merged = merge(parts, grids, rejects)
-    refuse_fractions(merged.observations, settings)
+    refuse_fractions(merged.observations, settings, source)
     servers = pd.Index(merged.observations[SERVER_ID].unique())
     rows = _inventory(parts, grids, servers, None if given is None else given[0], settings)
     tallies = [_tally(part, merged, place) for place, part in enumerate(parts)] + refused

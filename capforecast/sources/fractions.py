@@ -13,8 +13,11 @@ FEWEST_SERVERS = 3  # so few may all be idle
 LARGEST = 1.0
 
 
-def refuse_fractions(observations: pd.DataFrame, settings: Settings) -> None:
-    """Raise InputError where no value of any server's percent metric exceeds 1, unless `source.scale` names it."""
+def refuse_fractions(observations: pd.DataFrame, settings: Settings, source: str) -> None:
+    """Raise InputError where no value of any server's percent metric exceeds 1, unless `source.scale` names it.
+
+    `source`: what the observations were read from, for the message.
+    """
     for name in observations.columns:
         metric, _, statistic = str(name).rpartition("_")
         known = settings.metric(metric)
@@ -30,6 +33,6 @@ def refuse_fractions(observations: pd.DataFrame, settings: Settings) -> None:
         most = float(values[seen].max()) if seen.any() else 0.0
         if 0 < most <= LARGEST and observations.loc[seen, SERVER_ID].nunique() >= FEWEST_SERVERS:
             raise InputError(
-                f"{name} never exceeds {most:g} percent on any server: these look like fractions. "
+                f"{source}: {name} never exceeds {most:g} percent on any server: these look like fractions. "
                 f"Set source.scale: {{{name}: 100}}, or {{{name}: 1}} if the servers really are that idle"
             )

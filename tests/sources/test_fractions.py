@@ -18,8 +18,8 @@ def observed(most: float, servers: int = 4, column: str = "cpu_p95") -> pd.DataF
 
 
 def test_a_column_of_fractions_names_the_setting() -> None:
-    with pytest.raises(InputError, match=r"cpu_p95 never exceeds 0.93 .* source.scale: \{cpu_p95: 100\}"):
-        refuse_fractions(observed(0.93), Settings())
+    with pytest.raises(InputError, match=r"fleet.csv: cpu_p95 never exceeds 0.93 .* source.scale: \{cpu_p95: 100\}"):
+        refuse_fractions(observed(0.93), Settings(), "fleet.csv")
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_a_column_of_fractions_names_the_setting() -> None:
     ],
 )
 def test_what_may_be_true_is_taken(frame: pd.DataFrame, changes: dict[str, object]) -> None:
-    refuse_fractions(frame, Settings.model_validate(changes))
+    refuse_fractions(frame, Settings.model_validate(changes), "fleet.csv")

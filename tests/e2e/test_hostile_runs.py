@@ -156,4 +156,4 @@ def test_the_prefect_ui_shows_what_became_of_each_file(prefect_api: str, undistu
 
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["validation"])))
-    assert '"rows_used": 200' in str(found[0].data)
+    assert any('"rows_used": 200' in str(artifact.data) for artifact in found)  # other tests' runs are there, too

@@ -30,12 +30,13 @@ AWS_VARIABLES = {
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
     "profile": ("AWS_PROFILE",),
 }
-NOT_IN_RESULTS = {
-    "store",
-    "storage",
-    "log",
-    "flow",
-}  # sections that change where and how a run goes, not what comes out
+NOT_IN_RESULTS: dict[str, bool | set[str]] = {
+    "store": True,
+    "storage": True,
+    "log": True,
+    "flow": True,
+    "forecast": {"block_size", "threads"},
+}  # what changes where and how a run goes, not what comes out
 
 
 @dataclass(frozen=True)

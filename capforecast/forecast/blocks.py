@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.ndimage import median_filter
 
@@ -25,7 +26,7 @@ def recent(panel: Panel, settings: ForecastSettings) -> Panel:
     return Panel(panel.values[-longest:], panel.timestamps[-longest:], panel.series, panel.cadence)
 
 
-def first_rows(values: Array) -> Index:
+def first_rows(values: npt.NDArray[np.floating[Any]]) -> Index:
     """Row of the first observation [N]; the number of rows where there is none."""
     seen = np.isfinite(values)
     return np.where(seen.any(axis=0), seen.argmax(axis=0), len(values)).astype(np.int64)
@@ -87,33 +88,37 @@ def calendar_of(panel: Panel, horizon: int, settings: CalendarSettings) -> pd.Da
     return calendar_features(timestamps, settings)
 
 
+Memo = dict[Hashable, Any]  # what no series changes; shared by the blocks of one panel and one tuple of origins
+
+
+def block_of(
+    values: Array, cadence: Cadence, origins: tuple[int, ...], horizon: int, calendar: pd.DataFrame, memo: Memo
+) -> Block:
+    """Series [T, n] as a block, padded to whole tiles; what stands beyond column n - 1 is of no use."""
+    width = values.shape[1]
+    padded = np.zeros((len(values), -(-max(width, 1) // TILE) * TILE))
+    padded[:, :width] = values
+    observed: Mask = np.isfinite(padded)
+    birth = first_rows(padded)
+    filled = fill(padded, birth, cadence)
+    clean = winsorise(filled) if cadence is Cadence.DAILY else filled
+    return Block(filled, observed, clean, birth, origins, horizon, calendar, cadence, memo=memo)
+
+
+def tiles(columns: Index, size: int) -> list[Index]:
+    """Columns cut into pieces of whole tiles, at most `size` (rounded up) each, in order."""
+    step = -(-size // TILE) * TILE
+    return [columns[start : start + step] for start in range(0, len(columns), step)]
+
+
 def blocks(
     values: Array, cadence: Cadence, origins: tuple[int, ...], horizon: int, calendar: pd.DataFrame, size: int
 ) -> Iterator[tuple[slice, Block]]:
-    """Blocks of at most `size` series (rounded up to whole tiles), padded to whole tiles, with their place."""
-    step = -(-size // TILE) * TILE
-    memo: dict[Hashable, Any] = {}
-    for start in range(0, values.shape[1], step):
-        part = values[:, start : start + step]
-        width = part.shape[1]
-        padded = np.zeros((len(part), -(-width // TILE) * TILE))
-        padded[:, :width] = part
-        yield slice(start, start + width), _block(padded, cadence, origins, horizon, calendar, memo)
-
-
-def _block(
-    values: Array,
-    cadence: Cadence,
-    origins: tuple[int, ...],
-    horizon: int,
-    calendar: pd.DataFrame,
-    memo: dict[Hashable, Any],
-) -> Block:
-    observed: Mask = np.isfinite(values)
-    birth = first_rows(values)
-    filled = fill(values, birth, cadence)
-    clean = winsorise(filled) if cadence is Cadence.DAILY else filled
-    return Block(filled, observed, clean, birth, origins, horizon, calendar, cadence, memo=memo)
+    """Blocks of at most `size` series (rounded up to whole tiles) with their place."""
+    memo: Memo = {}
+    for columns in tiles(np.arange(values.shape[1]), size):
+        place = slice(int(columns[0]), int(columns[-1]) + 1)
+        yield place, block_of(values[:, place], cadence, origins, horizon, calendar, memo)
 
 
 def group_numbers(series: pd.DataFrame) -> Index:

@@ -1,7 +1,12 @@
-"""From replayed errors to scales, widths and the evidence table."""
+"""From replayed errors to scales, widths and the evidence table.
+
+What series of a group have in common is measured on a sample of them (`Common`); the rest is each series' own, and goes
+through in pieces.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,20 +15,26 @@ import pandas as pd
 from capforecast.forecast import backtest, intervals, paths
 from capforecast.forecast.base import Array, Index, Mask
 from capforecast.forecast.baselines import seasonal_naive
+from capforecast.forecast.blocks import fill
 from capforecast.forecast.growth import LongPaths, longest
 from capforecast.forecast.replay import Data, Replay
+from capforecast.forecast.sampling import spokesmen
+from capforecast.forecast.threads import in_threads
 
 _FEWEST_CHOSEN = 3  # origins with learnt weights that make the others dispensable
+_PIECE = 512  # series calibrated together
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Calibration of one replay, columns in the order of its members.
+    """Calibration of some series of one replay, columns in the order of `members`.
 
-    errors [O, H', N']; scale [O, N'], scale_now [N'] and states [O, N', 2]: see ErrorPaths.  widths [2, B, N'] by
-    bucket of a forecast `replayed` periods ahead.  table: BACKTEST_COLUMNS rows.
+    errors [O, H', n]; scale [O, n], scale_now [n] and states [O, n, 2]: see ErrorPaths.  widths [2, B, n] by bucket
+    of a forecast `replayed` periods ahead.  table: BACKTEST_COLUMNS rows and `member`.
     """
 
+    members: Index
+    origins: tuple[int, ...]
     errors: Array
     scale: Array
     scale_now: Array
@@ -35,125 +46,185 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Sized:
-    """A replay with its errors and the size of error to expect, over its own horizon; naive [O + 1, N'], last = now."""
+    """Some series of a replay with their errors over its own horizon."""
 
     replay: Replay
-    actual: Array
-    naive: Array
-    scale: Array
-    scale_now: Array
-    learnt: Mask  # [O], origins that calibrate
+    places: Index  # among the replay's members
+    values: Array  # [T, n]
+    point: Array  # [O, H', n]
+    errors: Array
+    sizes: paths.Sizes
 
     @property
-    def errors(self) -> Array:
-        return np.asarray(self.actual - self.replay.forecasts)
-
-    @property
-    def horizon(self) -> int:
-        return self.replay.plan.horizon if self.replay.plan else 0
+    def members(self) -> Index:
+        return self.replay.members[self.places]
 
 
-def calibrate(data: Data, replays: list[Replay]) -> list[Outcome]:
-    """Scales, widths and evidence of every replay, in order.
+@dataclass(frozen=True)
+class _Common:
+    """What the series of each group share, G last: at each past origin and, in the last row, now.
+
+    typical: [O + 1, G], error expected by in-sample naive error.  ratio: [O + 1, G], from errors over the replay's
+    horizon to those over the longest.  floor: [O + 1, G].  widths: [O + 1, 2, B, G], scaled.
+    lent: [2, B', G], scaled widths over the longest horizon, where they serve better than the replay's own.
+    """
+
+    typical: Array
+    ratio: Array
+    floor: Array
+    widths: Array
+    lent: Array | None
+    lent_horizon: int
+
+    def scale(self, sizes: paths.Sizes, group: Index) -> Array:
+        """Size of error to expect, over the longest horizon, [O + 1, n]."""
+        own = np.maximum(paths.expected(sizes, self.typical[:, group]), self.floor[:, group])
+        return own * self.ratio[:, group]
+
+
+def calibrate(data: Data, replays: list[Replay], put: Callable[[Outcome], None], threads: int = 1) -> None:
+    """Hand scales, widths and evidence of every series of every replay to `put`, in pieces, in any order.
 
     Scales are mean errors over the longest horizon that enough series were replayed over; series with a shorter
     replay get theirs by the ratio the others showed, and the others' widths in units of it.
     """
-    sized = [_size(data, past) for past in replays]
-    long = longest([_long_paths(data, one) for one in sized if one.replay.plan])
-    return [_unreplayed(data, one, long) if one.replay.plan is None else _outcome(data, one, long) for one in sized]
+    samples = [_size(data, past, spokesmen(data.group[past.members])) for past in replays]
+    long = longest([_long_paths(data, one) for one in samples if one.replay.plan])
+    common = [_common(data, one, long) for one in samples]
+    pieces = [
+        (past, shared, np.arange(start, min(start + _PIECE, len(past.members))))
+        for past, shared in zip(replays, common, strict=True)
+        for start in range(0, len(past.members), _PIECE)
+    ]
+
+    def work(piece: tuple[Replay, _Common, Index]) -> None:
+        past, shared, places = piece
+        one = _size(data, past, places)
+        put(_unreplayed(data, one, shared) if past.plan is None else _outcome(data, one, shared))
+
+    in_threads(work, pieces, threads, "calibration")
 
 
-def _size(data: Data, past: Replay) -> _Sized:
-    values, plan = data.values[:, past.members], past.plan
+def _size(data: Data, past: Replay, places: Index) -> _Sized:
+    values, plan = data.values(past.members[places]), past.plan
     naive = paths.naive_scales(values, (*past.origins, data.total), data.panel.cadence.season)
-    pool, actual = _pool(data, past), past.forecasts
+    point = past.forecasts[:, :, places].astype(np.float64)
+    errors, gap, stride = np.empty_like(point), 1, 1
     if plan is not None:
-        actual = np.stack([values[origin : origin + plan.horizon] for origin in past.origins])
-    scale, now = paths.scales(actual - past.forecasts, naive[:-1], naive[-1], pool)
-    chosen = np.arange(len(actual)) + pool.gap < len(actual)  # the oldest origins had no choice: all candidates alike
-    learnt = chosen if chosen.sum() >= _FEWEST_CHOSEN else np.ones(len(actual), dtype=bool)
-    return _Sized(past, actual, naive, scale, now, learnt)
+        gap, stride = plan.gap, plan.stride
+        for row, origin, made in zip(errors, past.origins, point, strict=True):
+            row[:] = values[origin : origin + plan.horizon] - made
+    return _Sized(past, places, values, point, errors, paths.Sizes(paths.mean_sizes(errors), naive, gap, stride))
 
 
-def _pool(data: Data, past: Replay) -> paths.Group:
-    gap, stride = (past.plan.gap, past.plan.stride) if past.plan else (1, 1)
-    return paths.Group(data.group[past.members], gap, stride)
+def _learnt(past: Replay) -> Mask:
+    """Origins [O] that calibrate: the oldest had no choice, all candidates were alike to them."""
+    count, gap = len(past.origins), past.plan.gap if past.plan else 1
+    chosen = np.arange(count) + gap < count
+    return chosen if chosen.sum() >= _FEWEST_CHOSEN else np.ones(count, dtype=bool)
+
+
+def _scales(data: Data, one: _Sized, typical: Array) -> tuple[Array, Array]:
+    """Of a sample: sizes of error to expect over the replay's own horizon, and their floors by group."""
+    group = data.group[one.members]
+    scale = paths.expected(one.sizes, typical[:, group])
+    floor = paths.floors(scale, group, data.groups)
+    return np.maximum(scale, floor[:, group]), floor
 
 
 def _long_paths(data: Data, one: _Sized) -> LongPaths:
-    scaled = (one.errors / one.scale[:, None]).transpose(0, 2, 1)
-    origins, width, horizon = scaled.shape
+    group = data.group[one.members]
+    scale, _ = _scales(data, one, paths.typical_ratios(one.sizes, group, data.groups))
+    origins, horizon, width = one.errors.shape
+    naive, scale = one.sizes.naive[:-1], scale[:-1]
     return LongPaths(
-        scaled.reshape(-1, horizon),
+        (one.errors / scale[:, None]).transpose(0, 2, 1).reshape(-1, horizon),
         np.repeat(np.array(one.replay.origins, dtype=np.int64), width),
-        np.tile(data.group[one.replay.members], origins),
-        np.repeat(one.learnt, width),
-        np.divide(one.scale, one.naive[:-1], out=np.full_like(one.scale, np.nan), where=one.naive[:-1] > 0).ravel(),
+        np.tile(group, origins),
+        np.repeat(_learnt(one.replay), width),
+        np.divide(scale, naive, out=np.full_like(scale, np.nan), where=naive > 0).ravel(),
     )
 
 
-def _unreplayed(data: Data, one: _Sized, long: LongPaths | None) -> Outcome:
+def _common(data: Data, one: _Sized, long: LongPaths | None) -> _Common:
+    """What a sample of a replay says of its groups."""
+    past, groups, cadence = one.replay, np.arange(data.groups), data.panel.cadence
+    when, horizon = (*past.origins, data.total), past.plan.horizon if past.plan else 0
+    typical = paths.typical_ratios(one.sizes, data.group[one.members], data.groups)
+    ratio = np.ones_like(typical)
+    lent = None
+    if long is not None and horizon < long.horizon:
+        if horizon:
+            ratio = long.ratios(horizon, when, groups)
+        if horizon or long.learnt.any():
+            typical = long.per_naive_error(horizon, when, groups) / ratio
+        if long.learnt.any():
+            lent = intervals.lent_widths(long.scaled[long.learnt], long.group[long.learnt], groups, cadence)
+    scale, floor = _scales(data, one, typical)
+    widths = np.empty((1, 2, 0, data.groups))
+    if past.plan is not None:
+        scored = _scored(data, one, scale * ratio[:, data.group[one.members]])
+        widths = intervals.group_widths(scored, data.group[one.members], data.groups)
+    return _Common(typical, ratio, floor, widths, lent, long.horizon if long else 0)
+
+
+def _scored(data: Data, one: _Sized, scale: Array) -> intervals.Errors:
+    """Errors that calibrate, with scales [O + 1, n] over the longest horizon."""
+    calibrating = np.where(_learnt(one.replay)[:, None, None], one.errors, np.nan)
+    return intervals.Errors(calibrating, scale[:-1], one.sizes.gap, data.panel.cadence)
+
+
+def _unreplayed(data: Data, one: _Sized, common: _Common) -> Outcome:
     """Too young for any replay: only the size of past changes is known, and what errors others made beside theirs."""
-    members, replayed = one.replay.members, 7 * data.panel.cadence.per_day
-    group, nothing, width = data.group[members], one.replay.forecasts, len(members)
-    now = one.scale_now
-    if long is not None and long.learnt.any():
-        typical = long.per_naive_error(0, (data.total,), group)
-        _, now = paths.scales(nothing, one.naive[:0], one.naive[0], _pool(data, one.replay), typical)
-        widths, replayed = _lent(data, long, group) * now, long.horizon
+    group, nothing, width = data.group[one.members], one.point, len(one.places)
+    now = common.scale(one.sizes, group)[-1]
+    replayed = 7 * data.panel.cadence.per_day
+    if common.lent is not None:
+        widths, replayed = common.lent[:, :, group] * now, common.lent_horizon
     else:
-        widths = intervals.naive_widths(data.values[:, members], replayed)
+        widths = intervals.naive_widths(one.values, replayed)
     widths = np.where(np.isfinite(widths), widths, now)
-    series, none = data.panel.series.iloc[members], np.empty((5, 0, 0, width))
-    table = backtest.evidence(series, nothing, none, nothing, one.scale, data.panel.cadence)
-    return Outcome(nothing, one.scale, now, np.empty((0, width, 2)), widths, replayed, table)
+    series, none = data.panel.series.iloc[one.members], np.empty((5, 0, 0, width))
+    scale = np.empty((0, width))
+    table = backtest.evidence(series, nothing, none, nothing, scale, data.panel.cadence)
+    table = table.assign(member=np.repeat(one.members, len(table) // max(width, 1)))
+    return Outcome(one.members, (), nothing, scale, now, np.empty((0, width, 2)), widths, replayed, table)
 
 
-def _lent(data: Data, long: LongPaths, group: Index) -> Array:
-    cadence = data.panel.cadence
-    return intervals.lent_widths(long.scaled[long.learnt], long.group[long.learnt], group, cadence)
-
-
-def _outcome(data: Data, one: _Sized, long: LongPaths | None) -> Outcome:
-    past, cadence, replayed = one.replay, data.panel.cadence, one.horizon
-    filled, group = data.filled[:, past.members], data.group[past.members]
-    scale, now = one.scale, one.scale_now
-    if long is not None and replayed < long.horizon:
-        when = (*past.origins, data.total)
-        ratios = long.ratios(replayed, when, group)
-        typical = long.per_naive_error(replayed, when, group) / ratios
-        scale, now = paths.scales(one.errors, one.naive[:-1], one.naive[-1], _pool(data, past), typical)
-        scale, now = scale * ratios[:-1], now * ratios[-1]
-    calibrating = np.where(one.learnt[:, None, None], one.errors, np.nan)
-    scored = intervals.Errors(calibrating, scale, group, _pool(data, past).gap, cadence)
-    widths = intervals.widths_now(scored, now)
-    table = _evidence(data, one, scored, past.forecasts + calibrating)
-    if long is not None and replayed < long.horizon and long.learnt.any():
-        widths = _lent(data, long, group) * now
-        replayed = long.horizon
+def _outcome(data: Data, one: _Sized, common: _Common) -> Outcome:
+    past, cadence, group = one.replay, data.panel.cadence, data.group[one.members]
+    scale = common.scale(one.sizes, group)
+    scored = _scored(data, one, scale)
+    now, replayed = scale[-1], one.errors.shape[1]
+    widths = intervals.widths(scored, scored.now, now, common.widths[-1][:, :, group])
+    filled = fill(one.values, data.birth[one.members], cadence)
+    table = _evidence(data, one, scored, common, filled)
+    if common.lent is not None:
+        widths, replayed = common.lent[:, :, group] * now, common.lent_horizon
     widths = np.where(np.isfinite(widths), widths, now * np.array([1.6, 2.5])[:, None, None])
     states = np.stack(
         [
-            paths.states(filled[:origin], past.forecasts[o], scale[o], cadence.per_day)
+            paths.states(filled[:origin], one.point[o], scale[o], cadence.per_day)
             for o, origin in enumerate(past.origins)
         ]
     )
-    return Outcome(one.errors, scale, now, states, widths, replayed, table)
+    return Outcome(one.members, past.origins, one.errors, scale[:-1], now, states, widths, replayed, table)
 
 
-def _evidence(data: Data, one: _Sized, scored: intervals.Errors, actual: Array) -> pd.DataFrame:
-    """Backtest rows of one replay; intervals of an origin are calibrated on the others."""
-    horizon, past = actual.shape[1], one.replay
-    halves = np.stack(
-        [
-            intervals.spread(intervals.widths_then(scored, o), horizon, horizon, scored.cadence)
-            for o in range(len(past.origins))
-        ],
-        axis=1,
-    )
-    point, filled = past.forecasts, data.filled[:, past.members]
-    quantiles = np.stack([point - halves[1], point - halves[0], point, point + halves[0], point + halves[1]])
-    naive = np.stack([seasonal_naive(filled[:origin], horizon, scored.cadence.season) for origin in past.origins])
-    series = data.panel.series.iloc[past.members]
-    return backtest.evidence(series, actual, quantiles, naive, one.naive[:-1], scored.cadence)
+def _evidence(data: Data, one: _Sized, scored: intervals.Errors, common: _Common, filled: Array) -> pd.DataFrame:
+    """Backtest rows of some series; intervals of an origin are calibrated on the others."""
+    past, group, cadence = one.replay, data.group[one.members], scored.cadence
+    origins, horizon, width = one.errors.shape
+    quantiles = np.empty((5, origins, horizon, width))
+    naive = np.empty((origins, horizon, width))
+    for o, origin in enumerate(past.origins):
+        widths = intervals.widths(scored, scored.then(o), scored.scale[o], common.widths[o][:, :, group])
+        inner, outer = intervals.spread(widths, horizon, horizon, cadence)
+        point = one.point[o]
+        for row, limit in zip(quantiles, (-outer, -inner, 0.0, inner, outer), strict=True):
+            row[o] = point + limit
+        naive[o] = seasonal_naive(filled[:origin], horizon, cadence.season)
+    series = data.panel.series.iloc[one.members]
+    actual = one.point + scored.errors
+    table = backtest.evidence(series, actual, quantiles, naive, one.sizes.naive[:-1], cadence)
+    return table.assign(member=np.repeat(one.members, len(table) // max(width, 1)))

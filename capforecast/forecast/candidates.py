@@ -62,34 +62,47 @@ def usable(cube: Cube) -> Mask:
     return np.asarray(np.isfinite(cube).all(axis=1))
 
 
-def with_shared(parts: list[tuple[slice, Block]], group: Index, names: Sequence[str]) -> list[tuple[slice, Block]]:
-    """The blocks of all series, each with the group means that families which learn across series asked for."""
-    shared: dict[str, Array] = {}
+Shared = dict[str, Array]  # family -> group means [O, S + 1, G], see `share`
+
+
+def group_means(parts: Sequence[tuple[Index, Block]], group: Index, names: Sequence[str]) -> Shared:
+    """What families that learn across series asked for, from blocks with their places in `group` [N].
+
+    Groups are numbered 0 .. G - 1; one without a series here gets zeros.
+    """
+    shared: Shared = {}
     for family in families(parts[0][1].cadence) if parts else ():
         if family.summarise is not None and set(family.candidates) & set(names):
-            reported = [family.summarise(block)[:, :, : rows.stop - rows.start] for rows, block in parts]
-            shared[family.name] = share(np.concatenate(reported, axis=2), group)
-    return [(rows, replace(block, shared=_padded(shared, rows, block.width))) for rows, block in parts]
+            reported = np.concatenate([family.summarise(block)[:, :, : len(place)] for place, block in parts], axis=2)
+            shared[family.name] = share(reported, group[np.concatenate([place for place, _ in parts])], _count(group))
+    return shared
 
 
-def _padded(shared: dict[str, Array], rows: slice, width: int) -> dict[str, Array]:
-    """A block's columns of the shared numbers; padding gets zeros."""
-    out = {}
-    for name, numbers in shared.items():
-        out[name] = np.zeros((*numbers.shape[:2], width))
-        out[name][:, :, : rows.stop - rows.start] = numbers[:, :, rows]
-    return out
+def with_groups(block: Block, shared: Shared, group: Index) -> Block:
+    """The block with the means of its columns' groups, [n]; padding gets those of group 0, which nobody sees."""
+    padded = np.zeros(block.width, dtype=np.int64)
+    padded[: len(group)] = group
+    return replace(block, shared={name: numbers[:, :, padded] for name, numbers in shared.items()})
 
 
-def share(reported: Array, group: Index) -> Array:
-    """Group means of what all series reported, [O, S, N], and the count of series behind the first, [O, S + 1, N]."""
-    out = np.zeros((reported.shape[0], reported.shape[1] + 1, reported.shape[2]))
+def _count(group: Index) -> int:
+    return int(group.max()) + 1 if group.size else 0
+
+
+def share(reported: Array, group: Index, count: int) -> Array:
+    """Group means of what series reported, [O, S, N], and the count of series behind the first, [O, S + 1, G]."""
+    out = np.zeros((reported.shape[0], reported.shape[1] + 1, count))
     for which in np.unique(group):
-        members = group == which
-        part = reported[:, :, members]
+        part = reported[:, :, group == which]
         known = np.isfinite(part)
-        count = known.sum(axis=2)
-        mean = np.where(known, part, 0.0).sum(axis=2) / np.maximum(count, 1)
-        out[:, :-1, members] = mean[:, :, None]
-        out[:, -1, members] = count.max(axis=1)[:, None]
+        behind = known.sum(axis=2)
+        out[:, :-1, which] = np.where(known, part, 0.0).sum(axis=2) / np.maximum(behind, 1)
+        out[:, -1, which] = behind.max(axis=1)
     return out
+
+
+def with_shared(parts: list[tuple[slice, Block]], group: Index, names: Sequence[str]) -> list[tuple[slice, Block]]:
+    """Blocks that hold all series, each with its groups' means."""
+    placed = [(np.arange(rows.start, rows.stop), block) for rows, block in parts]
+    shared = group_means(placed, group, names)
+    return [(rows, with_groups(block, shared, group[rows])) for rows, block in parts]

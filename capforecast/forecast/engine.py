@@ -6,18 +6,20 @@ of server and metric in padded blocks, so neither the order of the panel nor the
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pandas as pd
 
 from capforecast.forecast import backtest
 from capforecast.forecast.base import Array, Index, Trained
-from capforecast.forecast.blocks import calendar_of, fill, first_rows, group_numbers, recent
-from capforecast.forecast.calibration import calibrate
+from capforecast.forecast.blocks import calendar_of, first_rows, group_numbers, recent
+from capforecast.forecast.calibration import Outcome, calibrate
 from capforecast.forecast.candidates import candidate_names
 from capforecast.forecast.model import FleetModel
 from capforecast.forecast.replay import Data, Replay, replay
 from capforecast.forecast.threads import one_blas_thread
-from capforecast.schema import BACKTEST_COLUMNS, METRIC, SERVER_ID, ErrorPaths, Panel
+from capforecast.schema import BACKTEST_COLUMNS, METRIC, SERVER_ID, ErrorPaths, FloatArray, Panel
 from capforecast.settings import ForecastSettings, Settings
 
 
@@ -38,67 +40,96 @@ def train(panel: Panel, horizon: int, settings: Settings) -> Trained:
     names = candidate_names(panel.cadence)
     plans = _plans(data, horizon, settings.forecast)
     replays = [replay(data, plan, members, names, settings.forecast) for plan, members in plans]
-    model, table = _conclude(data, replays, names, horizon, settings)
-    back = np.empty(len(order), dtype=np.int64)
-    back[order] = np.arange(len(order))
-    rows = table.groupby([SERVER_ID, METRIC], sort=False, observed=True).indices if len(table) else {}
-    keys = zip(panel.series[SERVER_ID], panel.series[METRIC], strict=True)
-    picked = np.concatenate([np.asarray(rows[key]) for key in keys]) if rows else np.empty(0, dtype=np.int64)
-    return Trained(model, table.iloc[picked].reset_index(drop=True), model.error_paths(panel))
+    ledger = _Ledger.empty(data, replays, horizon)
+    calibrate(data, replays, ledger.put, settings.forecast.threads)
+    model = ledger.model(data, replays, names, horizon, settings)
+    return Trained(model, ledger.table(order), model.error_paths(panel))
 
 
 def _prepare(panel: Panel, horizon: int, settings: Settings) -> tuple[Data, Index]:
     cut = recent(panel, settings.forecast)
     order = cut.series.sort_values([SERVER_ID, METRIC], kind="stable").index.to_numpy()
-    place = cut.series.index.get_indexer(order)
+    place = np.asarray(cut.series.index.get_indexer(order), dtype=np.int64)
     series = cut.series.loc[order].reset_index(drop=True)
-    cut = Panel(cut.values[:, place], cut.timestamps, series, cut.cadence)
-    values = cut.values.astype(np.float64)
-    birth = first_rows(values)
-    group = group_numbers(series)
+    sorted_already = bool((place == np.arange(len(place))).all())
+    values = cut.values if sorted_already else cut.values[:, place]
+    cut = Panel(values, cut.timestamps, series, cut.cadence)
     calendar = calendar_of(cut, horizon, settings.calendar)
-    return Data(values, fill(values, birth, cut.cadence), birth, group, calendar, cut), np.asarray(place)
+    return Data(cut, first_rows(values), group_numbers(series), calendar), place
 
 
 def _plans(data: Data, horizon: int, setup: ForecastSettings) -> list[tuple[backtest.Plan | None, Index]]:
     """Series that are replayed alike, numbers of the series of each plan."""
     cadence, ages = data.panel.cadence, data.total - data.birth
-    plans = {int(age): backtest.plan_for(int(age), horizon, cadence) for age in np.unique(ages)}
-    mine = [plans[int(age)] for age in ages]
-    alike = [(plan, np.flatnonzero([other == plan for other in mine]).astype(np.int64)) for plan in dict.fromkeys(mine)]
+    known, kind = np.unique(ages, return_inverse=True)
+    plans = [backtest.plan_for(int(age), horizon, cadence) for age in known]
+    distinct = list(dict.fromkeys(plans[i] for i in dict.fromkeys(kind.tolist())))
+    number = np.array([distinct.index(plan) for plan in plans], dtype=np.int64)[kind]
+    alike = [(plan, np.flatnonzero(number == i).astype(np.int64)) for i, plan in enumerate(distinct)]
     most = backtest.origins_wanted(cadence, setup.origins_daily, setup.origins_hourly)
     final = backtest.densified([(plan, ages[members]) for plan, members in alike], most)
     return [(plan, members) for plan, (_, members) in zip(final, alike, strict=True)]
 
 
-def _conclude(
-    data: Data, replays: list[Replay], names: tuple[str, ...], horizon: int, settings: Settings
-) -> tuple[FleetModel, pd.DataFrame]:
-    """Calibrate each replay and lay all of them into one model and one table."""
-    width, cadence = data.values.shape[1], data.panel.cadence
-    lattice = sorted({origin for past in replays for origin in past.origins}, reverse=True)
-    row = {origin: o for o, origin in enumerate(lattice)}
-    score, replayed = np.zeros((len(names), width)), np.zeros(width, dtype=np.int64)
-    errors = np.full((len(lattice), horizon, width), np.nan, dtype=np.float32)
-    scale, scale_now = np.full((len(lattice), width), np.nan, dtype=np.float32), np.empty(width, dtype=np.float32)
-    states = np.full((len(lattice), width, 2), np.nan, dtype=np.float32)
-    widths: list[Array] = [np.empty(0)] * width
-    tables = []
-    for past, outcome in zip(replays, calibrate(data, replays), strict=True):
-        members = past.members
-        score[:, members] = past.score
-        replayed[members] = outcome.replayed
-        scale_now[members] = outcome.scale_now
-        for i, member in enumerate(members):
-            widths[member] = outcome.widths[:, :, i]
-        for o, origin in enumerate(past.origins):
-            errors[row[origin], : outcome.errors.shape[1], members] = outcome.errors[o].T
-            scale[row[origin], members], states[row[origin], members] = outcome.scale[o], outcome.states[o]
-        tables.append(outcome.table)
-    series = data.panel.series[[SERVER_ID, METRIC]].reset_index(drop=True)
-    stamps = pd.DatetimeIndex(data.panel.timestamps[np.array(lattice, dtype=np.int64) - 1])
-    none_yet = np.zeros((width, 2), dtype=np.float32)
-    history = ErrorPaths(errors, stamps, scale, scale_now, states, none_yet, series, cadence)
-    model = FleetModel(series, names, score, tuple(widths), replayed, history, horizon, cadence, settings)
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(BACKTEST_COLUMNS))
-    return model, table
+@dataclass
+class _Ledger:
+    """Where the pieces of the calibration come together, in the order of the sorted panel."""
+
+    row: dict[int, int]  # origin -> its row, newest first
+    errors: FloatArray  # [O, H, N]
+    scale: FloatArray  # [O, N]
+    scale_now: FloatArray  # [N]
+    states: FloatArray  # [O, N, 2]
+    widths: Array  # [2, B, N], NaN beyond the buckets a series was replayed over
+    replayed: Index  # [N]
+    tables: list[pd.DataFrame] = field(default_factory=list)
+
+    @staticmethod
+    def empty(data: Data, replays: list[Replay], horizon: int) -> _Ledger:
+        """Room for every series."""
+        width, cadence = len(data.birth), data.panel.cadence
+        lattice = sorted({origin for past in replays for origin in past.origins}, reverse=True)
+        longest = max([horizon, 7 * cadence.per_day])
+        return _Ledger(
+            {origin: o for o, origin in enumerate(lattice)},
+            np.full((len(lattice), horizon, width), np.nan, dtype=np.float32),
+            np.full((len(lattice), width), np.nan, dtype=np.float32),
+            np.empty(width, dtype=np.float32),
+            np.full((len(lattice), width, 2), np.nan, dtype=np.float32),
+            np.full((2, len(backtest.buckets(cadence, longest)), width), np.nan),
+            np.zeros(width, dtype=np.int64),
+        )
+
+    def put(self, outcome: Outcome) -> None:
+        """Take in one piece; pieces of several threads touch different columns."""
+        members = outcome.members
+        self.replayed[members] = outcome.replayed
+        self.scale_now[members] = outcome.scale_now
+        self.widths[:, : outcome.widths.shape[1], members] = outcome.widths
+        for o, origin in enumerate(outcome.origins):
+            row = self.row[origin]
+            self.errors[row, : outcome.errors.shape[1], members] = outcome.errors[o].T
+            self.scale[row, members], self.states[row, members] = outcome.scale[o], outcome.states[o]
+        self.tables.append(outcome.table)
+
+    def model(
+        self, data: Data, replays: list[Replay], names: tuple[str, ...], horizon: int, settings: Settings
+    ) -> FleetModel:
+        """The model of all series."""
+        width, cadence = len(data.birth), data.panel.cadence
+        score = np.zeros((len(names), width))
+        for past in replays:
+            score[:, past.members] = past.score
+        series = data.panel.series[[SERVER_ID, METRIC]].reset_index(drop=True)
+        stamps = pd.DatetimeIndex(data.panel.timestamps[np.array(list(self.row), dtype=np.int64) - 1])
+        none_yet = np.zeros((width, 2), dtype=np.float32)
+        history = ErrorPaths(self.errors, stamps, self.scale, self.scale_now, self.states, none_yet, series, cadence)
+        return FleetModel(series, names, score, self.widths, self.replayed, history, horizon, cadence, settings)
+
+    def table(self, order: Index) -> pd.DataFrame:
+        """Backtest rows in the order the panel came in: `order` holds its place of each sorted series."""
+        kept = [table for table in self.tables if len(table)]
+        if not kept:
+            return pd.DataFrame(columns=list(BACKTEST_COLUMNS))
+        rows = pd.concat(kept, ignore_index=True)
+        return rows.iloc[np.argsort(order[rows["member"]], kind="stable")].drop(columns="member").reset_index(drop=True)

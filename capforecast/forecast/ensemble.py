@@ -1,10 +1,10 @@
-"""Choice among candidates: log-relative rolling-origin scores, a pooled pseudo-origin, a softmax-weighted median."""
+"""Choice among candidates: log-relative rolling-origin scores, a pooled pseudo-origin, softmax weights."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from capforecast.forecast.base import TILE, Array, Index, Mask
+from capforecast.forecast.base import Array, Index, Mask
 
 _NEGLIGIBLE = 1e-4  # of the largest weight: candidates below it do not vote
 _SPREAD = 0.2  # spread of scores below which differences count for more
@@ -87,46 +87,3 @@ def _spread(score: Array) -> Array:
     middle, low = ((last * share).astype(int)[None] for share in (0.5, 0.1))
     picked = [np.take_along_axis(ordered, rank, axis=0)[0] for rank in (middle, low)]
     return np.where(count > 1, picked[0] - np.where(count > 1, picked[1], 0.0), _SPREAD)
-
-
-def weighted_median(values: Array, weight: Array) -> Array:
-    """Interpolated weighted median over candidates: values [K, H, N], weight [K, N] -> [H, N]; NaN without weight.
-
-    Each value stands at the middle of its share of the weight; the median is read off between neighbours.
-    """
-    parts = [
-        _weighted_median_tile(values[:, :, i : i + TILE], weight[:, i : i + TILE])
-        for i in range(0, values.shape[2], TILE)
-    ]
-    return np.concatenate(parts, axis=1)
-
-
-def _weighted_median_tile(values: Array, weight: Array) -> Array:
-    kept = np.flatnonzero(weight.any(axis=1))
-    if not kept.size:
-        return np.full(values.shape[1:], np.nan)
-    vote = weight[kept].T  # [N, K]
-    value = np.ascontiguousarray(values[kept].transpose(2, 1, 0), dtype=np.float64)  # [N, H, K]
-    value[np.broadcast_to(vote[:, None] <= 0, value.shape)] = np.nan
-    order = np.argsort(value, axis=-1, kind="stable" if len(kept) < 3 else None)
-    ordered = np.take_along_axis(value, order, axis=-1)
-    share = np.where(np.isnan(ordered), 0.0, np.take_along_axis(np.broadcast_to(vote[:, None], value.shape), order, -1))
-    above = np.cumsum(share, axis=-1)
-    middle = above - 0.5 * share
-    half = 0.5 * above[..., -1:]
-    last = np.maximum((share > 0).sum(axis=-1) - 1, 0)[..., None]
-    upper = np.minimum((middle < half).sum(axis=-1, keepdims=True), last)
-    lower = np.maximum(upper - 1, 0)
-    take = [np.take_along_axis(a, i, axis=-1)[..., 0] for a in (ordered, middle) for i in (lower, upper)]
-    low, high, at_low, at_high = take
-    part = np.divide(half[..., 0] - at_low, at_high - at_low, out=np.ones_like(low), where=at_high > at_low)
-    return np.asarray(low + np.clip(part, 0.0, 1.0) * (high - low)).T
-
-
-def candidate_errors(forecasts: Array, actual: Array, least_share: float = 0.25) -> Array:
-    """Mean absolute error [K, N] of forecasts [K, H, N] on the observed points of [H, N]; NaN with too few of them."""
-    seen = np.isfinite(actual)
-    count = seen.sum(axis=0)
-    total = np.abs(forecasts - np.where(seen, actual, 0.0))
-    total = np.where(seen, total, 0.0).sum(axis=1)
-    return np.where(count >= max(1.0, least_share * len(actual)), total / np.maximum(count, 1), np.nan)

@@ -24,23 +24,37 @@ _GROWTH = (0.1, 0.5)  # exponent of the horizon beyond what was replayed
 
 @dataclass(frozen=True)
 class Errors:
-    """What calibration works on: errors [O, H, N], newest first, scales [O, N], group numbers [N], independence gap."""
+    """What calibration works on: errors [O, H, N], newest first, scales [O, N], independence gap."""
 
     errors: Array
     scale: Array
-    group: Index
     gap: int
     cadence: Cadence
 
+    def then(self, origin: int) -> Index:
+        """Origins that calibrate past origin number `origin`."""
+        return independent(len(self.errors), origin, self.gap)
 
-def widths_now(errors: Errors, scale_now: Array) -> Array:
-    """Half-widths [2, B, N] by horizon bucket for a forecast made now, from all origins."""
-    return _widths(errors, np.arange(len(errors.errors)), scale_now)
+    @property
+    def now(self) -> Index:
+        """Origins that calibrate a forecast made now."""
+        return np.arange(len(self.errors))
 
 
-def widths_then(errors: Errors, origin: int) -> Array:
-    """Half-widths [2, B, N] for past origin number `origin`, from origins that do not overlap it (older, if any)."""
-    return _widths(errors, independent(len(errors.errors), origin, errors.gap), errors.scale[origin])
+def group_widths(errors: Errors, group: Index, groups: int) -> Array:
+    """Quantiles of scaled |error| by group and bucket for each past origin and now, [O + 1, 2, B, G]; NaN = none.
+
+    group: [N], of the series whose errors are given.
+    """
+    sets = [*(errors.then(o) for o in range(len(errors.errors))), errors.now]
+    wanted = np.arange(groups)
+    places = buckets(errors.cadence, errors.errors.shape[1])
+    out = np.full((len(sets), len(LEVELS), len(places), groups), np.nan)
+    scaled = np.abs(errors.errors / errors.scale[:, None])
+    for row, chosen in zip(out, sets, strict=True):
+        for b, (_, first, last) in enumerate(places):
+            row[:, b] = pooled_quantiles(scaled[chosen, first - 1 : last], group, wanted)
+    return out
 
 
 def independent(count: int, origin: int, gap: int) -> Index:
@@ -52,22 +66,22 @@ def independent(count: int, origin: int, gap: int) -> Index:
     return np.asarray(every[every != origin])
 
 
-def _widths(errors: Errors, chosen: Index, scale: Array) -> Array:
-    horizon, width = errors.errors.shape[1:]
-    size = np.abs(errors.errors[chosen])
-    places = buckets(errors.cadence, horizon)
-    out = np.full((len(LEVELS), len(places), width), np.nan)
+def widths(errors: Errors, chosen: Index, scale: Array, pooled: Array) -> Array:
+    """Half-widths [2, B, N] by horizon bucket from some origins, where the error to expect is `scale` [N].
+
+    pooled: [2, B, N], what `group_widths` says of each series' group.
+    """
+    out = pooled * scale
     if not len(chosen):
         return out
     grown = np.maximum(scale / errors.scale[chosen].max(axis=0), 1.0)  # wilder now than at any origin: no past limit
-    for b, (_, first, last) in enumerate(places):
-        part = size[:, first - 1 : last]
-        out[:, b] = pooled_quantiles(part / errors.scale[chosen][:, None], errors.group) * scale
+    for b, (_, first, last) in enumerate(buckets(errors.cadence, errors.errors.shape[1])):
+        part = np.abs(errors.errors[chosen, first - 1 : last])
         if errors.cadence is Cadence.DAILY:
             out[1, b] = np.fmax(out[0, b], np.minimum(out[1, b], _most_supported(part, errors.gap) * grown))
         else:
             own: Mask = np.isfinite(part).any(axis=1).sum(axis=0) >= _FEWEST_ORIGINS
-            out[:, b] = np.where(own, own_quantiles(part.reshape(-1, width)), out[:, b])
+            out[:, b] = np.where(own, own_quantiles(part.reshape(-1, part.shape[2])), out[:, b])
     return out
 
 
@@ -87,7 +101,7 @@ def _most_supported(size: Array, gap: int) -> Array:
 
 
 def lent_widths(scored: Array, group: Index, wanted: Index, cadence: Cadence) -> Array:
-    """Half-widths [2, B, M] in units of the error expected, for series of groups `wanted` [M]: those of others' errors.
+    """Half-widths [2, B, M] in units of the error expected, for groups `wanted` [M]: those of others' errors.
 
     scored: scaled errors [P, H] of paths of groups `group` [P].
     """

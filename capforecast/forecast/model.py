@@ -14,11 +14,14 @@ import pyarrow as pa
 from capforecast.errors import ModelError
 from capforecast.fleet.bounds import physical_range
 from capforecast.forecast import intervals, paths
-from capforecast.forecast.base import Array, Index
-from capforecast.forecast.blocks import blocks, calendar_of, fill, first_rows, group_numbers, recent
-from capforecast.forecast.candidates import candidate_cube, usable, with_shared
-from capforecast.forecast.ensemble import weighted_median, weights
-from capforecast.forecast.threads import one_blas_thread
+from capforecast.forecast.backtest import buckets
+from capforecast.forecast.base import Array, Block, Index
+from capforecast.forecast.blocks import Memo, block_of, calendar_of, fill, first_rows, group_numbers, recent, tiles
+from capforecast.forecast.candidates import candidate_cube, group_means, usable, with_groups
+from capforecast.forecast.ensemble import weights
+from capforecast.forecast.sampling import spokesmen
+from capforecast.forecast.threads import in_threads, one_blas_thread
+from capforecast.forecast.vote import combine
 from capforecast.schema import METRIC, SERVER_ID, Cadence, ErrorPaths, Forecast, Panel
 from capforecast.settings import Settings
 
@@ -30,14 +33,15 @@ class FleetModel:
     """Everything a forecast needs besides the panel. Series are sorted by server and metric.
 
     series: [N] server_id, metric.  candidates: [K] names.  score: float64 [K, N], lower is better.
-    widths: N arrays of half-widths [2, buckets], in the metric's unit.  replayed: [N] horizon they were measured on.
+    widths: half-widths [2, B, N] by bucket, in the metric's unit, NaN beyond the buckets of `replayed`.
+    replayed: [N] horizon the widths were measured on.
     errors: past error paths in the order of `series`, with scales.
     """
 
     series: pd.DataFrame
     candidates: tuple[str, ...]
     score: Array
-    widths: tuple[Array, ...]
+    widths: Array
     replayed: Index
     errors: ErrorPaths
     horizon: int
@@ -48,7 +52,7 @@ class FleetModel:
     def version(self) -> str:
         """Content hash: equal models have equal versions."""
         digest = hashlib.sha256("\n".join(self.candidates).encode())
-        for part in (self.score, self.replayed, *self.widths):
+        for part in (self.score, self.replayed, self.widths):
             digest.update(np.ascontiguousarray(part).tobytes())
         digest.update("\n".join([*self.series[SERVER_ID], *self.series[METRIC]]).encode())
         digest.update(f"{self.cadence}|{self.horizon}|{settings_text(self.settings)}".encode())
@@ -81,16 +85,19 @@ class FleetModel:
         """
         place = self._place(panel)
         point, _ = self._points(panel, place)
-        cut = recent(panel, self.settings.forecast)
-        values = cut.values.astype(np.float64)
-        filled = fill(values, first_rows(values), self.cadence)
         stored = self.errors
         scale_now = stored.scale_now[place]
-        now = paths.states(filled, point, scale_now.astype(np.float64), self.cadence.per_day)
+        now = np.empty((len(place), stored.states.shape[2]), dtype=np.float32)
+        for columns in tiles(np.arange(len(place)), self.settings.forecast.block_size):
+            values = recent(panel, self.settings.forecast).values[:, columns].astype(np.float64)
+            filled = fill(values, first_rows(values), self.cadence)
+            expected = scale_now[columns].astype(np.float64)
+            now[columns] = paths.states(filled, point[:, columns], expected, self.cadence.per_day)
+        kept = slice(None) if (place == np.arange(len(self.series))).all() else place  # a slice copies nothing
         return replace(
             stored,
-            errors=stored.errors[:, :, place], scale=stored.scale[:, place], scale_now=scale_now,
-            states=stored.states[:, place], states_now=now.astype(np.float32),
+            errors=stored.errors[:, :, kept], scale=stored.scale[:, kept], scale_now=scale_now,
+            states=stored.states[:, kept], states_now=now,
             series=panel.series[[SERVER_ID, METRIC]].reset_index(drop=True),
         )  # fmt: skip
 
@@ -127,21 +134,29 @@ class FleetModel:
 
     def _points(self, panel: Panel, place: Index) -> tuple[Array, Array]:
         """Weighted median and weighted mean of the candidates, [H, N] each, in the panel's order."""
-        cut = recent(panel, self.settings.forecast)
-        values = cut.values.astype(np.float64)
-        point, mean = np.empty((2, self.horizon, values.shape[1]))
-        if not values.shape[1]:
-            return point, mean
+        cut, setup = recent(panel, self.settings.forecast), self.settings.forecast
+        total = len(cut.timestamps)
+        point, mean = np.empty((2, self.horizon, len(place)))
         order = np.argsort(place, kind="stable")
+        group = group_numbers(panel.series)[order]  # of the sorted series, which the places below count
         calendar = calendar_of(cut, self.horizon, self.settings.calendar)
-        setup = self.settings.forecast
-        parts = list(blocks(values[:, order], self.cadence, (len(values),), self.horizon, calendar, setup.block_size))
-        for rows, block in with_shared(parts, group_numbers(panel.series)[order], self.candidates):
-            columns = order[rows]
-            cube = candidate_cube(block, self.candidates)[0][:, :, : len(columns)]
+        memo: Memo = {}
+
+        def block(places: Index) -> Block:
+            values = cut.values[:, order[places]].astype(np.float64)
+            return block_of(values, self.cadence, (total,), self.horizon, calendar, memo)
+
+        sample = tiles(spokesmen(group), setup.block_size)
+        shared = group_means([(places, block(places)) for places in sample], group, self.candidates)
+
+        def forecast(places: Index) -> None:
+            columns = order[places]
+            cube = candidate_cube(with_groups(block(places), shared, group[places]), self.candidates)[0]
+            cube = np.ascontiguousarray(cube[:, :, : len(columns)])
             vote = weights(self.score[:, place[columns]], usable(cube), setup.temperature)
-            point[:, columns] = weighted_median(cube, vote)
-            mean[:, columns] = np.einsum("khn,kn->hn", np.where(vote[:, None] > 0, cube, 0.0), vote)
+            point[:, columns], mean[:, columns] = combine(cube, vote)
+
+        in_threads(forecast, tiles(np.arange(len(place)), setup.block_size), setup.threads, "forecast")
         return point, mean
 
     def _half_widths(self, place: Index) -> Array:
@@ -150,7 +165,8 @@ class FleetModel:
         replayed = self.replayed[place]
         for length in np.unique(replayed):
             which = np.flatnonzero(replayed == length)
-            widths = np.stack([self.widths[place[i]] for i in which], axis=-1)
+            known = len(buckets(self.cadence, int(length)))
+            widths = self.widths[:, :known, place[which]]
             out[:, :, which] = intervals.spread(widths, int(length), self.horizon, self.cadence)
         return out
 
@@ -158,4 +174,6 @@ class FleetModel:
 def settings_text(settings: Settings) -> str:
     """The settings a prediction depends on, as canonical JSON."""
     kept = settings.model_dump(mode="json", include={"forecast", "calendar", "metrics"})
+    for only_speed in ("block_size", "threads"):
+        del kept["forecast"][only_speed]
     return json.dumps(kept, sort_keys=True)

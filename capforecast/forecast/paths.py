@@ -10,17 +10,9 @@ from capforecast.forecast.base import Array, Index
 
 _PSEUDO = 2.0  # past origins that the in-sample scale counts for
 _LATEST = 12  # origins averaged
+_FEWEST_ORIGINS = 3  # that a group's ratio rests on
 _FLOOR = 0.01  # of the pool's median scale: an idle series may wake up
 _STATE_LIMIT = 6.0
-
-
-@dataclass(frozen=True)
-class Group:
-    """Series of one pool replayed alike: numbers [N] for pooling, distance of independent origins, which ones count."""
-
-    number: Index
-    gap: int
-    stride: int = 1
 
 
 def naive_scales(values: Array, origins: tuple[int, ...], season: int) -> Array:
@@ -34,50 +26,70 @@ def naive_scales(values: Array, origins: tuple[int, ...], season: int) -> Array:
     return np.where(some, total[rows] / np.maximum(count[rows], 1), np.nan)
 
 
-def scales(
-    errors: Array, naive: Array, naive_now: Array, group: Group, typical: Array | None = None
-) -> tuple[Array, Array]:
-    """Size of error to expect at each origin [O, N] and now [N].
+@dataclass(frozen=True)
+class Sizes:
+    """What past errors say of the next: the pieces of `expected`.
 
-    errors: [O, H, N], newest origin first; naive: [O, N] and [N], in-sample seasonal naive errors. Mean of the mean
-    errors of at most 12 origins whose outcome was complete, and 2 pseudo-origins at the in-sample error times the
-    pool's median ratio of the two, or at `typical` [O + 1, N] (last = now) where that is given.
+    size: [O, N], mean absolute error at each origin, newest first, NaN where nothing was observed.
+    naive: [O + 1, N], in-sample seasonal naive error before each origin, last row = now.
+    gap: origins between two whose outcomes do not overlap.  stride: every so many origins count.
     """
+
+    size: Array
+    naive: Array
+    gap: int = 1
+    stride: int = 1
+
+    def known(self, o: int) -> slice:
+        """Origins whose outcome was complete at origin number `o`; O = now."""
+        return slice(o + self.gap if o < len(self.size) else 0, None, self.stride)
+
+
+def mean_sizes(errors: Array) -> Array:
+    """Mean absolute error [O, N] of paths [O, H, N]; NaN where nothing was observed."""
     seen = np.isfinite(errors)
     count = seen.sum(axis=1)
-    size = np.where(count > 0, np.where(seen, np.abs(errors), 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+    total = np.where(seen, np.abs(errors), 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def typical_ratios(sizes: Sizes, group: Index, groups: int) -> Array:
+    """Median over a group of error by naive error, as known at each origin and now, [O + 1, G]; 1 where unknown."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(naive > 0, size / naive, np.nan)
-    at_origins = [
-        _scale(
-            size[o + group.gap :: group.stride],
-            ratio[o + group.gap :: group.stride],
-            naive[o],
-            group.number,
-            None if typical is None else typical[o],
-        )
-        for o in range(len(errors))
-    ]
-    past = np.stack(at_origins) if at_origins else np.empty((0, errors.shape[2]))
-    last = None if typical is None else typical[-1]
-    return past, _scale(size[:: group.stride], ratio[:: group.stride], naive_now, group.number, last)
+        ratio = np.where(sizes.naive[:-1] > 0, sizes.size / sizes.naive[:-1], np.nan)
+    out = np.ones((len(sizes.naive), groups))
+    for o, row in enumerate(out):
+        known = ratio[sizes.known(o)]
+        for which in np.unique(group) if len(known) >= _FEWEST_ORIGINS else ():
+            pool = known[:, group == which]
+            pool = pool[np.isfinite(pool)]
+            row[which] = np.median(pool) if pool.size else 1.0
+    return out
 
 
-def _scale(size: Array, ratio: Array, naive: Array, number: Index, given: Array | None) -> Array:
-    """Expected size of error [N] from complete origins' mean errors and ratios [<= O, N]."""
-    latest = size[:_LATEST]
-    known = np.isfinite(latest)
-    out = np.empty(len(naive))
-    base = np.where(np.isfinite(naive), naive, 0.0)
-    for which in np.unique(number):
-        members = number == which
-        pool = ratio[:, members][np.isfinite(ratio[:, members])]
-        typical = np.asarray(np.median(pool) if len(ratio) >= 3 and pool.size else 1.0)
-        typical = typical if given is None else given[members]
-        total = np.where(known, latest, 0.0).sum(axis=0)[members] + _PSEUDO * typical * base[members]
-        value = total / (known.sum(axis=0)[members] + _PSEUDO)
-        alive = value[value > 0]
-        out[members] = np.maximum(value, _FLOOR * float(np.median(alive)) if alive.size else 1e-6)
+def expected(sizes: Sizes, typical: Array) -> Array:
+    """Size of error to expect at each origin and now, [O + 1, N], without a floor.
+
+    Mean of the mean errors of at most 12 origins whose outcome was complete, and 2 pseudo-origins at the in-sample
+    naive error times `typical` [O + 1, N].
+    """
+    out = np.empty_like(sizes.naive)
+    for o, row in enumerate(out):
+        latest = sizes.size[sizes.known(o)][:_LATEST]
+        seen = np.isfinite(latest)
+        base = np.where(np.isfinite(sizes.naive[o]), sizes.naive[o], 0.0)
+        total = np.where(seen, latest, 0.0).sum(axis=0) + _PSEUDO * typical[o] * base
+        row[:] = total / (seen.sum(axis=0) + _PSEUDO)
+    return out
+
+
+def floors(scale: Array, group: Index, groups: int) -> Array:
+    """Least size of error to expect in each group, [O + 1, G], from `expected` ones: an idle series may wake up."""
+    out = np.full((len(scale), groups), 1e-6)
+    for row, values in zip(out, scale, strict=True):
+        for which in np.unique(group):
+            alive = values[(group == which) & (values > 0)]
+            row[which] = _FLOOR * np.median(alive) if alive.size else 1e-6
     return out
 
 

@@ -1,52 +1,58 @@
 """The past of series replayed after one plan: every candidate at every origin, and the forecasts they would have made.
 
-Pass 1 computes every candidate at every origin, block by block, and keeps their errors; pooled statistics need all
-series, so the choice among candidates comes in a second pass.
+A sample of each group goes first and tells how candidates fare in the group; then every series chooses, block by block,
+and only its forecasts and scores are kept: memory does not grow with candidates times series.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from capforecast.forecast import backtest
-from capforecast.forecast.base import Array, Block, Index
-from capforecast.forecast.blocks import blocks
-from capforecast.forecast.candidates import Cube, candidate_cube, usable, with_shared
-from capforecast.forecast.ensemble import (
-    candidate_errors,
-    combined_score,
-    log_relative,
-    pooled,
-    weighted_median,
-    weights,
-)
+from capforecast.forecast.base import Array, Block, Index, Mask
+from capforecast.forecast.blocks import Memo, block_of, tiles
+from capforecast.forecast.candidates import Cube, Shared, candidate_cube, group_means, with_groups
+from capforecast.forecast.ensemble import combined_score, log_relative, pooled, weights
+from capforecast.forecast.sampling import spokesmen
+from capforecast.forecast.threads import in_threads
+from capforecast.forecast.vote import candidate_errors, combine
 from capforecast.schema import Cadence, Panel
 from capforecast.settings import ForecastSettings
 
 log = logging.getLogger(__name__)
 
-_KEEP_BYTES = 1_500_000_000  # candidates kept between the passes; beyond it they are computed again, to the same bits
+_KEEP_BYTES = 1_200_000_000  # candidates of the sample kept for the choice; beyond it they are computed again
+
+Forecasts = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Data:
     """A panel made ready: sorted by server and metric, cut to the recent history."""
 
-    values: Array  # [T, N]
-    filled: Array  # [T, N]
-    birth: Index
-    group: Index  # pool: metric and statistic
-    calendar: pd.DataFrame
     panel: Panel
+    birth: Index  # [N], row of the first observation
+    group: Index  # [N], pool: metric and statistic, numbered 0 .. groups - 1
+    calendar: pd.DataFrame
 
     @property
     def total(self) -> int:
-        return len(self.values)
+        """Points in time."""
+        return len(self.panel.timestamps)
+
+    @property
+    def groups(self) -> int:
+        """Number of pools."""
+        return int(self.group.max()) + 1 if self.group.size else 0
+
+    def values(self, columns: Index) -> Array:
+        """Observations [T, n] of some series."""
+        return self.panel.values[:, columns].astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Replay:
     plan: backtest.Plan | None
     members: Index
     origins: tuple[int, ...]
-    forecasts: Array  # [O, H', N']
+    forecasts: Forecasts  # [O, H', N'], NaN where a series was too young
     score: Array  # [K, N'], for a forecast made now
 
 
@@ -64,70 +70,108 @@ def replay(
     data: Data, plan: backtest.Plan | None, members: Index, names: tuple[str, ...], setup: ForecastSettings
 ) -> Replay:
     """Both passes over series that share a plan."""
+    score = np.zeros((len(names), len(members)))
     if plan is None:
-        empty = np.empty((0, 0, len(members)))
-        return Replay(None, members, (), empty, np.zeros((len(names), len(members))))
-    cadence = data.panel.cadence
-    most = backtest.origins_wanted(cadence, setup.origins_daily, setup.origins_hourly)
+        return Replay(None, members, (), np.empty((0, 0, len(members)), dtype=np.float32), score)
+    most = backtest.origins_wanted(data.panel.cadence, setup.origins_daily, setup.origins_hourly)
     origins = plan.origins(data.total, most)
     log.info("replaying %d series at %d origins, %d periods ahead", len(members), len(origins), plan.horizon)
-    cubes = _Cubes(data, plan, members, origins, names, setup.block_size)
-    errors = np.full((len(origins), len(names), len(members)), np.nan)
-    for rows, cube in cubes.both_passes():
-        for o, origin in enumerate(origins):
-            errors[o][:, rows] = candidate_errors(cube[o], cubes.actual(origin, rows))
-    young = np.array(origins)[:, None] - data.birth[members] < plan.least
-    errors[np.broadcast_to(young[:, None], errors.shape)] = np.nan
-    relative = log_relative(errors)  # weights of an origin come from older ones whose outcome it could know
-    group = data.group[members]
-    wanted = setup.origins_daily if cadence is Cadence.DAILY else setup.origins_hourly
-
-    def score(chosen: Index) -> Array:
-        part = relative[chosen[:wanted]]
-        return combined_score(part, pooled(part, group), setup.pooled_weight)
-
-    past = [score(np.arange(o + plan.gap, len(origins), plan.stride)) for o in range(len(origins))]
-    forecasts = np.full((len(origins), plan.horizon, len(members)), np.nan)
-    for rows, cube in cubes.both_passes():
-        for o in range(len(origins)):
-            vote = weights(past[o][:, rows], usable(cube[o]), setup.temperature)
-            forecasts[o][:, rows] = weighted_median(cube[o], vote)
-    forecasts[np.broadcast_to(young[:, None], forecasts.shape)] = np.nan
-    return Replay(plan, members, origins, forecasts, score(np.arange(0, len(origins), plan.stride)))
+    forecasts = np.full((len(origins), plan.horizon, len(members)), np.nan, dtype=np.float32)
+    past = Replay(plan, members, origins, forecasts, score)
+    _Run(data, plan, past, names, setup).all_series()
+    return past
 
 
-class _Cubes:
-    """Candidates of all blocks, kept between the passes while memory allows, else computed again."""
+@dataclass
+class _Run:
+    """One replay under way. Places count among its members."""
 
-    def __init__(
-        self,
-        data: Data,
-        plan: backtest.Plan,
-        members: Index,
-        origins: tuple[int, ...],
-        names: tuple[str, ...],
-        size: int,
-    ) -> None:
-        self._data, self._plan, self._members, self._names = data, plan, members, names
-        values = data.values[: max(origins)][:, members]
-        parts = list(blocks(values, data.panel.cadence, origins, plan.horizon, data.calendar, size))
-        self._parts = with_shared(parts, data.group[members], names)
-        needed = 4 * len(origins) * len(names) * plan.horizon * len(members)
-        self._kept: dict[int, Cube] | None = {} if needed <= _KEEP_BYTES else None
+    data: Data
+    plan: backtest.Plan
+    past: Replay
+    names: tuple[str, ...]
+    setup: ForecastSettings
+    memo: Memo = field(default_factory=dict)
+    shared: Shared = field(default_factory=dict)
+    pool: Array = field(default_factory=lambda: np.empty(0))  # [O + 1, K, G], mean scores; the last for now
 
-    def both_passes(self) -> Iterator[tuple[slice, Cube]]:
-        """(columns among the members, float32 [O, K, H, n]) of every block; called once in each pass."""
-        for rows, block in self._parts:
-            yield rows, self._cube(rows, block)
+    def all_series(self) -> None:
+        """Fill in the replay's forecasts and scores."""
+        group = self.data.group[self.past.members]
+        sample = spokesmen(group)
+        parts = [(places, self._block(places)) for places in tiles(sample, self.setup.block_size)]
+        self.shared = group_means(parts, self._group(np.arange(len(group))), self.names)
+        needed = 4 * len(self.past.origins) * len(self.names) * self.plan.horizon * len(sample)
+        kept: dict[int, Cube] = {}
+        relative: dict[int, Array] = {}
 
-    def _cube(self, rows: slice, block: Block) -> Cube:
-        if self._kept is not None and rows.start in self._kept:
-            return self._kept[rows.start]
-        cube = candidate_cube(block, self._names)[..., : rows.stop - rows.start]
-        if self._kept is not None:
-            self._kept[rows.start] = cube
-        return cube
+        def learn(part: tuple[Index, Block]) -> None:
+            places, block = part
+            cube = self._cube(block, places)
+            relative[places[0]], _ = self._relative(cube, places)
+            if needed <= _KEEP_BYTES:
+                kept[places[0]] = cube
 
-    def actual(self, origin: int, rows: slice) -> Array:
-        """Observed values [H, n] after an origin."""
-        return self._data.values[origin : origin + self._plan.horizon][:, self._members[rows]]
+        def choose(places: Index) -> None:
+            cube = kept.pop(places[0], None) if places[0] in kept else None
+            self._choose(self._cube(self._block(places), places) if cube is None else cube, places)
+
+        in_threads(learn, parts, self.setup.threads, "candidates of a sample")
+        together = np.concatenate([relative[places[0]] for places, _ in parts], axis=2)
+        self.pool = self._pools(together, group[sample])
+        in_threads(choose, tiles(sample, self.setup.block_size), self.setup.threads, "choice for the sample")
+        rest = np.setdiff1d(np.arange(len(group)), sample, assume_unique=True)
+        in_threads(choose, tiles(rest, self.setup.block_size), self.setup.threads, "candidates and choice")
+
+    def _group(self, places: Index) -> Index:
+        return self.data.group[self.past.members[places]]
+
+    def _block(self, places: Index) -> Block:
+        values = self.data.values(self.past.members[places])[: max(self.past.origins)]
+        cadence, calendar = self.data.panel.cadence, self.data.calendar
+        return block_of(values, cadence, self.past.origins, self.plan.horizon, calendar, self.memo)
+
+    def _cube(self, block: Block, places: Index) -> Cube:
+        cube = candidate_cube(with_groups(block, self.shared, self._group(places)), self.names)
+        return np.ascontiguousarray(cube[..., : len(places)])
+
+    def _relative(self, cube: Cube, places: Index) -> tuple[Array, Mask]:
+        """Log-relative errors [O, K, n] and whether a candidate exists [O, K, n]."""
+        members = self.past.members[places]
+        values = self.data.values(members)
+        actual = np.stack([values[origin : origin + self.plan.horizon] for origin in self.past.origins])
+        errors, exists = candidate_errors(cube, actual)
+        errors[np.broadcast_to(self._young(members)[:, None], errors.shape)] = np.nan
+        return log_relative(errors), exists
+
+    def _young(self, members: Index) -> Mask:
+        return np.asarray(np.array(self.past.origins)[:, None] - self.data.birth[members] < self.plan.least)
+
+    def _known(self) -> list[Index]:
+        """For each origin, and last for now: the older origins whose outcome it could know and that choose for it."""
+        setup, count = self.setup, len(self.past.origins)
+        wanted = setup.origins_daily if self.data.panel.cadence is Cadence.DAILY else setup.origins_hourly
+        firsts = [*(o + self.plan.gap for o in range(count)), 0]
+        return [np.arange(first, count, self.plan.stride)[:wanted] for first in firsts]
+
+    def _pools(self, relative: Array, group: Index) -> Array:
+        """Mean scores [O + 1, K, G] of groups, from the sample's log-relative errors [O, K, M]."""
+        numbers, firsts = np.unique(group, return_index=True)
+        out = np.zeros((len(self.past.origins) + 1, relative.shape[1], self.data.groups))
+        for row, chosen in zip(out, self._known(), strict=True):
+            row[:, numbers] = pooled(relative[chosen], group)[:, firsts]
+        return out
+
+    def _choose(self, cube: Cube, places: Index) -> None:
+        """Forecasts at every origin by weights that had not seen its outcome, and the score for now."""
+        past, group = self.past, self._group(places)
+        relative, exists = self._relative(cube, places)
+        *before, now = [
+            combined_score(relative[chosen], pool[:, group], self.setup.pooled_weight)
+            for chosen, pool in zip(self._known(), self.pool, strict=True)
+        ]
+        past.score[:, places] = now
+        young = self._young(past.members[places])
+        for o, score in enumerate(before):
+            point, _ = combine(cube[o], weights(score, exists[o], self.setup.temperature))
+            past.forecasts[o][:, places] = np.where(young[o], np.nan, point)

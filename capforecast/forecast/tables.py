@@ -18,7 +18,7 @@ from capforecast.settings import Settings
 if TYPE_CHECKING:
     from capforecast.forecast.model import FleetModel
 
-FORMAT = 1
+FORMAT = 2
 _COLUMNS = {
     "weights": (SERVER_ID, METRIC, "score"),
     "errors": (SERVER_ID, METRIC, "origin", "scale", "states", "path"),
@@ -48,8 +48,8 @@ def to_tables(model: FleetModel) -> dict[str, pa.Table]:
         "scale_now": pa.array(errors.scale_now, pa.float32()),
         "states_now": _lists(errors.states_now, pa.float32()),
         "replayed": pa.array(model.replayed, pa.int64()),
-        "half_80": pa.array([half[0] for half in model.widths], pa.list_(pa.float64())),
-        "half_95": pa.array([half[1] for half in model.widths], pa.list_(pa.float64())),
+        "half_80": _lists(model.widths[0].T, pa.float64()),
+        "half_95": _lists(model.widths[1].T, pa.float64()),
     }
     return {
         "weights": pa.table({SERVER_ID: server, METRIC: metric, "score": _lists(model.score.T, pa.float64())}),
@@ -62,7 +62,7 @@ def to_tables(model: FleetModel) -> dict[str, pa.Table]:
 def _lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     """Rows of a matrix as lists."""
     rows, width = values.shape
-    flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind)
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind, from_pandas=False)
     return pa.ListArray.from_arrays(pa.array(np.arange(rows + 1) * width, pa.int32()), flat)
 
 
@@ -122,12 +122,13 @@ def _read(tables: Mapping[str, pa.Table]) -> tuple[FleetModel, str]:
             raise ValueError("tables `weights` and `calibration` list other series")
     candidates = tuple(json.loads(known["candidates"]))
     horizon, cadence = int(known["horizon"]), Cadence(known["cadence"])
-    halves = [calibration[name].to_pylist() for name in ("half_80", "half_95")]
+    wide = len(calibration["half_80"].combine_chunks().flatten()) // max(len(series), 1)
+    halves = [_matrix(calibration[name], wide).T for name in ("half_80", "half_95")]
     model = FleetModel(
         series=series,
         candidates=candidates,
         score=np.ascontiguousarray(_matrix(weights["score"], len(candidates)).T),
-        widths=tuple(np.array(pair, dtype=np.float64) for pair in zip(*halves, strict=True)),
+        widths=np.ascontiguousarray(np.stack(halves)),
         replayed=calibration["replayed"].to_numpy().astype(np.int64),
         errors=_read_errors(tables["errors"], calibration, series, horizon, cadence, int(known["states"])),
         horizon=horizon,

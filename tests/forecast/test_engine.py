@@ -167,6 +167,24 @@ def test_hourly_block_size_changes_nothing(make_panel, weekly):
     np.testing.assert_array_equal(few.model.predict(panel).quantiles, many.model.predict(panel).quantiles)
 
 
+def test_neither_threads_nor_blocks_change_a_unit_larger_than_its_sample(make_panel, weekly, monkeypatch):
+    monkeypatch.setattr("capforecast.forecast.sampling.spokesmen.__defaults__", (40,))
+    values = weekly(210, 200)
+    values[:60, ::7] = np.nan
+    values[:180, ::31] = np.nan
+    panel = make_panel(values, metrics=["cpu", "mem"] * 100)
+    first, *others = [
+        train(panel, 30, Settings(forecast={"origins_daily": 3, "block_size": size, "threads": threads}))
+        for size, threads in ((64, 1), (64, 3), (192, 2))
+    ]
+    for other in others:
+        np.testing.assert_array_equal(first.errors.errors, other.errors.errors)
+        np.testing.assert_array_equal(first.model.score, other.model.score)
+        np.testing.assert_array_equal(first.model.predict(panel).quantiles, other.model.predict(panel).quantiles)
+        pd.testing.assert_frame_equal(first.backtest, other.backtest)
+        assert first.model.version == other.model.version
+
+
 def test_order_of_columns_changes_nothing(make_panel, weekly):
     values = weekly(200, 9)
     panel = make_panel(values, metrics=["cpu", "mem", "disk"] * 3)

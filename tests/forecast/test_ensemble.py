@@ -3,46 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
-from capforecast.forecast.ensemble import combined_score, log_relative, nanmedian0, pooled, weighted_median, weights
-
-NUMBERS = st.floats(-1e3, 1e3, allow_nan=False, width=32)
-
-
-@settings(max_examples=60, deadline=None)
-@given(arrays.arrays(np.float64, (7, 1, 1), elements=NUMBERS), st.permutations(range(7)))
-def test_equal_weights_give_the_plain_median_in_any_order(values, order):
-    weight = np.full((7, 1), 1 / 7)
-    result = weighted_median(values, weight)[0, 0]
-    assert np.isclose(result, np.median(values))
-    assert result == weighted_median(values[list(order)], weight)[0, 0]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    arrays.arrays(np.float64, (5, 3, 2), elements=NUMBERS),
-    arrays.arrays(np.float64, (5, 2), elements=st.floats(0.01, 1.0)),
-)
-def test_weighted_median_splits_the_weight(values, weight):
-    result = weighted_median(values, weight)
-    assert (result >= values.min(axis=0)).all()
-    assert (result <= values.max(axis=0)).all()
-    below = np.where(values < result - 1e-9, weight[:, None], 0.0).sum(axis=0)
-    above = np.where(values > result + 1e-9, weight[:, None], 0.0).sum(axis=0)
-    half = 0.5 * weight.sum(axis=0) + 1e-9
-    heaviest = 0.5 * weight.max(axis=0)
-    assert (below <= half + heaviest).all()
-    assert (above <= half + heaviest).all()
-
-
-def test_weighted_median_follows_a_dominant_candidate_and_skips_missing_ones():
-    values = np.array([10.0, 20.0, 30.0])[:, None, None]
-    assert weighted_median(values, np.array([[0.0], [1.0], [0.0]]))[0, 0] == 20.0
-    assert 19.0 < weighted_median(values, np.array([[0.05], [0.9], [0.05]]))[0, 0] < 21.0
-    assert np.isnan(weighted_median(values, np.zeros((3, 1)))[0, 0])
+from capforecast.forecast.ensemble import combined_score, log_relative, nanmedian0, pooled, weights
 
 
 def test_weights_prefer_small_scores_and_ignore_absent_candidates():

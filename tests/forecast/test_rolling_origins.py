@@ -88,41 +88,48 @@ def test_buckets_cover_the_horizon_once():
 
 def calibrating(errors: np.ndarray, cadence: Cadence, gap: int = 2) -> intervals.Errors:
     origins, _, count = errors.shape
-    return intervals.Errors(errors, np.ones((origins, count)), np.zeros(count, dtype=np.int64), gap, cadence)
+    return intervals.Errors(errors, np.ones((origins, count)), gap, cadence)
+
+
+def widths_of_one_group(scored: intervals.Errors, scale: np.ndarray, origin: int | None = None) -> np.ndarray:
+    """Half-widths [2, B, N] at a past origin, or now, of series that are all of one group."""
+    pooled = intervals.group_widths(scored, np.zeros(len(scale), dtype=np.int64), 1)
+    chosen, row = (scored.now, -1) if origin is None else (scored.then(origin), origin)
+    return intervals.widths(scored, chosen, scale, np.repeat(pooled[row], len(scale), axis=2))
 
 
 def test_widths_are_quantiles_of_what_went_wrong():
     errors = np.random.default_rng(0).normal(0, 3, (10, 30, 200))
-    widths = intervals.widths_now(calibrating(errors, Cadence.DAILY), np.full(200, 2.0))
+    widths = widths_of_one_group(calibrating(errors, Cadence.DAILY), np.full(200, 2.0))
     np.testing.assert_allclose(widths[0], 2.0 * 3.0 * 1.2816, rtol=0.03)
     np.testing.assert_allclose(widths[1], 2.0 * 3.0 * 1.96, rtol=0.03)
 
 
 def test_hourly_series_with_enough_origins_get_their_own_width():
     errors = np.random.default_rng(0).normal(0, 1, (8, 24, 2)) * [1.0, 10.0]
-    widths = intervals.widths_now(calibrating(errors, Cadence.HOURLY), np.ones(2))
+    widths = widths_of_one_group(calibrating(errors, Cadence.HOURLY), np.ones(2))
     assert (widths[:, 0, 1] > 5 * widths[:, 0, 0]).all()
     errors[3:, :, 0] = np.nan
-    few = intervals.widths_now(calibrating(errors, Cadence.HOURLY), np.ones(2))
+    few = widths_of_one_group(calibrating(errors, Cadence.HOURLY), np.ones(2))
     assert (few[:, 0, 0] > 3 * widths[:, 0, 0]).all()  # leans on the pool
 
 
 def test_one_wild_series_does_not_widen_the_others_beyond_their_own_worst_errors():
     errors = np.random.default_rng(0).uniform(-1, 1, (12, 30, 5))
     errors[:, :, 0] *= 400.0  # more than 5 % of the pool
-    widths = intervals.widths_now(calibrating(errors, Cadence.DAILY), np.ones(5))
+    widths = widths_of_one_group(calibrating(errors, Cadence.DAILY), np.ones(5))
     assert (widths[1, :, 1:] <= (1 / (1 + 11 / 2 + 1) / 0.05) ** (1 / 1.5) + 1e-9).all()
     assert (widths[1, :, 0] > 100).all()
     assert (widths[1] >= widths[0]).all()
-    few = intervals.widths_now(calibrating(errors[:3], Cadence.DAILY), np.ones(5))
+    few = widths_of_one_group(calibrating(errors[:3], Cadence.DAILY), np.ones(5))
     assert (few[1, :, 1:] > 100).all()  # three origins prove nothing
 
 
 def test_width_of_a_past_origin_never_sees_its_own_outcome():
     errors = np.ones((6, 7, 3))
-    before = intervals.widths_then(calibrating(errors, Cadence.DAILY), 1)
+    before = widths_of_one_group(calibrating(errors, Cadence.DAILY), np.ones(3), 1)
     errors[:3] = 50.0  # origins 0 to 2 overlap origin 1
-    np.testing.assert_array_equal(before, intervals.widths_then(calibrating(errors, Cadence.DAILY), 1))
+    np.testing.assert_array_equal(before, widths_of_one_group(calibrating(errors, Cadence.DAILY), np.ones(3), 1))
 
 
 def test_widths_grow_beyond_what_was_replayed():
@@ -136,11 +143,14 @@ def test_widths_grow_beyond_what_was_replayed():
 def test_expected_error_follows_past_errors_and_never_vanishes():
     errors = np.full((6, 10, 3), 4.0)
     errors[:, :, 2] = 0.0
-    naive = np.array([4.0, 8.0, 0.0])
-    past, now = paths.scales(errors, np.tile(naive, (6, 1)), naive, paths.Group(np.zeros(3, dtype=np.int64), 3))
-    assert now[0] == pytest.approx((6 * 4 + 2 * 4 * 0.75) / 8)  # typical ratio: median of 1 and 0.5
-    assert past[5, 0] == 4.0  # nothing was known then but the naive error
-    assert now[2] > 0
+    naive, group = np.array([4.0, 8.0, 0.0]), np.zeros(3, dtype=np.int64)
+    sizes = paths.Sizes(paths.mean_sizes(errors), np.tile(naive, (7, 1)), gap=3)
+    typical = paths.typical_ratios(sizes, group, 1)
+    scale = paths.expected(sizes, typical[:, group])
+    scale = np.maximum(scale, paths.floors(scale, group, 1)[:, group])
+    assert scale[-1, 0] == pytest.approx((6 * 4 + 2 * 4 * 0.75) / 8)  # typical ratio: median of 1 and 0.5
+    assert scale[5, 0] == 4.0  # nothing was known then but the naive error
+    assert scale[-1, 2] > 0
 
 
 def test_states_say_where_a_series_stands():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from capforecast.forecast.threads import one_blas_thread
+from capforecast.forecast.threads import in_threads, one_blas_thread
 
 
 def blas_threads() -> set[int]:
@@ -21,3 +22,16 @@ def test_nested_users_share_one_limit() -> None:
                 assert blas_threads() == {1}
             assert blas_threads() == {1}
         assert blas_threads() == before
+
+
+def test_the_first_failure_ends_the_work_and_is_raised():
+    done = []
+
+    def work(item: int) -> None:
+        if item == 3:
+            raise ValueError("no")
+        done.append(item)
+
+    with pytest.raises(ValueError, match="no"):
+        in_threads(work, range(1000), 2, "test")
+    assert len(done) < 1000

@@ -1,15 +1,11 @@
-"""Rolling origins: which fit a series' history, and the evidence table drawn from them."""
+"""Rolling origins: which fit a series' history, and the horizon buckets they are scored in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-import pandas as pd
-
-from capforecast.forecast import scores
-from capforecast.forecast.base import Array, Index, Mask
-from capforecast.schema import BACKTEST_COLUMNS, DIMENSIONS, METRIC, QUANTILE_LEVELS, SERVER_ID, Cadence
+from capforecast.forecast.base import Index
+from capforecast.schema import Cadence
 
 _EXTRA = {Cadence.DAILY: 6, Cadence.HOURLY: 3}  # further, older origins: they choose weights for the others
 _SHORTER = {Cadence.DAILY: (365, 180, 90, 60, 30, 14, 7), Cadence.HOURLY: (720, 336, 168, 72, 48, 24)}
@@ -134,43 +130,3 @@ def buckets(cadence: Cadence, horizon: int) -> list[tuple[str, int, int]]:
             out.append((f"{first}-{last}", first, last))
             first = last + 1
     return out
-
-
-def evidence(
-    series: pd.DataFrame, actual: Array, quantiles: Array, naive: Array, scale: Array, cadence: Cadence
-) -> pd.DataFrame:
-    """BACKTEST_COLUMNS rows, one per series and horizon bucket, then one for the whole horizon (`all`).
-
-    actual [O, H, N], NaN where not observed or not scored; quantiles [Q, O, H, N]; naive [O, H, N]; scale [O, N],
-    the in-sample seasonal naive error before each origin, for MASE. `origins` and `points` count what was scored.
-    """
-    horizon = actual.shape[1]
-    frames = []
-    for name, first, last in [*buckets(cadence, horizon), ("all", 1, horizon)]:
-        rows = slice(first - 1, last)
-        frames.append(_bucket_rows(series, name, actual[:, rows], quantiles[:, :, rows], naive[:, rows], scale))
-    table = pd.concat(frames, ignore_index=True)
-    table["_order"] = np.tile(np.arange(len(series)), len(frames))
-    table = table.sort_values("_order", kind="stable").reset_index(drop=True)
-    return table[list(BACKTEST_COLUMNS)]
-
-
-def _bucket_rows(
-    series: pd.DataFrame, name: str, actual: Array, quantiles: Array, naive: Array, scale: Array
-) -> pd.DataFrame:
-    scored: Mask = np.isfinite(actual) & np.isfinite(quantiles[2])
-    units = np.broadcast_to(np.where(scale > 0, scale, np.nan)[:, None], actual.shape).reshape(-1, actual.shape[2])
-    width = actual.shape[2]
-    flat = np.where(scored, actual, np.nan).reshape(-1, width)
-    q = quantiles.reshape(len(quantiles), -1, width)
-    point = q[QUANTILE_LEVELS.index(0.5)]
-    count: Index = scored.any(axis=1).sum(axis=0)
-    error, error_naive = scores.mae(flat, point), scores.mae(flat, naive.reshape(-1, width))
-    rows = series[[SERVER_ID, METRIC, *DIMENSIONS]].reset_index(drop=True)
-    return rows.assign(
-        bucket=name, origins=count, points=scored.sum(axis=(0, 1)), mae=error, rmse=scores.rmse(flat, point),
-        mape_floored=scores.mape_floored(flat, point), wape=scores.wape(flat, point),
-        mase=scores.mase(flat, point, units), mae_naive=error_naive,
-        relative_mae=scores.relative_mae(error, error_naive), coverage_80=scores.coverage(flat, q[1], q[3]),
-        coverage_95=scores.coverage(flat, q[0], q[4]), pinball=scores.pinball(flat, q, QUANTILE_LEVELS),
-    )  # fmt: skip

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from capforecast.forecast import backtest, intervals, paths
+from capforecast.forecast import intervals, paths
 from capforecast.forecast.base import Array, Index, Mask
 from capforecast.forecast.baselines import seasonal_naive
 from capforecast.forecast.blocks import fill
+from capforecast.forecast.evidence import evidence
 from capforecast.forecast.growth import LongPaths, longest
 from capforecast.forecast.replay import Data, Replay
 from capforecast.forecast.sampling import spokesmen
@@ -186,7 +187,7 @@ def _unreplayed(data: Data, one: _Sized, common: _Common) -> Outcome:
     widths = np.where(np.isfinite(widths), widths, now)
     series, none = data.panel.series.iloc[one.members], np.empty((5, 0, 0, width))
     scale = np.empty((0, width))
-    table = backtest.evidence(series, nothing, none, nothing, scale, data.panel.cadence)
+    table = evidence(series, nothing, none, nothing, scale, data.panel.cadence)
     table = table.assign(member=np.repeat(one.members, len(table) // max(width, 1)))
     return Outcome(one.members, (), nothing, scale, now, np.empty((0, width, 2)), widths, replayed, table)
 
@@ -226,5 +227,5 @@ def _evidence(data: Data, one: _Sized, scored: intervals.Errors, common: _Common
         naive[o] = seasonal_naive(filled[:origin], horizon, cadence.season)
     series = data.panel.series.iloc[one.members]
     actual = one.point + scored.errors
-    table = backtest.evidence(series, actual, quantiles, naive, one.sizes.naive[:-1], cadence)
+    table = evidence(series, actual, quantiles, naive, one.sizes.naive[:-1], cadence)
     return table.assign(member=np.repeat(one.members, len(table) // max(width, 1)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from capforecast.forecast import backtest, paths
+from capforecast.forecast import paths
 from capforecast.forecast.baselines import seasonal_naive
 from capforecast.forecast.blocks import fill, first_rows, recent
 from capforecast.forecast.engine import train
+from capforecast.forecast.evidence import evidence
 from capforecast.schema import Panel
 from capforecast.settings import Settings
 
@@ -37,4 +38,4 @@ def holdout(panel: Panel, train_until: pd.Timestamp, horizon: int, settings: Set
     naive = seasonal_naive(filled, horizon, panel.cadence.season)[None]
     scale = paths.naive_scales(values, (len(values),), panel.cadence.season)
     quantiles = forecast.quantiles[:-1, None].astype(np.float64)
-    return backtest.evidence(whole.series, actual, quantiles, naive, scale, panel.cadence)
+    return evidence(whole.series, actual, quantiles, naive, scale, panel.cadence)

@@ -8,11 +8,13 @@ never uses an origin whose outcome overlaps its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
+import numba
 import numpy as np
 
 from capforecast.forecast.backtest import buckets
-from capforecast.forecast.base import Array, Index, Mask
+from capforecast.forecast.base import Array, Index
 from capforecast.schema import Cadence
 
 LEVELS = (0.8, 0.95)
@@ -34,6 +36,17 @@ class Errors:
     def then(self, origin: int) -> Index:
         """Origins that calibrate past origin number `origin`."""
         return independent(len(self.errors), origin, self.gap)
+
+    @cached_property
+    def bucket_ends(self) -> Index:
+        """Last point of each bucket, counted from 1."""
+        return np.array([last for _, _, last in buckets(self.cadence, self.errors.shape[1])], dtype=np.int64)
+
+    @cached_property
+    def worst(self) -> Array:
+        """Largest |error| of each origin and bucket, [O, B, N]; -1 where nothing was observed."""
+        size = np.where(np.isfinite(self.errors), np.abs(self.errors), -1.0)
+        return np.asarray(np.maximum.reduceat(size, np.append(0, self.bucket_ends[:-1]), axis=1))
 
     @property
     def now(self) -> Index:
@@ -74,30 +87,54 @@ def widths(errors: Errors, chosen: Index, scale: Array, pooled: Array) -> Array:
     out = pooled * scale
     if not len(chosen):
         return out
+    if errors.cadence is Cadence.HOURLY:
+        _own_quantiles(np.abs(errors.errors), chosen, errors.bucket_ends, np.array(LEVELS), _FEWEST_ORIGINS, out)
+        return out
     grown = np.maximum(scale / errors.scale[chosen].max(axis=0), 1.0)  # wilder now than at any origin: no past limit
-    for b, (_, first, last) in enumerate(buckets(errors.cadence, errors.errors.shape[1])):
-        part = np.abs(errors.errors[chosen, first - 1 : last])
-        if errors.cadence is Cadence.DAILY:
-            out[1, b] = np.fmax(out[0, b], np.minimum(out[1, b], _most_supported(part, errors.gap) * grown))
-        else:
-            own: Mask = np.isfinite(part).any(axis=1).sum(axis=0) >= _FEWEST_ORIGINS
-            out[:, b] = np.where(own, own_quantiles(part.reshape(-1, part.shape[2])), out[:, b])
+    out[1] = np.fmax(out[0], np.minimum(out[1], _most_supported(errors.worst[chosen], errors.gap) * grown))
     return out
 
 
-def _most_supported(size: Array, gap: int) -> Array:
-    """Widest outer half-width [N] that a series' own past errors [O, h, N] support, however wild its group.
+def _most_supported(worst: Array, gap: int) -> Array:
+    """Widest outer half-width [B, N] that a series' own worst errors [O, B, N] support, however wild its group.
 
     A group whose steady series once jumped has scaled errors of any size; they say little of a series whose scale
     already knows its jumps. Of n independent origins' worst errors, the next exceeds the largest with probability
     1 / (n + 1); where that is more often than the level allows, the worst is raised as in a tail of exponent 1.5
     (heavy: the variance is infinite). No limit for a series with few origins.
     """
-    seen = np.isfinite(size).any(axis=1).sum(axis=0)
-    worst = np.where(np.isfinite(size), size, -np.inf).max(axis=(0, 1))
+    seen = (worst >= 0).sum(axis=0)
     independent_origins = 1 + np.maximum(seen - 1, 0) / gap
     raised = np.maximum(1.0 / (independent_origins + 1.0) / (1.0 - LEVELS[1]), 1.0) ** (1 / _TAIL)
-    return np.asarray(np.where(seen >= _FEWEST_ORIGINS, worst * raised, np.inf))
+    return np.asarray(np.where(seen >= _FEWEST_ORIGINS, worst.max(axis=0) * raised, np.inf))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _own_quantiles(size, chosen, ends, levels, fewest, out):  # type: ignore[no-untyped-def]
+    """Quantiles by bucket of each series' own |errors| [O, H, N] at chosen origins, into [2, B, N].
+
+    A series seen at fewer than `fewest` origins of a bucket keeps what stands there.
+    """
+    width = size.shape[2]
+    held = np.empty(len(chosen) * size.shape[1])
+    for n in range(width):
+        first = 0
+        for b in range(len(ends)):
+            count, origins = 0, 0
+            for o in chosen:
+                before = count
+                for h in range(first, ends[b]):
+                    if np.isfinite(size[o, h, n]):
+                        held[count] = size[o, h, n]
+                        count += 1
+                origins += count > before
+            first = ends[b]
+            if origins < fewest:
+                continue
+            ordered = np.sort(held[:count])
+            for q in range(len(levels)):
+                rank = min(max(int(np.ceil(levels[q] * (count + 1))) - 1, 0), count - 1)
+                out[q, b, n] = ordered[rank]
 
 
 def lent_widths(scored: Array, group: Index, wanted: Index, cadence: Cadence) -> Array:

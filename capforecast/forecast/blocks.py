@@ -26,6 +26,13 @@ def recent(panel: Panel, settings: ForecastSettings) -> Panel:
     return Panel(panel.values[-longest:], panel.timestamps[-longest:], panel.series, panel.cadence)
 
 
+def observations(panel: Panel, columns: Index) -> Array:
+    """Some series of a panel, float64 [T, n]; what is not finite counts as missing."""
+    values = panel.values[:, columns].astype(np.float64)
+    values[np.isinf(values)] = np.nan
+    return values
+
+
 def first_rows(values: npt.NDArray[np.floating[Any]]) -> Index:
     """Row of the first observation [N]; the number of rows where there is none."""
     seen = np.isfinite(values)

@@ -16,7 +16,17 @@ from capforecast.fleet.bounds import physical_range
 from capforecast.forecast import intervals, paths
 from capforecast.forecast.backtest import buckets
 from capforecast.forecast.base import Array, Block, Index
-from capforecast.forecast.blocks import Memo, block_of, calendar_of, fill, first_rows, group_numbers, recent, tiles
+from capforecast.forecast.blocks import (
+    Memo,
+    block_of,
+    calendar_of,
+    fill,
+    first_rows,
+    group_numbers,
+    observations,
+    recent,
+    tiles,
+)
 from capforecast.forecast.candidates import candidate_cube, group_means, usable, with_groups
 from capforecast.forecast.ensemble import weights
 from capforecast.forecast.sampling import spokesmen
@@ -89,7 +99,7 @@ class FleetModel:
         scale_now = stored.scale_now[place]
         now = np.empty((len(place), stored.states.shape[2]), dtype=np.float32)
         for columns in tiles(np.arange(len(place)), self.settings.forecast.block_size):
-            values = recent(panel, self.settings.forecast).values[:, columns].astype(np.float64)
+            values = observations(recent(panel, self.settings.forecast), columns)
             filled = fill(values, first_rows(values), self.cadence)
             expected = scale_now[columns].astype(np.float64)
             now[columns] = paths.states(filled, point[:, columns], expected, self.cadence.per_day)
@@ -143,7 +153,7 @@ class FleetModel:
         memo: Memo = {}
 
         def block(places: Index) -> Block:
-            values = cut.values[:, order[places]].astype(np.float64)
+            values = observations(cut, order[places])
             return block_of(values, self.cadence, (total,), self.horizon, calendar, memo)
 
         sample = tiles(spokesmen(group), setup.block_size)

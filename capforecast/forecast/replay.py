@@ -15,7 +15,7 @@ import pandas as pd
 
 from capforecast.forecast import backtest
 from capforecast.forecast.base import Array, Block, Index, Mask
-from capforecast.forecast.blocks import Memo, block_of, tiles
+from capforecast.forecast.blocks import Memo, block_of, observations, tiles
 from capforecast.forecast.candidates import Cube, Shared, candidate_cube, group_means, with_groups
 from capforecast.forecast.ensemble import combined_score, log_relative, pooled, weights
 from capforecast.forecast.sampling import spokesmen
@@ -52,7 +52,7 @@ class Data:
 
     def values(self, columns: Index) -> Array:
         """Observations [T, n] of some series."""
-        return self.panel.values[:, columns].astype(np.float64)
+        return observations(self.panel, columns)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from capforecast.forecast import (  # noqa: F401  (they register)
     analogues,
     baselines,
     hourly,
+    hourly_decomposition,
     hourly_profiles,
     pooled,
     smoothing,

@@ -1,4 +1,4 @@
-"""Candidates that need no fitting: weekday and hour profiles, flat medians, last year, the seasonal naive forecast."""
+"""Daily candidates that need no fitting: weekday profiles, flat medians, last year; the seasonal naive forecast."""
 
 from __future__ import annotations
 
@@ -133,75 +133,3 @@ def _moving_mean(values: Array, half: int) -> Array:
 
 
 _YEARLY = register(Family("last_year", Cadence.DAILY, ("level", "ratio", "smooth", "half"), _last_year))
-
-_HOUR_DAYS = (1, 2, 4, 7, 14, 28)
-_HOUR_WEEKS = (1, 2, 3, 5, 8)
-_FLAT_HOURS = (24, 72, 168, 336, 672, 1344)
-_MUL_WEEKS = (2, 3, 5, 8)
-_TYPE_WEEKS = (2, 4)
-_ANCHORS = tuple((hours, decay) for hours in (24, 72) for decay in (1.0, 0.99, 0.97))
-
-
-def _profiles_hourly(block: Block) -> Array:
-    out = block.empty(len(_HOURLY.members))
-    horizon = block.horizon
-    for o, origin in enumerate(block.origins):
-        seen, age = block.values[:origin], block.age(origin)
-        results = [
-            *((24 * days, profile(seen, 24, days, horizon)) for days in _HOUR_DAYS),
-            *((168 * weeks, profile(seen, 168, weeks, horizon)) for weeks in _HOUR_WEEKS),
-            *((hours, flat(seen, hours, horizon)) for hours in _FLAT_HOURS),
-            *((168 * weeks, weekly_shape(seen, 168, weeks, horizon, True)) for weeks in _MUL_WEEKS),
-            *((168 * weeks, _day_types(block, origin, weeks)) for weeks in _TYPE_WEEKS),
-            *((672, result) for result in _anchored(seen, horizon)),
-        ]
-        for k, (points, result) in enumerate(results):
-            put(out[o, k], result, age >= points)
-    return out
-
-
-def _day_types(block: Block, origin: int, weeks: int) -> Array | None:
-    """Median by hour over working days and over weekends of the last weeks, [H, N]."""
-    points = 168 * weeks
-    if origin < points:
-        return None
-    hour = block.calendar["hour"].to_numpy()
-    weekend = block.calendar["day_of_week"].to_numpy() >= 5
-    slot = hour + 24 * weekend
-    past, ahead = slot[origin - points : origin], slot[origin : origin + block.horizon]
-    seen = block.values[origin - points : origin]
-    out = np.empty((block.horizon, block.width))
-    for which in np.unique(ahead):
-        out[ahead == which] = median0(seen[past == which])
-    return out
-
-
-def _anchored(seen: Array, horizon: int) -> list[Array | None]:
-    """Four-week median weekly shape plus the recent offset from it, which decays at various rates."""
-    if len(seen) < 672:
-        return [None] * len(_ANCHORS)
-    shape = median0(by_slot(seen, 168, 4))
-    steps = np.arange(1, horizon + 1)
-    ahead = shape[np.arange(horizon) % 168]
-    results: list[Array | None] = []
-    for hours, decay in _ANCHORS:
-        offset = median0(seen[-hours:] - shape[-hours:])
-        results.append(ahead + decay ** steps[:, None] * offset)
-    return results
-
-
-_HOURLY = register(
-    Family(
-        "profiles",
-        Cadence.HOURLY,
-        (
-            *(f"hour_{days}d" for days in _HOUR_DAYS),
-            *(f"week_{weeks}w" for weeks in _HOUR_WEEKS),
-            *(f"flat_{hours}h" for hours in _FLAT_HOURS),
-            *(f"shape_mul_{weeks}w" for weeks in _MUL_WEEKS),
-            *(f"day_type_{weeks}w" for weeks in _TYPE_WEEKS),
-            *(f"anchored_{hours}h_{decay:g}" for hours, decay in _ANCHORS),
-        ),
-        _profiles_hourly,
-    )
-)

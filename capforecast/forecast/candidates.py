@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from capforecast.errors import ModelError
-from capforecast.forecast import analogues, baselines, hourly, pooled, smoothing, structural  # noqa: F401  (they register)
+from capforecast.forecast import (  # noqa: F401  (they register)
+    analogues,
+    baselines,
+    hourly,
+    hourly_decomposition,
+    hourly_profiles,
+    pooled,
+    smoothing,
+    structural,
+)
 from capforecast.forecast.base import Array, Block, Index, Mask, families
 from capforecast.schema import Cadence
 

@@ -1,4 +1,4 @@
-"""Hourly candidates: one causal Holt-Winters-like pass per grid, and a multi-seasonal decomposition with local trends.
+"""Hourly candidates: one causal Holt-Winters-like pass per grid, after Holt (1957) and Winters (1960).
 
 The pass keeps a level, a damped trend and seasonal states of 24 and 168 hours for every series and grid point at once;
 at each origin it writes its forecast from the state it has, so that more origins cost only their forecasts.
@@ -6,19 +6,24 @@ at each origin it writes its forecast from the state it has, so that more origin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
+import numba
 import numpy as np
 
 from capforecast.forecast.base import Array, Block, Family, Mask, register
-from capforecast.forecast.baselines import median0, put
+from capforecast.forecast.lanes import LANES, log_offsets
 from capforecast.forecast.smoothing import damped_sum
-from capforecast.forecast.structural import from_log, log_offset, to_log
+from capforecast.forecast.structural import to_log
 from capforecast.schema import Cadence
 
 _GAINS = (0.002, 0.01, 0.03, 0.1, 0.3, 0.7)
 _CLIP = 3.0  # errors beyond this many running mean absolute errors are cut
+_SETTLED = 60  # points after which the running error itself takes in cut errors only
+_FIRST = {24: 0.7, 168: 0.3}  # gain of a season's first cycle
+_LEAST = 168  # points a series must have
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,21 @@ class Grid:
     name: str
     seasons: tuple[int, ...]
     points: tuple[tuple[float, float, float, float, float], ...]
+
+    @property
+    def gains(self) -> Array:
+        """Gain of each season, [K, seasons]."""
+        return np.array([[point[3 if season == 24 else 4] for season in self.seasons] for point in self.points])
+
+    @property
+    def repeats(self) -> Array:
+        """Hours after which a point's forecast repeats itself, [K]; 0 = never, for it has a trend."""
+        return np.array([0 if point[1] else max(self.seasons) for point in self.points])
+
+    def floors(self, ages: int) -> Array:
+        """Least gain of each season by age, [seasons, ages]: early cycles count for more."""
+        age = np.arange(ages)
+        return np.stack([np.where(age < m, _FIRST[m], 1.0 / (age // m + 1.0)) for m in self.seasons])
 
 
 _GRIDS = (
@@ -53,80 +73,143 @@ _GRIDS = (
     ),
 )
 
-
-class _Pass:
-    """State of one grid over a block: everything [K, N] (seasons [m, K, N])."""
-
-    def __init__(self, grid: Grid, width: int) -> None:
-        table = np.array(grid.points)[:, :, None]
-        self.alpha, self.beta, self.phi = table[:, 0], table[:, 1], table[:, 2]
-        gains = {24: table[:, 3], 168: table[:, 4]}
-        size = (len(grid.points), width)
-        self.level, self.trend, self.size = np.zeros(size), np.zeros(size), np.zeros(size)
-        self.seasons = [(m, gains[m], np.zeros((m, *size)), 0.7 if m == 24 else 0.3) for m in grid.seasons]
-        self.warm = 2 * max(grid.seasons)
-        self.trended = bool(self.beta.any())
-
-    def update(self, t: int, value: Array, seen: Mask, age: Array) -> None:
-        """Take in the observations of row t; `age` counts points since a series' first observation."""
-        expected = self.level + self.phi * self.trend if self.trended else self.level
-        whole = expected
-        for m, _, state, _ in self.seasons:
-            whole = whole + state[t % m]
-        error = np.where(seen, value - whole, 0.0)
-        size = np.abs(error)
-        limit = np.where(age > self.warm, _CLIP * self.size, np.inf)
-        share = np.where(seen, np.maximum(0.02, 1.0 / (age + 1.0)), 0.0)
-        self.size += share * (np.minimum(size, np.where(age > 60, 3.0 * limit, np.inf)) - self.size)
-        error = np.clip(error, -limit, limit)
-        alpha = np.maximum(self.alpha, 1.0 / (age + 1.0))
-        self.level = expected + alpha * error
-        if self.trended:
-            self.trend = self.phi * self.trend + alpha * self.beta * error
-        rest = (1.0 - alpha) * error
-        for m, gamma, state, first in self.seasons:
-            gain = np.where(age < m, first, np.maximum(gamma, 1.0 / (age // m + 1.0)))
-            state[t % m] += gain * rest
-            rest = (1.0 - gain) * rest
-
-    def forecast(self, origin: int, horizon: int) -> Array:
-        """[K, H, N] from the state as it stands."""
-        rows = origin + np.arange(horizon)
-        out = np.repeat(self.level[:, None], horizon, axis=1)
-        if self.trended:
-            out += damped_sum(self.phi[:, 0], horizon)[:, :, None] * self.trend[:, None]
-        for m, _, state, _ in self.seasons:
-            out += state[rows % m].swapaxes(0, 1)
-        return out
+# Rows of the working spaces `lane` and `state` below.
+_VALUE, _SEEN, _PACE, _REACH, _CUT, _CALM, _FLOOR = range(7)  # floors of all seasons follow the first
+_LEVEL, _TREND, _SIZE = range(3)
 
 
-def _run(grid: Grid, values: Array, block: Block, out: Array) -> None:
-    """Pass one grid over values [T, N]; writes [O, K, H, N]."""
-    state = _Pass(grid, block.width)
-    places = {origin: o for o, origin in enumerate(block.origins)}
-    for t in range(max(block.origins) + 1):
-        if t in places:
-            out[places[t]] = state.forecast(t, block.horizon)
-        if t < max(block.origins):
-            age = np.maximum(t - block.birth, 0).astype(np.float64)
-            state.update(t, values[t], block.observed[t], age)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _observe(values, observed, birth, t, first, warm, floors, lane):  # type: ignore[no-untyped-def]
+    """What all grid points need to know of row t: observation, its weight, and what depends on the series' age."""
+    for j in range(LANES):
+        age = max(t - birth[first + j], 0)
+        lane[_VALUE, j] = values[t, first + j]
+        lane[_SEEN, j] = 1.0 if observed[t, first + j] else 0.0
+        lane[_REACH, j] = 1.0 / (age + 1.0)
+        lane[_PACE, j] = lane[_SEEN, j] * max(0.02, lane[_REACH, j])
+        lane[_CUT, j] = 1.0 if age > warm else 0.0
+        lane[_CALM, j] = 1.0 if age > max(warm, _SETTLED) else 0.0
+        for s in range(len(floors)):
+            lane[_FLOOR + s, j] = floors[s, age]
+
+
+@numba.njit(forceinline=True, nogil=True, error_model="numpy")
+def _advance(k, j, alpha, beta, phi, lane, state, seasonal):  # type: ignore[no-untyped-def]
+    """Level, trend and running error of series j at grid point k after a row; returns what is left for its seasons."""
+    expected = state[k, _LEVEL, j] + phi * state[k, _TREND, j]
+    error = lane[_SEEN, j] * (lane[_VALUE, j] - (expected + seasonal))
+    limit = _CLIP * state[k, _SIZE, j] if lane[_CUT, j] > 0.0 else np.inf
+    most = _CLIP * limit if lane[_CALM, j] > 0.0 else np.inf
+    state[k, _SIZE, j] += lane[_PACE, j] * (min(abs(error), most) - state[k, _SIZE, j])
+    error = min(max(error, -limit), limit)
+    gain = max(alpha, lane[_REACH, j])
+    state[k, _LEVEL, j] = expected + gain * error
+    state[k, _TREND, j] = phi * state[k, _TREND, j] + gain * beta * error
+    return (1.0 - gain) * error
+
+
+@numba.njit(forceinline=True, nogil=True, error_model="numpy")
+def _update_one(points, gains, lane, state, season):  # type: ignore[no-untyped-def]
+    """Take in a row at all grid points: state [K, 3, LANES], season [K, LANES] of the hour."""
+    for k in range(len(points)):
+        alpha, beta, phi, least = points[k, 0], points[k, 1], points[k, 2], gains[k, 0]
+        for j in range(LANES):
+            rest = _advance(k, j, alpha, beta, phi, lane, state, season[k, j])
+            season[k, j] += max(least, lane[_FLOOR, j]) * rest
+
+
+@numba.njit(forceinline=True, nogil=True, error_model="numpy")
+def _update_two(points, gains, lane, state, season, other):  # type: ignore[no-untyped-def]
+    """The same with two seasons; the second takes what the first left."""
+    for k in range(len(points)):
+        alpha, beta, phi, least, other_least = points[k, 0], points[k, 1], points[k, 2], gains[k, 0], gains[k, 1]
+        for j in range(LANES):
+            rest = _advance(k, j, alpha, beta, phi, lane, state, season[k, j] + other[k, j])
+            gain = max(least, lane[_FLOOR, j])
+            season[k, j] += gain * rest
+            other[k, j] += max(other_least, lane[_FLOOR + 1, j]) * ((1.0 - gain) * rest)
+
+
+@numba.njit(forceinline=True, nogil=True, error_model="numpy")
+def _ahead(state, season, other, k, row, damped, line):  # type: ignore[no-untyped-def]
+    """Forecast of one grid point for a row, `damped` trends from now, into line [LANES]."""
+    now, also = season[row % len(season)], other[row % len(other)]
+    for j in range(LANES):
+        line[j] = state[k, _LEVEL, j] + damped * state[k, _TREND, j] + now[k, j] + also[k, j]
+
+
+@numba.njit(forceinline=True, nogil=True, error_model="numpy")
+def _write(line, offset, in_logs, exists, out):  # type: ignore[no-untyped-def]
+    """Write a forecast [LANES] where it exists, out of logarithms."""
+    for j in range(LANES):
+        if in_logs and exists[j]:
+            line[j] = math.exp(min(line[j], 300.0)) - offset[j]
+        out[j] = line[j] if exists[j] else np.nan
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _forecast(state, season, other, origin, damped, repeats, offset, in_logs, exists, out):  # type: ignore[no-untyped-def]
+    """Forecasts of all grid points at an origin: out [K, H, LANES]."""
+    line = np.empty(LANES)
+    for k in range(out.shape[0]):
+        for h in range(out.shape[1]):
+            if 0 < repeats[k] <= h:
+                out[k, h] = out[k, h - repeats[k]]
+                continue
+            _ahead(state, season, other, k, origin + h, damped[k, h], line)
+            _write(line, offset, in_logs, exists, out[k, h])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _pass(  # type: ignore[no-untyped-def]
+    values, observed, birth, origins, exists, offset, in_logs, points, gains, seasons, floors, repeats, damped, out
+):
+    """Pass one grid over values [T, N]; writes out [O, K, H, N], NaN unless exists [O, N].
+
+    damped: sums of damping [K, H].  gains, repeats, floors: see `Grid`.  offset [N] is taken off after logarithms.
+    """
+    lane, count, longest = np.zeros((_FLOOR + len(seasons), LANES)), len(points), seasons[-1]
+    for first in range(0, values.shape[1], LANES):
+        state, season = np.zeros((count, 3, LANES)), np.zeros((seasons[0], count, LANES))
+        other = np.zeros((longest if len(seasons) == 2 else 1, count, LANES))
+        lanes, done = slice(first, first + LANES), 0
+        for o in np.argsort(origins):
+            for t in range(done, origins[o]):
+                _observe(values, observed, birth, t, first, 2 * longest, floors, lane)
+                if len(seasons) == 1:
+                    _update_one(points, gains, lane, state, season[t % seasons[0]])
+                else:
+                    _update_two(points, gains, lane, state, season[t % seasons[0]], other[t % longest])
+            done = origins[o]
+            if exists[o, lanes].any():
+                _forecast(
+                    state, season, other, done, damped, repeats,
+                    offset[lanes], in_logs, exists[o, lanes], out[o, :, :, lanes],
+                )  # fmt: skip
+
+
+def _run(grid: Grid, block: Block, values: Array, exists: Mask, offset: Array, in_logs: bool, out: Array) -> None:
+    """Pass one grid over values [T, N]; writes its members [O, K, H, N]."""
+    points = np.array(grid.points)
+    _pass(
+        values, block.observed, block.birth, np.array(block.origins), exists, offset, in_logs,
+        points[:, :3].copy(), grid.gains, np.array(grid.seasons), grid.floors(max(block.origins)), grid.repeats,
+        damped_sum(points[:, 2], block.horizon), out,
+    )  # fmt: skip
 
 
 def _holt_winters(block: Block) -> Array:
     out = block.empty(len(_HW_MEMBERS))
-    offset = log_offset(block.values[: min(block.origins)])
-    logs = to_log(block.values, offset)
+    exists = np.stack([block.age(origin) >= _LEAST for origin in block.origins])
+    positive = np.stack([block.nonnegative(origin) for origin in block.origins])
+    offset = log_offsets(block.values, (min(block.origins),))[0]
+    logs = to_log(block.values[: max(block.origins)], offset)
     k = 0
     for values, in_logs in ((block.values, False), (logs, True)):
         for grid in _GRIDS:
             members = slice(k, k + len(grid.points))
-            _run(grid, values, block, out[:, members])
+            _run(grid, block, values, exists & positive if in_logs else exists, offset, in_logs, out[:, members])
             k += len(grid.points)
-            if in_logs:
-                for o, origin in enumerate(block.origins):
-                    put(out[o, members], from_log(out[o, members], offset), block.nonnegative(origin))
-    for o, origin in enumerate(block.origins):
-        out[o][:, :, block.age(origin) < 168] = np.nan
     return out
 
 
@@ -137,72 +220,3 @@ _HW_MEMBERS = tuple(
     for point in grid.points
 )
 register(Family("holt_winters", Cadence.HOURLY, _HW_MEMBERS, _holt_winters))
-
-_WINDOWS = (72, 168, 336)
-_DAMPING = (0.99, 0.998)
-_HALF_LIFE = 1008.0  # hours: six weeks
-_SHRINK = 2.0  # weeks of no deviation that hour-of-week means are held back by
-
-
-def seasonal_parts(values: Array, horizon: int) -> Array:
-    """Daily plus shrunken weekly shape around a moving mean (after MSTL, Bandara et al. 2021), [t0 + H, N]."""
-    seen = len(values)
-    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-    rows = np.arange(seen)
-    low, high = np.maximum(rows - 84, 0), np.minimum(rows + 84, seen)
-    around = values - (total[high] - total[low]) / (high - low)[:, None]
-    weight = 0.5 ** ((seen - 1 - rows) / _HALF_LIFE)[:, None]
-    day, _ = _slot_sums(around, weight, 24, 0.0)
-    week, _ = _slot_sums(around - day[rows % 24], weight, 168, _SHRINK)
-    rows = np.arange(seen + horizon)
-    return np.asarray(day[rows % 24] + week[rows % 168])
-
-
-def _slot_sums(values: Array, weight: Array, season: int, shrink: float) -> tuple[Array, Array]:
-    """Weighted mean of each slot [season, N], held back by `shrink` points of zero."""
-    missing = -len(values) % season
-    weighted = np.concatenate([values * weight, np.zeros((missing, values.shape[1]))])
-    sums = weighted.reshape(-1, season, values.shape[1]).sum(axis=0)
-    counts = np.concatenate([weight, np.zeros((missing, 1))]).reshape(-1, season).sum(axis=0)[:, None]
-    return sums / np.maximum(counts + shrink, 1e-12), counts
-
-
-def _decomposed(block: Block) -> Array:
-    out = block.empty(len(_MS_MEMBERS))
-    for o, origin in enumerate(block.origins):
-        seen = block.values[:origin]
-        offset = log_offset(seen)
-        old = np.array([168, *(w for w in _WINDOWS[1:])])
-        enough = block.age(origin) >= np.repeat(old, len(_DAMPING) + 1)[:, None]
-        for kind, values in enumerate((seen, to_log(seen, offset))):
-            result = _lines(values, block.horizon)
-            if kind:
-                result = np.where(block.nonnegative(origin), from_log(result, offset), np.nan)
-            place = slice(kind * len(result), (kind + 1) * len(result))
-            out[o, place] = np.where(enough[:, None], result, np.nan)
-    return out
-
-
-def _lines(values: Array, horizon: int) -> Array:
-    """Damped and straight lines over the last hours of the deseasonalised series, season added back, [9, H, N]."""
-    seasonal = seasonal_parts(values, horizon)
-    rest = values - seasonal[: len(values)]
-    level = median0(rest[-24:])
-    steps = np.arange(1, horizon + 1)[:, None]
-    lines = []
-    for hours in _WINDOWS:
-        window = rest[-hours:]
-        x = np.arange(len(window)) - (len(window) - 1) / 2
-        slope = (x[:, None] * window).sum(axis=0) / (x @ x)
-        lines += [level + slope * damped_sum(np.array(phi), horizon)[:, None] for phi in _DAMPING]
-        lines.append(window.mean(axis=0) + slope * ((len(window) - 1) / 2 + steps))
-    return np.asarray(np.stack(lines) + seasonal[len(values) :])
-
-
-_MS_MEMBERS = tuple(
-    f"{kind}_{hours}h_{line}"
-    for kind in ("level", "log")
-    for hours in _WINDOWS
-    for line in (*(f"{phi:g}" for phi in _DAMPING), "line")
-)
-register(Family("decomposition", Cadence.HOURLY, _MS_MEMBERS, _decomposed))

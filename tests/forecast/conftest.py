@@ -9,7 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from capforecast.forecast.base import Block
+from capforecast.forecast.blocks import blocks, calendar_of
 from capforecast.schema import Cadence, Panel
+from capforecast.settings import CalendarSettings
 
 PanelMaker = Callable[..., Panel]
 
@@ -49,3 +52,34 @@ def weekly() -> Callable[..., npt.NDArray[np.float64]]:
         return level + rhythm + growth * t + rng.normal(0, noise, (total, count))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def hourly_block() -> Callable[..., Block]:
+    """The one block of a few hourly values [T, N] that start on a Monday."""
+
+    def make(values: npt.NDArray[np.float64], origins: tuple[int, ...], horizon: int = 60) -> Block:
+        timestamps = pd.date_range("2022-01-03", periods=len(values), freq="h", tz="UTC")
+        panel = Panel(values.astype(np.float32), timestamps, pd.DataFrame(), Cadence.HOURLY)
+        calendar = calendar_of(panel, horizon, CalendarSettings())
+        ((_, block),) = blocks(values, Cadence.HOURLY, origins, horizon, calendar, 64)
+        return block
+
+    return make
+
+
+@pytest.fixture
+def awkward() -> npt.NDArray[np.float64]:
+    """1,500 hours of eight series: plain, gaps, late start, negative, many zeros, constant, spikes, a long outage."""
+    rng = np.random.default_rng(3)
+    t = np.arange(1500)[:, None]
+    values = 40 + 10 * np.sin(2 * np.pi * t / 24 + np.arange(8)) + 4 * np.sin(2 * np.pi * t / 168)
+    values = values + rng.normal(0, 3, values.shape)
+    values[rng.random(1500) < 0.2, 1] = np.nan
+    values[:1000, 2] = np.nan
+    values[:, 3] -= 50
+    values[rng.random(1500) < 0.7, 4] = 0
+    values[:, 5] = 17.5
+    values[rng.random(1500) < 0.02, 6] += 400
+    values[700:900, 7] = np.nan
+    return values

@@ -74,7 +74,7 @@ _GRIDS = (
 )
 
 # Rows of the working spaces `lane` and `state` below.
-_VALUE, _SEEN, _PACE, _REACH, _CUT, _CALM, _FLOOR = range(7)  # floors of all seasons follow the first
+_VALUE, _SEEN, _PACE, _REACH, _TURN, _CUT, _CALM, _FLOOR = range(8)  # floors of all seasons follow the first
 _LEVEL, _TREND, _SIZE = range(3)
 
 
@@ -86,7 +86,9 @@ def _observe(values, observed, birth, t, first, warm, floors, lane):  # type: ig
         lane[_VALUE, j] = values[t, first + j]
         lane[_SEEN, j] = 1.0 if observed[t, first + j] else 0.0
         lane[_REACH, j] = 1.0 / (age + 1.0)
-        lane[_PACE, j] = lane[_SEEN, j] * max(0.02, lane[_REACH, j])
+        # the first observation sets the level: its distance from zero is neither an error nor a trend
+        lane[_PACE, j] = lane[_SEEN, j] * max(0.02, 1.0 / age) if age > 0 else 0.0
+        lane[_TURN, j] = 1.0 if age > 0 else 0.0
         lane[_CUT, j] = 1.0 if age > warm else 0.0
         lane[_CALM, j] = 1.0 if age > max(warm, _SETTLED) else 0.0
         for s in range(len(floors)):
@@ -104,7 +106,7 @@ def _advance(k, j, alpha, beta, phi, lane, state, seasonal):  # type: ignore[no-
     error = min(max(error, -limit), limit)
     gain = max(alpha, lane[_REACH, j])
     state[k, _LEVEL, j] = expected + gain * error
-    state[k, _TREND, j] = phi * state[k, _TREND, j] + gain * beta * error
+    state[k, _TREND, j] = phi * state[k, _TREND, j] + lane[_TURN, j] * gain * beta * error
     return (1.0 - gain) * error
 
 

@@ -84,10 +84,10 @@ def smoothed(
         error = values[t] - level - phi * trend - sum(state[t % m] for m, state in states.items())
         limit = 3 * typical if age > 2 * max(seasons) else np.inf
         most = 3 * limit if age > 60 else np.inf
-        typical += max(0.02, 1 / (age + 1)) * (min(abs(error), most) - typical)
+        typical += (max(0.02, 1 / age) if age else 0.0) * (min(abs(error), most) - typical)
         error = float(np.clip(error, -limit, limit))
         gain = max(alpha, 1 / (age + 1))
-        level, trend = level + phi * trend + gain * error, phi * trend + gain * beta * error
+        level, trend = level + phi * trend + gain * error, phi * trend + (gain * beta * error if age else 0.0)
         rest = (1 - gain) * error
         for m, state in states.items():
             first, least = (0.7, daily) if m == 24 else (0.3, weekly)

@@ -127,7 +127,7 @@ COLUMNS = st.sampled_from(
         "infinite",
         "negative",
         "spike",
-        "tiny steps",
+        "steps",
     ]
 )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from capforecast.forecast.model import FleetModel
 
 Array = npt.NDArray[np.float64]
+Array32 = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -68,17 +69,18 @@ class Block:
         """Series [N] that were never below zero before an origin; logarithms are for these only."""
         return np.asarray(self.values[:origin].min(axis=0) >= 0)
 
-    def empty(self, members: int) -> Array:
-        """A result full of NaN, float64 [O, members, H, N]."""
-        return np.full((len(self.origins), members, self.horizon, self.width), np.nan)
+    def empty(self, members: int) -> Array32:
+        """A result full of NaN, float32 [O, members, H, N]."""
+        return np.full((len(self.origins), members, self.horizon, self.width), np.nan, dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Family:
     """A set of candidates computed together.
 
-    forecast(block) returns float64 [O, len(members), H, N], NaN where a series is too young for a member. It must be
-    causal (see Block), deterministic, and treat every series without regard to its neighbours in the block.
+    forecast(block, out) writes to `out`, float32 [O, len(members), H, N] full of NaN, wherever a series is old enough
+    for a member. It must be causal (see Block), deterministic, and treat every series without regard to its neighbours
+    in the block. What it writes is then held within plausible bounds; infinities become NaN.
 
     summarise(block), where a family learns across series, returns numbers [O, S, N] of each series (NaN = none) in a
     first pass over all blocks; their means over the series of a group stand in `block.shared[name]` in the second,
@@ -88,7 +90,7 @@ class Family:
     name: str
     cadence: Cadence
     members: tuple[str, ...]
-    forecast: Callable[[Block], Array]
+    forecast: Callable[[Block, Array32], None]
     summarise: Callable[[Block], Array] | None = None
 
     @property

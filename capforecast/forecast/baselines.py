@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capforecast.forecast.base import Array, Block, Family, Index, register
+from capforecast.forecast.base import Array, Array32, Block, Family, Index, register
 from capforecast.schema import Cadence
 
 _WEEKS = (1, 2, 4, 8, 13, 26, 52)
@@ -58,14 +58,13 @@ def flat(values: Array, points: int, horizon: int) -> Array | None:
     return np.broadcast_to(median0(values[-points:]), (horizon, values.shape[1]))
 
 
-def put(out: Array, result: Array | None, enough: np.ndarray) -> None:
+def put(out: Array32, result: Array | None, enough: np.ndarray) -> None:
     """Write a result [H, N] where the series is old enough."""
     if result is not None:
         out[:] = np.where(enough, result, np.nan)
 
 
-def _profiles_daily(block: Block) -> Array:
-    out = block.empty(len(_DAILY.members))
+def _profiles_daily(block: Block, out: Array32) -> None:
     for o, origin in enumerate(block.origins):
         seen, age = block.values[:origin], block.age(origin)
         k = 0
@@ -79,7 +78,6 @@ def _profiles_daily(block: Block) -> Array:
         for days in _FLAT_DAYS:
             put(out[o, k], flat(seen, days, block.horizon), age >= days)
             k += 1
-    return out
 
 
 _DAILY = register(
@@ -103,8 +101,7 @@ def _clipped_mean(values: Array) -> Array:
     return np.asarray(np.minimum(values, top).mean(axis=0))
 
 
-def _last_year(block: Block) -> Array:
-    out = block.empty(len(_YEARLY.members))
+def _last_year(block: Block, out: Array32) -> None:
     for o, origin in enumerate(block.origins):
         start = origin - _YEAR
         if start < 28:
@@ -121,7 +118,6 @@ def _last_year(block: Block) -> Array:
         put(out[o, 1], then * ratio, enough & block.nonnegative(origin))
         put(out[o, 2], smooth + shape + now - before, enough)
         put(out[o, 3], 0.5 * smooth + shape + now - 0.5 * before, enough)  # half the yearly movement
-    return out
 
 
 def _moving_mean(values: Array, half: int) -> Array:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.ndimage import median_filter
 
 from capforecast.fleet.calendar import calendar_features
 from capforecast.forecast.base import TILE, Array, Block, Index, Mask
@@ -44,31 +44,38 @@ def fill(values: Array, birth: Index, cadence: Cadence) -> Array:
     week = 7 * cadence.per_day
     filled = values.copy()
     _fill_heads(filled, birth, week, _HEAD_WEEKS[cadence])
-    gaps = np.isnan(filled)
-    for t in np.flatnonzero(gaps.any(axis=1)):
-        filled[t] = np.where(gaps[t], filled[t - week] if t >= week else 0.0, filled[t])
+    _repeat_weeks(filled, week)
     return filled
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _fill_heads(filled: Array, birth: Index, week: int, weeks: int) -> None:
     """Write the first weeks' usual shape before each first observation and into gaps of the very first week."""
     total = len(filled)
-    for start in np.unique(birth):
-        columns = np.flatnonzero(birth == start)
+    for j in range(filled.shape[1]):
+        start = birth[j]
         if start >= total:
-            filled[:, columns] = 0.0
+            filled[:, j] = 0.0
             continue
-        head = filled[start : start + weeks * week, columns]
-        level = np.nanmedian(head, axis=0)
-        padded = np.full((weeks * week, len(columns)), np.nan)
-        padded[: len(head)] = head
-        slots = padded.reshape(weeks, week, len(columns))
-        some = np.isfinite(slots).any(axis=0)
-        shape = np.where(some, np.nanmedian(np.where(some, slots, 0.0), axis=0), level)
-        rows = np.arange(min(start + week, total))
-        usual = shape[(rows - start) % week]
-        now = filled[: len(rows), columns]
-        filled[: len(rows), columns] = np.where(np.isnan(now), usual, now)
+        end = min(start + week, total)
+        if not np.isnan(filled[:end, j]).any():
+            continue
+        head = filled[start : start + weeks * week, j].copy()
+        for slot in range(week):
+            usual = np.nanmedian(head[slot::week]) if slot < len(head) else np.nan
+            if np.isnan(usual):
+                usual = np.nanmedian(head)
+            for t in range((start + slot) % week, end, week):
+                if np.isnan(filled[t, j]):
+                    filled[t, j] = usual
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _repeat_weeks(filled: Array, week: int) -> None:
+    for t in range(week, len(filled)):
+        for j in range(filled.shape[1]):
+            if np.isnan(filled[t, j]):
+                filled[t, j] = filled[t - week, j]
 
 
 def winsorise(values: Array, window: int = 7, spread: int = 29, limit: float = 4.0) -> Array:
@@ -76,15 +83,42 @@ def winsorise(values: Array, window: int = 7, spread: int = 29, limit: float = 4
 
     Windows end at the row itself, so one pass serves every origin.
     """
-    centre = _trailing_median(values, window)
-    band = limit * 1.4826 * _trailing_median(np.abs(values - centre), spread)
+    centre = trailing_median(values, window)
+    band = limit * 1.4826 * trailing_median(np.abs(values - centre), spread)
     return np.asarray(centre + np.clip(values - centre, -band, band))
 
 
-def _trailing_median(values: Array, window: int) -> Array:
-    half = window // 2
-    padded = np.concatenate([np.repeat(values[:1], half, axis=0), values])
-    return np.asarray(median_filter(padded, size=(window, 1), mode="nearest")[: len(values)])
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def trailing_median(values: Array, window: int) -> Array:
+    """Median of the last `window` (odd) rows of [T, N] at each row; before the first row its values repeat."""
+    total, width = values.shape
+    out = np.empty((total, width))
+    before, row = np.empty(width), np.empty(width)
+    ordered = np.empty((window + 1, width))  # each column's window in order, and infinity
+    ordered[:window] = values[0]
+    ordered[window] = np.inf
+    for t in range(total):
+        before[:] = -np.inf
+        leaving = values[max(t - window, 0)]
+        for i in range(window):
+            row[:] = ordered[i]
+            _replaced(before, row, ordered[i + 1], leaving, values[t], ordered[i])
+            before[:] = row
+        out[t] = ordered[window // 2]
+    return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _replaced(before: Array, row: Array, after: Array, leaving: Array, coming: Array, out: Array) -> None:
+    """One row of sorted columns once one value of each column has been replaced, from it and the rows beside it, [N].
+
+    Without a branch, so that the compiler makes vector instructions of it.
+    """
+    for j in range(len(row)):
+        new, old, here = coming[j], leaving[j], row[j]
+        lower = min(max(before[j], new), here) if here <= old else here
+        upper = max(min(after[j], new), here) if here >= old else here
+        out[j] = upper if new > old else lower
 
 
 def calendar_of(panel: Panel, horizon: int, settings: CalendarSettings) -> pd.DataFrame:

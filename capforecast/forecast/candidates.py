@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numba
 import numpy as np
-import numpy.typing as npt
 
 from capforecast.errors import ModelError
 from capforecast.forecast import (  # noqa: F401  (they register)
@@ -19,10 +19,10 @@ from capforecast.forecast import (  # noqa: F401  (they register)
     smoothing,
     structural,
 )
-from capforecast.forecast.base import Array, Block, Index, Mask, families
+from capforecast.forecast.base import Array, Array32, Block, Index, Mask, families
 from capforecast.schema import Cadence
 
-Cube = npt.NDArray[np.float32]
+Cube = Array32
 
 _WINDOW = {Cadence.DAILY: 800, Cadence.HOURLY: 2000}  # points whose range bounds a forecast
 _BELOW, _ABOVE = 0.5, 0.7  # how far outside it may go, as a share of the range
@@ -33,8 +33,10 @@ def candidate_names(cadence: Cadence) -> tuple[str, ...]:
     return tuple(name for family in families(cadence) for name in family.candidates)
 
 
-def candidate_cube(block: Block, names: Sequence[str]) -> Cube:
+def candidate_cube(block: Block, names: Sequence[str], out: Cube | None = None) -> Cube:
     """Forecasts of the named candidates, float32 [O, K, H, N], NaN where one cannot be made.
+
+    out: written to and returned instead of new memory, which costs as much to obtain as many candidates to compute.
 
     Raises:
         ModelError: a name belongs to no registered family.
@@ -45,25 +47,45 @@ def candidate_cube(block: Block, names: Sequence[str]) -> Cube:
         raise ModelError(
             f"the model uses candidate {min(unknown)!r}, which this version does not have; train a new one"
         )
-    out = np.full((len(block.origins), len(names), block.horizon, block.width), np.nan, dtype=np.float32)
-    bounds = [_bounds(block, origin) for origin in block.origins]
+    if out is None:
+        out = block.empty(len(names))
+    else:
+        out.fill(np.nan)
     for family in families(block.cadence):
         wanted = [(k, place[name]) for k, name in enumerate(family.candidates) if name in place]
         if not wanted:
             continue
-        result = family.forecast(block)
         source, target = (np.array(column) for column in zip(*wanted, strict=True))
-        for o, (low, high) in enumerate(bounds):
-            out[o, target] = np.clip(result[o, source], low, high)
-    out[~np.isfinite(out)] = np.nan
+        if np.array_equal(target, target[0] + np.arange(len(family.members))):
+            family.forecast(block, out[:, target[0] : target[-1] + 1])
+        else:
+            made = block.empty(len(family.members))
+            family.forecast(block, made)
+            out[:, target] = made[:, source]
+    for o, origin in enumerate(block.origins):
+        _hold(out[o], *_bounds(block, origin))
     return out
 
 
-def _bounds(block: Block, origin: int) -> tuple[Array, Array]:
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _hold(out: Cube, low: Cube, high: Cube) -> None:
+    """Hold forecasts [K, H, N] of one origin within bounds [N]; what is infinite even so becomes NaN."""
+    for k in range(out.shape[0]):
+        for h in range(out.shape[1]):
+            for j in range(out.shape[2]):
+                value = out[k, h, j]
+                value = high[j] if value > high[j] else value
+                value = low[j] if value < low[j] else value
+                out[k, h, j] = value if abs(value) < np.inf else np.nan
+
+
+def _bounds(block: Block, origin: int) -> tuple[Cube, Cube]:
+    """Least and largest plausible values after an origin, [N] each."""
     seen = block.values[max(0, origin - _WINDOW[block.cadence]) : origin]
     low, high = seen.min(axis=0), seen.max(axis=0)
     least = low - _BELOW * (high - low)
-    return np.where(block.nonnegative(origin), np.maximum(least, 0.0), least), high + _ABOVE * (high - low)
+    least = np.where(block.nonnegative(origin), np.maximum(least, 0.0), least)
+    return least.astype(np.float32), (high + _ABOVE * (high - low)).astype(np.float32)
 
 
 def usable(cube: Cube) -> Mask:

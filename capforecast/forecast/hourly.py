@@ -16,7 +16,7 @@ import numpy as np
 from capforecast.forecast.base import Array, Block, Family, Mask, register
 from capforecast.forecast.lanes import LANES, log_offsets
 from capforecast.forecast.smoothing import damped_sum
-from capforecast.forecast.structural import to_log
+from capforecast.forecast.logarithms import to_log
 from capforecast.schema import Cadence
 
 _GAINS = (0.002, 0.01, 0.03, 0.1, 0.3, 0.7)

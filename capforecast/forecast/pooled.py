@@ -6,21 +6,16 @@ say how far to trust it (James & Stein 1961; Efron & Morris 1975). Where effects
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from capforecast.forecast.base import Array, Block, Family, Mask, register
-from capforecast.forecast.smoothing import smooth
-from capforecast.forecast.structural import (
-    Design,
-    from_log,
-    log_offset,
-    normal_equations,
-    starts,
-    tiles_product,
-    to_log,
-)
+from capforecast.forecast.base import TILE, Array, Array32, Block, Family, register
+from capforecast.forecast.baselines import median0
+from capforecast.forecast.smoothing import responses
+from capforecast.forecast.structural import Design, calendar_columns, columns
+from capforecast.forecast.tiles import Tile, put_lines, tiles
 from capforecast.schema import Cadence
 
 _DESIGNS = (
@@ -28,7 +23,7 @@ _DESIGNS = (
     Design("year", hinges=0, season=0.1, slope=0.1, pairs=2, year=0.5, calendar=0.5, least=400),
 )
 _PRIOR_SERIES = 4.0  # series without any effect that a group's mean counts besides its own
-_SLOW = (1, 3)  # of the smoothing grid: gains 0.05 and 0.2, on the history less its effects
+_SLOW = [1, 3]  # of the smoothing grid: gains 0.05 and 0.2, on the history less its effects
 _PER_FIT = 1 + len(_SLOW)
 _MEMBERS = tuple(
     f"{design.name}_{kind}_{line}"
@@ -39,96 +34,130 @@ _MEMBERS = tuple(
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """One design at one origin: standardised effects [P, N], their sampling variance [P, N], spread and mean [N]."""
+class _Regression:
+    """One design over the same rows, solved for all series.
 
-    effects: Array
+    columns: slope first, centred over the history, [seen + H, P].
+    states: [P + 2, seen]; effects of a centred history, and the levels that the `_SLOW` smoothers reach on it.
+    variance: sampling variance of each effect in units of the residuals', [P].
+    smoothed: levels reached on each column but the slope's, [2, P - 1].  mass, start: on a history of ones, and the
+    start level's share, [2].
+    """
+
+    columns: Array
+    states: Array
     variance: Array
-    spread: Array
-    mean: Array
-    columns: Array  # centred columns, slope first, [seen + H, P]
-    history: Array  # [seen, N]
+    smoothed: Array
+    mass: Array
+    start: Array
+
+    @property
+    def effects(self) -> int:
+        """How many effects there are, P."""
+        return len(self.variance)
 
 
-def _fit(block: Block, design: Design, origin: int, values: Array) -> list[tuple[Mask, _Fit]]:
-    """Ridge on centred columns for each group of series that start alike: (which series, fit)."""
-    fits = []
-    for start, which in starts(block, origin, design.least).items():
-        columns, ridge = normal_equations(block, design, start, origin)
-        seen = origin - start
-        columns, ridge = columns[:, 1:] - columns[:seen, 1:].mean(axis=0), ridge[1:]
-        past = columns[:seen]
-        inverse = np.linalg.inv(past.T @ past + np.diag(ridge))
-        history = values[start:origin]
+@dataclass(frozen=True)
+class _Fit:
+    """One design fitted to the history [seen, TILE] of a tile; effects are in units of the spread around it."""
+
+    solved: _Regression
+    history: Array
+    effects: Array  # [P, TILE]
+    levels: Array  # what the `_SLOW` smoothers reach on the history less its mean, [2, TILE]
+    spread: Array  # [TILE]
+    mean: Array  # [TILE]
+
+
+def _solved(block: Block, design: Design, start: int, origin: int) -> _Regression:
+    key = ("pooled", design, start, origin)
+    if key not in block.memo:
+        laid, seen = columns(block, design, start, origin), origin - start
+        every = np.hstack([laid.trend[:, 1:], laid.season])
+        every -= every[:seen].mean(axis=0)
+        past = every[:seen]
+        inverse = np.linalg.inv(past.T @ past + np.diag(laid.ridge[1:]))
+        impulse, begin = responses(seen)
+        slow = impulse[0, _SLOW, ::-1]
+        states = np.concatenate([inverse @ past.T, slow])
+        variance = np.diag(inverse).copy()
+        block.memo[key] = _Regression(every, states, variance, slow @ past[:, 1:], slow.sum(axis=1), begin[0, _SLOW])
+    solved: _Regression = block.memo[key]
+    return solved
+
+
+def _fits(block: Block, tile: Tile) -> Iterator[tuple[int, _Fit]]:
+    """(member, fit) of every design, in levels and logs, that a tile's rows are enough for."""
+    for kind, values in enumerate(tile.values):
+        history = values[tile.start :]
         mean = history.mean(axis=0)
-        effects = tiles_product(inverse @ past.T, history - mean)
-        rest = history - mean - tiles_product(past, effects)
-        spread = np.sqrt((rest**2).mean(axis=0)) + 1e-9 * (1.0 + np.abs(mean))
-        variance = np.repeat(np.diag(inverse)[:, None], block.width, axis=1)
-        fits.append((which, _Fit(effects / spread, variance, spread, mean, columns, history)))
-    return fits
+        centred = history - mean
+        for number, design in enumerate(_DESIGNS):
+            if len(history) >= design.least:
+                solved = _solved(block, design, tile.start, len(values))
+                state = solved.states @ centred
+                effects = state[: solved.effects]
+                rest = solved.columns[: len(history)] @ effects
+                rest -= centred
+                spread = np.sqrt(np.square(rest, out=rest).mean(axis=0)) + 1e-9 * (1.0 + np.abs(mean))
+                yield 2 * number + kind, _Fit(solved, history, effects / spread, state[solved.effects :], spread, mean)
 
 
-def _all_fits(block: Block, origin: int) -> list[list[tuple[Mask, _Fit]]]:
-    """Fits of every member at an origin."""
-    seen = block.clean[:origin]
-    logs = to_log(seen, log_offset(seen))
-    return [_fit(block, design, origin, values) for design in _DESIGNS for values in (seen, logs)]
+_LEAST = min(design.least for design in _DESIGNS)
+
+
+def _rows(block: Block) -> list[slice]:
+    """Rows of each member's numbers among those summarised."""
+    _, _, flags = calendar_columns(block)
+    counts = [3 * (7 + 2 * design.pairs + flags.shape[1]) for design in _DESIGNS for _ in ("level", "log")]
+    ends = np.cumsum(counts)
+    return [slice(int(end) - count, int(end)) for end, count in zip(ends, counts, strict=True)]
 
 
 def _summarise(block: Block) -> Array:
     """Standardised effects, their squares and their sampling variances, [O, S, N]."""
-    rows = []
-    for origin in block.origins:
-        parts = []
-        for member, fits in enumerate(_all_fits(block, origin)):
-            effects = _effect_count(block, _DESIGNS[member // 2])
-            part = np.full((3 * effects, block.width), np.nan)
-            for which, fit in fits:
-                part[:, which] = np.concatenate([fit.effects, fit.effects**2, fit.variance])[:, which]
-            parts.append(part)
-        rows.append(np.concatenate(parts))
-    return np.stack(rows)
-
-
-def _effect_count(block: Block, design: Design) -> int:
-    return int(normal_equations(block, design, 0, min(block.origins))[0].shape[1]) - 1
-
-
-def _forecast(block: Block) -> Array:
-    out = block.empty(len(_MEMBERS))
-    shared = block.shared["pooled"]
+    rows = _rows(block)
+    out = np.full((len(block.origins), rows[-1].stop, block.width), np.nan)
     for o, origin in enumerate(block.origins):
-        offset = log_offset(block.clean[:origin])
-        row = 0
-        count = shared[o, -1]
-        for member, fits in enumerate(_all_fits(block, origin)):
-            effects = _effect_count(block, _DESIGNS[member // 2])
-            mean, square, variance = shared[o, row : row + 3 * effects].reshape(3, effects, -1)
-            row += 3 * effects
-            for which, fit in fits:
-                held = _held(fit, mean, square, variance, count)
-                ahead = _ahead(fit, held * fit.spread)
-                if member % 2:
-                    ahead = np.where(block.nonnegative(origin), from_log(ahead, offset), np.nan)
-                out[o, member * _PER_FIT : (member + 1) * _PER_FIT][:, :, which] = ahead[:, :, which]
+        for tile in tiles(block, origin, _LEAST):
+            for member, fit in _fits(block, tile):
+                able = tile.age[: tile.count] >= _DESIGNS[member // 2].least
+                variance = np.broadcast_to(fit.solved.variance[:, None], fit.effects.shape)
+                numbers = np.concatenate([fit.effects, fit.effects**2, variance])[:, : tile.count]
+                out[o, rows[member], tile.which] = np.where(able, numbers, np.nan).T
     return out
 
 
-def _ahead(fit: _Fit, effects: Array) -> Array:
-    """The fitted line with its effects, and the effects on a smoothed level, [1 + 2, H, N]."""
-    seen = len(fit.history)
-    seasonal = tiles_product(fit.columns[:, 1:], effects[1:])
-    line = fit.mean + seasonal[seen:] + tiles_product(fit.columns[seen:, :1], effects[:1])
-    level = smooth(fit.history - seasonal[:seen], len(line))[list(_SLOW)]
-    return np.concatenate([line[None], level + seasonal[seen:]])
+def _forecast(block: Block, out: Array32) -> None:
+    rows = _rows(block)
+    for o, origin in enumerate(block.origins):
+        shared = block.shared["pooled"][o]
+        for tile in tiles(block, origin, _LEAST):
+            for member, fit in _fits(block, tile):
+                numbers = shared[rows[member]][:, tile.lanes].reshape(3, fit.solved.effects, TILE)
+                effects = _held(fit, numbers, shared[-1, tile.lanes]) * fit.spread
+                level, trend, damp, season = _ahead(fit, effects)
+                level[:, tile.age < _DESIGNS[member // 2].least] = np.nan
+                places = member * _PER_FIT + np.arange(_PER_FIT)
+                put_lines(out[o], places, tile, member % 2 == 1, level, trend, damp, season[None])
 
 
-def _held(fit: _Fit, mean: Array, square: Array, variance: Array, count: Array) -> Array:
+def _ahead(fit: _Fit, effects: Array) -> tuple[Array, Array, Array, Array]:
+    """The fitted line and two smoothed levels, all with the effects: levels, trends, dampings, seasonal part."""
+    solved, seen = fit.solved, len(fit.history)
+    begin = median0(fit.history[:28] - solved.columns[: min(28, seen), 1:] @ effects[1:])
+    slow = fit.levels + solved.mass[:, None] * fit.mean - solved.smoothed @ effects[1:] + solved.start[:, None] * begin
+    damp, trend = np.zeros((_PER_FIT, len(solved.columns) - seen)), np.zeros((_PER_FIT, TILE))
+    damp[0], trend[0] = solved.columns[seen:, 0], effects[0]
+    return np.concatenate([fit.mean[None], slow]), trend, damp, solved.columns[seen:, 1:] @ effects[1:]
+
+
+def _held(fit: _Fit, numbers: Array, count: Array) -> Array:
     """Effects held towards the group's mean, [P, N], by the share of their spread that is sampling noise."""
+    mean, square, variance = numbers
     common = mean * count / (count + _PRIOR_SERIES)
     between = np.maximum(square - 2 * common * mean + common**2 - variance, 0.0)
-    trust = between / (between + fit.variance)
+    trust = between / (between + fit.solved.variance[:, None])
     return np.asarray(common + trust * (fit.effects - common))
 
 

@@ -6,23 +6,15 @@ smoother (Gardner & McKenzie 1985, damped trend) against the history of every se
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from capforecast.forecast.base import Array, Block, Family, Mask, register
+from capforecast.forecast.base import Array, Array32, Block, Family, register
 from capforecast.forecast.baselines import median0
-from capforecast.forecast.structural import (
-    HALF_YEAR,
-    WEEK,
-    YEAR,
-    Design,
-    fit,
-    from_log,
-    log_offset,
-    tiles_product,
-    to_log,
-)
+from capforecast.forecast.structural import HALF_YEAR, WEEK, YEAR, Design, columns, estimators
+from capforecast.forecast.tiles import put_lines, tiles
 from capforecast.schema import Cadence
 
 # level gain, trend gain as a share of it, damping
@@ -69,76 +61,106 @@ def damped_sum(phi: Array, horizon: int) -> Array:
     return np.asarray(np.cumsum(np.asarray(phi)[..., None] ** np.arange(1, horizon + 1), axis=-1))
 
 
-def smooth(rest: Array, horizon: int) -> Array:
-    """Forecasts [K, H, N] of a deseasonalised history [t0, N] by every smoother of the grid."""
-    seen = len(rest)
-    impulse, start = responses(seen)
-    begin = median0(rest[:28])
-    shape = (2 * len(_GRID), seen)
-    state = tiles_product(impulse[:, :, ::-1].reshape(shape), rest).reshape(2, len(_GRID), -1)
-    state = state + start[:, :, None] * begin
-    ahead = damped_sum(np.array([phi for _, _, phi in _GRID]), horizon)
-    return np.asarray(state[0][:, None] + ahead[:, :, None] * state[1][:, None])
+@dataclass(frozen=True)
+class Folded:
+    """Smoothing after a seasonal part is taken out, both as one product: `states` @ history.
+
+    states: [R, origin]; levels of the grid, trends of those that have one, then of the lines (see `_line_states`), and
+    last the coefficients of the seasonal part.
+    season: its columns [origin + H, Q].  start: share of the start level in each level and trend, [2, K].
+    """
+
+    states: Array
+    season: Array
+    start: Array
+
+    def rest(self, values: Array, coefficients: Array, rows: slice) -> Array:
+        """Some rows of a history [origin, TILE] without its seasonal part."""
+        return np.asarray(values[rows] - self.season[: len(values)][rows] @ coefficients)
 
 
-def local_trends(rest: Array, horizon: int) -> Array:
-    """Damped lines [8, H, N]: the median of the last 14 days and the slope of the last 60 .. 480, or NaN."""
-    seen, width = rest.shape
-    level = median0(rest[-14:])
-    out = np.full((len(_TREND_DAYS) * len(_DAMPING), horizon, width), np.nan)
-    ahead = damped_sum(np.array(_DAMPING), horizon)
-    for i, days in enumerate(_TREND_DAYS):
-        if seen >= days:
+def _fold(block: Block, design: Design, start: int, origin: int) -> Folded:
+    key = ("smoothing", design, start, origin)
+    if key not in block.memo:
+        laid = columns(block, design, start, origin)
+        trends = laid.trend.shape[1]
+        solve = np.zeros((laid.season.shape[1], origin))
+        solve[:, start:] = estimators(laid, np.eye(len(laid.ridge))[trends:])
+        early = laid.season[(np.arange(start) - start) % 7]  # before the fit: its first weeks over and over
+        season = np.concatenate([early, laid.season])
+        states, begin = _grid_states(origin)
+        if design is WEEK:
+            states = np.concatenate([states, _line_states(origin)])
+        block.memo[key] = Folded(np.concatenate([states - states @ season[:origin] @ solve, solve]), season, begin)
+    folded: Folded = block.memo[key]
+    return folded
+
+
+def _grid_states(length: int) -> tuple[Array, Array]:
+    """Rows that give the grid's levels and its `_TRENDING` trends from a history, and shares of the start level."""
+    impulse, start = responses(length)
+    return np.concatenate([impulse[0], impulse[1, _TRENDING]])[:, ::-1], start
+
+
+def _line_states(length: int) -> Array:
+    """Rows that give slopes of the last 60 .. 480 days, and the daily drift since a year ago, [5, length].
+
+    Zero where a history is too short; lines of that length are left out by age.
+    """
+    rows = np.zeros((len(_TREND_DAYS) + 1, length))
+    for row, days in zip(rows, _TREND_DAYS, strict=False):
+        if length >= days:
             x = np.arange(days) - (days - 1) / 2
-            slope = tiles_product((x / (x @ x))[None], rest[-days:])[0]
-            out[2 * i : 2 * i + 2] = level + ahead[:, :, None] * slope
-    return out
+            row[-days:] = x / (x @ x)
+    if length >= _YEAR_DAYS + 28:
+        rows[-1, -28:] = 1 / (28 * _YEAR_DAYS)
+        rows[-1, -28 - _YEAR_DAYS : -_YEAR_DAYS] = -1 / (28 * _YEAR_DAYS)
+    return rows
 
 
-def drifts(rest: Array, horizon: int) -> Array:
-    """The median of the last 14 days and a share of the change since a year ago, [2, H, N]; NaN when too short."""
-    out = np.full((len(_DRIFT), horizon, rest.shape[1]), np.nan)
-    if len(rest) >= _YEAR_DAYS + 28:
-        before = rest[-28 - _YEAR_DAYS : -_YEAR_DAYS].mean(axis=0)
-        daily = (rest[-28:].mean(axis=0) - before) / _YEAR_DAYS
-        steps = np.arange(1, horizon + 1)[:, None]
-        for i, share in enumerate(_DRIFT):
-            out[i] = median0(rest[-14:]) + share * daily * steps
-    return out
-
-
-_TREND_AGE = np.array([days for days in _TREND_DAYS for _ in _DAMPING] + [_YEAR_DAYS + 28] * len(_DRIFT))
-
-
-def _daily(block: Block) -> Array:
-    out = block.empty(len(_MEMBERS))
+def _daily(block: Block, out: Array32) -> None:
+    damp = _dampings(block.horizon)
     for o, origin in enumerate(block.origins):
-        seen = block.clean[:origin]
-        offset = log_offset(seen)
-        logs, positive = to_log(seen, offset), block.nonnegative(origin)
-        k = 0
-        for design, in_logs in _PARTS:
-            members = len(_GRID) + (len(_TREND_AGE) if design is WEEK else 0)
-            values = logs if in_logs else seen
-            fitted = fit(block, design, origin, values)
-            if fitted is not None:
-                result = _smooth_part(values, fitted[1], block, origin, design is WEEK)
-                if in_logs:
-                    result = np.where(positive, from_log(result, offset), np.nan)
-                out[o, k : k + members] = result
-            k += members
-    return out
+        for tile in tiles(block, origin, min(design.least for design, _ in _PARTS)):
+            place = 0
+            for design, in_logs in _PARTS:
+                members = len(_GRID) + (len(_LINE_AGE) if design is WEEK else 0)
+                if origin - tile.start >= design.least:
+                    folded = _fold(block, design, tile.start, origin)
+                    level, trend, season = _smoothed(folded, tile.values[in_logs], block.horizon, design is WEEK)
+                    age = np.concatenate([np.zeros(len(_GRID)), _LINE_AGE])[:members, None]
+                    level[tile.age < np.maximum(age, design.least)] = np.nan
+                    places = np.arange(place, place + members)
+                    put_lines(out[o], places, tile, in_logs, level, trend, damp[:members], season[None])
+                place += members
 
 
-def _smooth_part(values: Array, seasonal: Array, block: Block, origin: int, trends: bool) -> Array:
-    """All smoothers of one seasonal part [K, H, N], the seasonal part added back."""
-    rest = values - seasonal[:origin]
-    parts = [smooth(rest, block.horizon)]
-    if trends:
-        lines = np.concatenate([local_trends(rest, block.horizon), drifts(rest, block.horizon)])
-        old: Mask = block.age(origin) >= _TREND_AGE[:, None]
-        parts.append(np.where(old[:, None], lines, np.nan))
-    return np.asarray(np.concatenate(parts) + seasonal[origin:])
+def _smoothed(folded: Folded, values: Array, horizon: int, lines: bool) -> tuple[Array, Array, Array]:
+    """Level and trend [members, TILE] of all smoothers of one seasonal part, and that part ahead, [H, TILE]."""
+    state = folded.states @ values
+    effects = state[-folded.season.shape[1] :]
+    begin = median0(folded.rest(values, effects, slice(0, 28)))
+    grid = len(_GRID)
+    level, trend = np.zeros((2, grid + (len(_LINE_AGE) if lines else 0), values.shape[1]))
+    level[:grid] = state[:grid] + folded.start[0][:, None] * begin
+    trend[_TRENDING] = state[grid : grid + len(_TRENDING)] + folded.start[1, _TRENDING][:, None] * begin
+    if lines:
+        level[grid:] = median0(folded.rest(values, effects, slice(-14, None)))
+        trend[grid:] = state[grid + len(_TRENDING) + _LINE_STATE]
+    return level, trend, np.asarray(folded.season[-horizon:] @ effects)
+
+
+_TRENDING = [k for k, (_, beta, _) in enumerate(_GRID) if beta > 0]
+_LINE_AGE = np.array([days for days in _TREND_DAYS for _ in _DAMPING] + [_YEAR_DAYS + 28] * len(_DRIFT))
+_LINE_STATE = np.array([i for i in range(len(_TREND_DAYS)) for _ in _DAMPING] + [len(_TREND_DAYS)] * len(_DRIFT))
+
+
+def _dampings(horizon: int) -> Array:
+    """What a trend of 1 a day has added after 1 .. H days, [members of the grid and the lines, H]."""
+    grid = damped_sum(np.array([phi for _, _, phi in _GRID]), horizon)
+    lines = np.tile(damped_sum(np.array(_DAMPING), horizon), (len(_TREND_DAYS), 1))
+    drift = np.array(_DRIFT)[:, None] * np.arange(1, horizon + 1)
+    return np.concatenate([grid, lines, drift])
 
 
 def _member_names() -> tuple[str, ...]:

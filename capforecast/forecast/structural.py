@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from capforecast.forecast.base import TILE, Array, Block, Family, Mask, register
-from capforecast.forecast.baselines import median0
+from capforecast.forecast.base import Array, Array32, Block, Family, Mask, register
+from capforecast.forecast.tiles import put_lines, tiles
 from capforecast.schema import Cadence
 
-_HINGES = 25  # over the first 80 % of the history
+_HINGES = 25
+_LAST_KNOT = 0.8  # of the history: the last fifth has no hinge
+_MOST_PAIRS = 6  # yearly
 _CALENDAR = ("month_end", "quarter_end", "year_end", "holiday", "event")
 
 
@@ -47,10 +49,56 @@ _LINE_YEAR = Design("line_year", hinges=0, pairs=3, year=4.0, calendar=2.0, leas
 _TREND_CALENDAR = Design("trend_calendar", hinge=30.0, pairs=3, year=8.0, calendar=2.0, least=550)
 
 
+@dataclass(frozen=True)
+class Columns:
+    """A design laid out: trend columns [seen + H, 2 + hinges], the others [seen + H, Q], ridge and weights [seen]."""
+
+    trend: Array
+    season: Array
+    ridge: Array  # [2 + hinges + Q]
+    weight: Array
+
+    @property
+    def seen(self) -> int:
+        """Rows of history; the rest lie ahead."""
+        return len(self.weight)
+
+
+def columns(block: Block, design: Design, start: int, origin: int) -> Columns:
+    """A design over rows start .. origin + H - 1."""
+    seen, rows = origin - start, slice(start, origin + block.horizon)
+    weekdays, yearly, flags = (part[rows] for part in calendar_columns(block))
+    parts, ridge = [weekdays], [design.season] * 6
+    if design.pairs:
+        parts.append(yearly[:, : 2 * design.pairs])
+        ridge += [design.year + design.year_per_point * seen] * (2 * design.pairs)
+    if design.calendar is not None:
+        parts.append(flags)
+        ridge += [design.calendar] * flags.shape[1]
+    trend = _trend(seen + block.horizon, seen, design.hinges)
+    held = [1e-6, design.slope + design.slope_per_point * seen] + [design.hinge] * design.hinges
+    ago = np.arange(seen)[::-1]
+    weight = 0.5 ** (ago / design.half_life) if design.half_life else np.ones(seen)
+    return Columns(trend, np.hstack(parts), np.array(held + ridge), weight)
+
+
 def _trend(rows: int, seen: int, hinges: int) -> Array:
     t = np.arange(rows) / seen
-    knots = np.linspace(0.0, 0.8, hinges + 1)[1:]
-    return np.column_stack([np.ones(rows), t, *(np.maximum(t - knot, 0.0) for knot in knots)])
+    knots = np.linspace(0.0, _LAST_KNOT, hinges + 1)[1:]
+    return np.column_stack([np.ones(rows), t, np.maximum(t[:, None] - knots, 0.0)])
+
+
+def calendar_columns(block: Block) -> tuple[Array, Array, Array]:
+    """Columns of the whole calendar, [T + H, .]: weekdays, yearly pairs (slowest first), flags."""
+    if "calendar" not in block.memo:
+        flags = [name for name in block.calendar if name in _CALENDAR or str(name).startswith("event_")]
+        block.memo["calendar"] = (
+            _weekdays(block.calendar),
+            _yearly(pd.DatetimeIndex(block.calendar.index)),
+            block.calendar[flags].to_numpy(dtype=np.float64),
+        )
+    weekdays, yearly, flagged = block.memo["calendar"]
+    return weekdays, yearly, flagged
 
 
 def _weekdays(calendar: pd.DataFrame) -> Array:
@@ -59,135 +107,75 @@ def _weekdays(calendar: pd.DataFrame) -> Array:
     return np.stack([(day == j) * 1.0 - (day == 6) * 1.0 for j in range(6)], axis=1)
 
 
-def _yearly(timestamps: pd.DatetimeIndex, pairs: int) -> Array:
+def _yearly(timestamps: pd.DatetimeIndex) -> Array:
     days = (timestamps - pd.Timestamp("2000-01-01", tz=timestamps.tz)) / pd.Timedelta(days=1)
-    angle = 2 * np.pi * np.asarray(days, dtype=np.float64)[:, None] * np.arange(1, pairs + 1) / 365.25
-    return np.hstack([np.sin(angle), np.cos(angle)])
+    angle = 2 * np.pi * np.asarray(days, dtype=np.float64)[:, None] * np.arange(1, _MOST_PAIRS + 1) / 365.25
+    return np.stack([np.sin(angle), np.cos(angle)], axis=2).reshape(len(angle), -1)
+
+
+def estimators(laid: Columns, wanted: Array) -> Array:
+    """What turns a history into combinations of its ridge coefficients: wanted [R, P] -> [R, seen]."""
+    past = np.hstack([laid.trend, laid.season])[: laid.seen]
+    weighted = past * laid.weight[:, None]
+    normal = weighted.T @ past + np.diag(laid.ridge)
+    return np.asarray(np.linalg.solve(normal, wanted.T).T @ weighted.T)
 
 
 @dataclass(frozen=True)
-class Terms:
-    """Solved design: coefficients = solve @ history; `ahead` and `seasonal` give forecast and seasonal part."""
+class _Stack:
+    """All designs over the same rows. What their forecasts need of a history is one product, `states` @ history.
 
-    solve: Array  # [P, seen]
-    trend: int  # number of trend columns, which come first
-    columns: Array  # [seen + H, P]
-
-
-def normal_equations(block: Block, design: Design, start: int, origin: int) -> tuple[Array, list[float]]:
-    """Columns [seen + H, P] of a design over rows start .. origin + H - 1 (trend first) and their ridge [P]."""
-    key = ("columns", design, start, origin)
-    if key not in block.memo:
-        block.memo[key] = _columns(block, design, start, origin)
-    columns, ridge = block.memo[key]
-    return columns, ridge
-
-
-def _columns(block: Block, design: Design, start: int, origin: int) -> tuple[Array, list[float]]:
-    calendar = block.calendar.iloc[start : origin + block.horizon]
-    seen = origin - start
-    parts = [_trend(len(calendar), seen, design.hinges), _weekdays(calendar)]
-    ridge = [1e-6, design.slope + design.slope_per_point * seen]
-    ridge += [design.hinge] * design.hinges + [design.season] * 6
-    if design.pairs:
-        parts.append(_yearly(pd.DatetimeIndex(calendar.index), design.pairs))
-        ridge += [design.year + design.year_per_point * seen] * (2 * design.pairs)
-    if design.calendar is not None:
-        flags = [name for name in calendar if name in _CALENDAR or str(name).startswith("event_")]
-        parts.append(calendar[flags].to_numpy(dtype=np.float64))
-        ridge += [design.calendar] * len(flags)
-    return np.hstack(parts), ridge
-
-
-def _terms(block: Block, design: Design, start: int, origin: int) -> Terms:
-    """One design over rows [start, origin), solved once for all series."""
-    key = ("terms", design, start, origin)
-    if key not in block.memo:
-        block.memo[key] = _solved(block, design, start, origin)
-    terms: Terms = block.memo[key]
-    return terms
-
-
-def _solved(block: Block, design: Design, start: int, origin: int) -> Terms:
-    columns, ridge = normal_equations(block, design, start, origin)
-    seen = origin - start
-    past = columns[:seen]
-    weight = 0.5 ** (np.arange(seen)[::-1] / design.half_life)[:, None] if design.half_life else 1.0
-    weighted = past * weight
-    solve = np.linalg.solve(weighted.T @ past + np.diag(ridge), weighted.T).astype(np.float64)
-    return Terms(solve, 2 + design.hinges, columns)
-
-
-def tiles_product(matrix: Array, values: Array) -> Array:
-    """matrix @ values, a fixed number of columns at a time: the same bits whatever else is in the block."""
-    parts = [matrix @ np.ascontiguousarray(values[:, i : i + TILE]) for i in range(0, values.shape[1], TILE)]
-    return parts[0] if len(parts) == 1 else np.hstack(parts)
-
-
-def starts(block: Block, origin: int, least: int) -> dict[int, Mask]:
-    """First row of the fit -> series fitted from there. Lengths are rounded up by at most a third."""
-    age = block.age(origin)
-    rounded = np.ceil(28 * 1.3 ** np.ceil(np.log(np.maximum(age, 28) / 28) / np.log(1.3) - 1e-9)).astype(int)
-    start = np.where(age >= origin - 7, 0, np.maximum(origin - rounded, 0))
-    able = age >= least
-    return {int(s): able & (start == s) for s in np.unique(start[able])}
-
-
-def fit(block: Block, design: Design, origin: int, values: Array) -> tuple[Array, Array] | None:
-    """Fitted design for values [T, N] (levels or logs): forecast [H, N] and seasonal part [origin + H, N].
-
-    The seasonal part is everything but the trend. Both are NaN for series with too little history; None when all have.
+    states: [R, seen]; of each design, where the trend stands, its slope a day, and its other coefficients.
+    members: for each design its number, its rows of `states` and its other columns ahead, [H, Q].
     """
-    total = origin + block.horizon
-    begins = starts(block, origin, design.least)
-    if not begins:
-        return None
-    ahead = np.full((block.horizon, block.width), np.nan)
-    seasonal = np.full((total, block.width), np.nan)
-    for start, which in begins.items():
-        terms = _terms(block, design, start, origin)
-        coefficients = tiles_product(terms.solve, values[start:origin])
-        rest = tiles_product(terms.columns[:, terms.trend :], coefficients[terms.trend :])
-        trend = tiles_product(terms.columns[origin - start :, : terms.trend], coefficients[: terms.trend])
-        ahead[:, which] = (trend + rest[origin - start :])[:, which]
-        seasonal[start:, which] = rest[:, which]
-        if start:  # before the fit: repeat its first weeks, for smoothers that start earlier
-            seasonal[:start, which] = rest[:, which][(np.arange(start) - start) % 7]
-    return ahead, seasonal
+
+    states: Array
+    members: tuple[tuple[int, slice, Array], ...]
 
 
-def log_offset(values: Array) -> Array:
-    """What is added before taking logarithms, [N]: a twentieth of the usual level, so that zeros do no harm."""
-    size = 0.5 * median0(values) + 0.5 * values.mean(axis=0)
-    return np.asarray(0.05 * np.maximum(size, 0.0) + 5e-11 * (1.0 + np.abs(values).max(axis=0)))
+def _stack(block: Block, start: int, origin: int) -> _Stack:
+    key = ("regression", start, origin)
+    if key not in block.memo:
+        parts, members, row = [], [], 0
+        for number, design in enumerate(_PLAIN):
+            if origin - start >= design.least:
+                laid = columns(block, design, start, origin)
+                known: Mask = (laid.season[: laid.seen] != 0).any(axis=0)  # what never happened has no effect yet
+                parts.append(estimators(laid, _ahead(laid, known)))
+                members.append((number, slice(row, row + len(parts[-1])), laid.season[laid.seen :, known]))
+                row += len(parts[-1])
+        block.memo[key] = _Stack(np.concatenate(parts), tuple(members))
+    stack: _Stack = block.memo[key]
+    return stack
 
 
-def to_log(values: Array, offset: Array) -> Array:
-    """log(value + offset), negative values taken as zero."""
-    return np.asarray(np.log(np.maximum(values, 0.0) + offset))
-
-
-def from_log(values: Array, offset: Array) -> Array:
-    """Inverse of `to_log`."""
-    return np.asarray(np.exp(np.minimum(values, 300.0)) - offset)
+def _ahead(laid: Columns, known: Mask) -> Array:
+    """Combinations of coefficients that forecasts need, [2 + Q, P]: beyond the last knot a trend is a straight line."""
+    count, trends = len(laid.ridge), laid.trend.shape[1]
+    line = np.zeros((2, count))
+    line[0, :trends] = laid.trend[laid.seen - 1]
+    line[1, :trends] = laid.trend[laid.seen] - laid.trend[laid.seen - 1]
+    return np.concatenate([line, np.eye(count)[trends:][known]])
 
 
 _PLAIN = (_FLEX, _FLEX_YEAR, _CALM, _CALM_YEAR, _LINE_YEAR, _TREND_CALENDAR)
+_LEAST = np.array([design.least for design in _PLAIN])
 
 
-def _daily(block: Block) -> Array:
-    out = block.empty(2 * len(_PLAIN))
+def _daily(block: Block, out: Array32) -> None:
     for o, origin in enumerate(block.origins):
-        seen = block.clean[:origin]
-        offset = log_offset(seen)
-        logs = to_log(seen, offset)
-        positive = block.nonnegative(origin)
-        for k, design in enumerate(_PLAIN):
-            level, log = fit(block, design, origin, seen), fit(block, design, origin, logs)
-            if level is not None and log is not None:
-                out[o, 2 * k] = level[0]
-                out[o, 2 * k + 1] = np.where(positive, from_log(log[0], offset), np.nan)
-    return out
+        for tile in tiles(block, origin, int(_LEAST.min())):
+            stack = _stack(block, tile.start, origin)
+            numbers = np.array([number for number, _, _ in stack.members])
+            steps = np.broadcast_to(np.arange(1.0, block.horizon + 1), (len(numbers), block.horizon))
+            old = tile.age >= _LEAST[numbers][:, None]
+            for kind, values in enumerate(tile.values):
+                state = stack.states @ values[tile.start :]
+                level, slope = (np.stack([state[rows][i] for _, rows, _ in stack.members]) for i in (0, 1))
+                season = np.stack([ahead @ state[rows][2:] for _, rows, ahead in stack.members])
+                put_lines(
+                    out[o], 2 * numbers + kind, tile, kind == 1, np.where(old, level, np.nan), slope, steps, season
+                )
 
 
 register(

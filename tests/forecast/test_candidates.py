@@ -65,4 +65,4 @@ def test_unknown_candidate_of_a_stored_model_is_refused(make_panel, weekly):
 def test_a_family_name_is_registered_once():
     known = families(Cadence.DAILY)[0]
     with pytest.raises(ValueError, match=known.name):
-        register(Family(known.name, Cadence.DAILY, ("x",), lambda block: block.empty(1)))
+        register(Family(known.name, Cadence.DAILY, ("x",), lambda block, out: None))

@@ -50,6 +50,7 @@ class Block:
     cadence: Cadence
     shared: dict[str, Array] = field(default_factory=dict)  # family -> group means of what it summarised, [O, S + 1, N]
     memo: dict[Hashable, Any] = field(default_factory=dict)  # for what no series changes (designs); one for all blocks
+    kept: dict[Hashable, Any] = field(default_factory=dict)  # for what several families need to know of these series
 
     @property
     def width(self) -> int:

@@ -59,11 +59,11 @@ class _Regression:
 
 @dataclass(frozen=True)
 class _Fit:
-    """One design fitted to the history [seen, TILE] of a tile; effects are in units of the spread around it."""
+    """One design, in levels or logs, fitted to a tile. Effects are in units of the spread around the fit."""
 
+    member: int  # twice the number of the design, and 1 for logs
     solved: _Regression
-    history: Array
-    effects: Array  # [P, TILE]
+    effects: Array32  # [P, TILE]
     levels: Array  # what the `_SLOW` smoothers reach on the history less its mean, [2, TILE]
     spread: Array  # [TILE]
     mean: Array  # [TILE]
@@ -86,24 +86,26 @@ def _solved(block: Block, design: Design, start: int, origin: int) -> _Regressio
     return solved
 
 
-def _fits(block: Block, tile: Tile) -> Iterator[tuple[int, _Fit]]:
-    """(member, fit) of every design, in levels and logs, that a tile's rows are enough for."""
-    for kind, values in enumerate(tile.values):
-        history = values[tile.start :]
+def _fits(block: Block, tile: Tile, origin: int) -> Iterator[_Fit]:
+    """Every design, in levels and logs, that a tile's rows are enough for."""
+    for kind, history in enumerate(tile.values(block, tile.start, origin)):
         mean = history.mean(axis=0)
         centred = history - mean
         for number, design in enumerate(_DESIGNS):
             if len(history) >= design.least:
-                solved = _solved(block, design, tile.start, len(values))
+                solved = _solved(block, design, tile.start, origin)
                 state = solved.states @ centred
                 effects = state[: solved.effects]
                 rest = solved.columns[: len(history)] @ effects
                 rest -= centred
                 spread = np.sqrt(np.square(rest, out=rest).mean(axis=0)) + 1e-9 * (1.0 + np.abs(mean))
-                yield 2 * number + kind, _Fit(solved, history, effects / spread, state[solved.effects :], spread, mean)
+                units, levels = (effects / spread).astype(np.float32), state[solved.effects :].copy()
+                yield _Fit(2 * number + kind, solved, units, levels, spread, mean)
 
 
-_LEAST = min(design.least for design in _DESIGNS)
+def _all_fits(block: Block) -> list[list[list[_Fit]]]:
+    """Fits of each tile at each origin."""
+    return [[list(_fits(block, tile, origin)) for tile in tiles(block, origin)] for origin in block.origins]
 
 
 def _rows(block: Block) -> list[slice]:
@@ -118,38 +120,46 @@ def _summarise(block: Block) -> Array:
     """Standardised effects, their squares and their sampling variances, [O, S, N]."""
     rows = _rows(block)
     out = np.full((len(block.origins), rows[-1].stop, block.width), np.nan)
-    for o, origin in enumerate(block.origins):
-        for tile in tiles(block, origin, _LEAST):
-            for member, fit in _fits(block, tile):
-                able = tile.age[: tile.count] >= _DESIGNS[member // 2].least
+    block.kept["pooled"] = _all_fits(block)
+    for o, (origin, fitted) in enumerate(zip(block.origins, block.kept["pooled"], strict=True)):
+        for tile, fits in zip(tiles(block, origin), fitted, strict=True):
+            for fit in fits:
+                able = tile.age[: tile.count] >= _DESIGNS[fit.member // 2].least
                 variance = np.broadcast_to(fit.solved.variance[:, None], fit.effects.shape)
-                numbers = np.concatenate([fit.effects, fit.effects**2, variance])[:, : tile.count]
-                out[o, rows[member], tile.which] = np.where(able, numbers, np.nan).T
+                effects = fit.effects.astype(np.float64)
+                numbers = np.concatenate([effects, effects**2, variance])[:, : tile.count]
+                out[o, rows[fit.member], tile.which] = np.where(able, numbers, np.nan).T
     return out
 
 
 def _forecast(block: Block, out: Array32) -> None:
     rows = _rows(block)
-    for o, origin in enumerate(block.origins):
+    every = block.kept.pop("pooled", None) or _all_fits(block)  # a second time they are fitted again, to the same bits
+    for o, (origin, fitted) in enumerate(zip(block.origins, every, strict=True)):
         shared = block.shared["pooled"][o]
-        for tile in tiles(block, origin, _LEAST):
-            for member, fit in _fits(block, tile):
-                numbers = shared[rows[member]][:, tile.lanes].reshape(3, fit.solved.effects, TILE)
+        for tile, fits in zip(tiles(block, origin), fitted, strict=True):
+            early = tile.values(block, tile.start, min(tile.start + 28, origin))
+            for fit in fits:
+                numbers = shared[rows[fit.member]][:, tile.lanes].reshape(3, fit.solved.effects, TILE)
                 effects = _held(fit, numbers, shared[-1, tile.lanes]) * fit.spread
-                level, trend, damp, season = _ahead(fit, effects)
-                level[:, tile.age < _DESIGNS[member // 2].least] = np.nan
-                places = member * _PER_FIT + np.arange(_PER_FIT)
-                put_lines(out[o], places, tile, member % 2 == 1, level, trend, damp, season[None])
+                level, trend, damp, season = _ahead(fit, effects, early[fit.member % 2], block.horizon)
+                level[:, tile.age < _DESIGNS[fit.member // 2].least] = np.nan
+                places = fit.member * _PER_FIT + np.arange(_PER_FIT)
+                put_lines(out[o], places, tile, fit.member % 2 == 1, level, trend, damp, season[None])
 
 
-def _ahead(fit: _Fit, effects: Array) -> tuple[Array, Array, Array, Array]:
-    """The fitted line and two smoothed levels, all with the effects: levels, trends, dampings, seasonal part."""
-    solved, seen = fit.solved, len(fit.history)
-    begin = median0(fit.history[:28] - solved.columns[: min(28, seen), 1:] @ effects[1:])
+def _ahead(fit: _Fit, effects: Array, early: Array, horizon: int) -> tuple[Array, Array, Array, Array]:
+    """The fitted line and two smoothed levels, all with the effects: levels, trends, dampings, seasonal part.
+
+    early: the first days of the history, [28, TILE]; smoothing starts from their median.
+    """
+    solved = fit.solved
+    past, ahead = solved.columns[: len(early)], solved.columns[-horizon:]
+    begin = median0(early - past[:, 1:] @ effects[1:])
     slow = fit.levels + solved.mass[:, None] * fit.mean - solved.smoothed @ effects[1:] + solved.start[:, None] * begin
-    damp, trend = np.zeros((_PER_FIT, len(solved.columns) - seen)), np.zeros((_PER_FIT, TILE))
-    damp[0], trend[0] = solved.columns[seen:, 0], effects[0]
-    return np.concatenate([fit.mean[None], slow]), trend, damp, solved.columns[seen:, 1:] @ effects[1:]
+    damp, trend = np.zeros((_PER_FIT, horizon)), np.zeros((_PER_FIT, TILE))
+    damp[0], trend[0] = ahead[:, 0], effects[0]
+    return np.concatenate([fit.mean[None], slow]), trend, damp, ahead[:, 1:] @ effects[1:]
 
 
 def _held(fit: _Fit, numbers: Array, count: Array) -> Array:

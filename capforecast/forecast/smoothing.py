@@ -121,13 +121,14 @@ def _line_states(length: int) -> Array:
 def _daily(block: Block, out: Array32) -> None:
     damp = _dampings(block.horizon)
     for o, origin in enumerate(block.origins):
-        for tile in tiles(block, origin, min(design.least for design, _ in _PARTS)):
+        for tile in tiles(block, origin):
+            values = tile.values(block, 0, origin)
             place = 0
             for design, in_logs in _PARTS:
                 members = len(_GRID) + (len(_LINE_AGE) if design is WEEK else 0)
                 if origin - tile.start >= design.least:
                     folded = _fold(block, design, tile.start, origin)
-                    level, trend, season = _smoothed(folded, tile.values[in_logs], block.horizon, design is WEEK)
+                    level, trend, season = _smoothed(folded, values[in_logs], block.horizon, design is WEEK)
                     age = np.concatenate([np.zeros(len(_GRID)), _LINE_AGE])[:members, None]
                     level[tile.age < np.maximum(age, design.least)] = np.nan
                     places = np.arange(place, place + members)

@@ -164,13 +164,13 @@ _LEAST = np.array([design.least for design in _PLAIN])
 
 def _daily(block: Block, out: Array32) -> None:
     for o, origin in enumerate(block.origins):
-        for tile in tiles(block, origin, int(_LEAST.min())):
+        for tile in tiles(block, origin):
             stack = _stack(block, tile.start, origin)
             numbers = np.array([number for number, _, _ in stack.members])
             steps = np.broadcast_to(np.arange(1.0, block.horizon + 1), (len(numbers), block.horizon))
             old = tile.age >= _LEAST[numbers][:, None]
-            for kind, values in enumerate(tile.values):
-                state = stack.states @ values[tile.start :]
+            for kind, values in enumerate(tile.values(block, tile.start, origin)):
+                state = stack.states @ values
                 level, slope = (np.stack([state[rows][i] for _, rows, _ in stack.members]) for i in (0, 1))
                 season = np.stack([ahead @ state[rows][2:] for _, rows, ahead in stack.members])
                 put_lines(

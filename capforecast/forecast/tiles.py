@@ -14,20 +14,19 @@ import numpy as np
 from capforecast.forecast.base import TILE, Array, Array32, Block, Index, Mask
 from capforecast.forecast.logarithms import log_offset, to_log
 
+_LEAST = 28  # points a fit needs at least
 _LARGEST = 87.0  # exp of more is no float32; times an offset it lies beyond every bound
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Up to `TILE` series at one origin, made up to `TILE` by repeating the first.
+    """Up to `TILE` series at one origin that are fitted over the same rows, made up to `TILE` by repeating the first.
 
-    values: cleaned levels and their logarithms, [2][origin, TILE].
-    lanes: which columns of the block these are, [TILE]; the first `count` are series, the others repeat.
+    lanes: their columns in the block, [TILE]; the first `count` are series, the others repeat.
     start: first row of their fits.  age: points since the first observation, [TILE].
-    offset: what was added before taking logarithms, [TILE].  positive: whether logarithms may be used, [TILE].
+    offset: what is added before taking logarithms, [TILE].  positive: whether logarithms may be used, [TILE].
     """
 
-    values: tuple[Array, Array]
     lanes: Index
     count: int
     start: int
@@ -40,26 +39,38 @@ class Tile:
         """Columns of the block, each once, [count]."""
         return self.lanes[: self.count]
 
+    def values(self, block: Block, first: int, last: int) -> tuple[Array, Array]:
+        """Cleaned levels and their logarithms in rows [first, last), [2][rows, TILE]."""
+        levels = np.take(block.clean[first:last], self.lanes, axis=1)
+        return levels, to_log(levels, self.offset)
 
-def tiles(block: Block, origin: int, least: int) -> Iterator[Tile]:
-    """All series of a block with at least `least` points before an origin."""
+
+def tiles(block: Block, origin: int) -> list[Tile]:
+    """All series of a block that are old enough for any fit at an origin."""
+    key = ("tiles", origin)
+    if key not in block.kept:
+        block.kept[key] = list(_tiles(block, origin))
+    made: list[Tile] = block.kept[key]
+    return made
+
+
+def _tiles(block: Block, origin: int) -> Iterator[Tile]:
     age = block.age(origin)
     start = first_fitted(age, origin)
     offset, positive = log_offset(block.clean[:origin]), block.nonnegative(origin)
-    able = age >= least
+    able = age >= _LEAST
     for first in np.unique(start[able]):
         alike = np.flatnonzero(able & (start == first))
         for i in range(0, len(alike), TILE):
             which = alike[i : i + TILE]
             lanes = np.concatenate([which, np.repeat(which[:1], TILE - len(which))])
-            levels = np.take(block.clean[:origin], lanes, axis=1)
-            logs = to_log(levels, offset[lanes])
-            yield Tile((levels, logs), lanes, len(which), int(first), age[lanes], offset[lanes], positive[lanes])
+            yield Tile(lanes, len(which), int(first), age[lanes], offset[lanes], positive[lanes])
 
 
 def first_fitted(age: Index, origin: int) -> Index:
     """First row of the fit of series of some ages, [N]. Lengths are rounded up by at most a third, to share designs."""
-    rounded = np.ceil(28 * 1.3 ** np.ceil(np.log(np.maximum(age, 28) / 28) / np.log(1.3) - 1e-9)).astype(np.int64)
+    steps = np.ceil(np.log(np.maximum(age, _LEAST) / _LEAST) / np.log(1.3) - 1e-9)
+    rounded = np.ceil(_LEAST * 1.3**steps).astype(np.int64)
     return np.where(age >= origin - 7, 0, np.maximum(origin - rounded, 0))
 
 

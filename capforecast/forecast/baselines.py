@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
-from capforecast.forecast.base import Array, Array32, Block, Family, Index, register
+from capforecast.forecast.base import TILE, Array, Array32, Block, Family, Index, register
 from capforecast.schema import Cadence
 
 _WEEKS = (1, 2, 4, 8, 13, 26, 52)
@@ -65,19 +66,67 @@ def put(out: Array32, result: Array | None, enough: np.ndarray) -> None:
 
 
 def _profiles_daily(block: Block, out: Array32) -> None:
-    for o, origin in enumerate(block.origins):
-        seen, age = block.values[:origin], block.age(origin)
-        k = 0
-        for weeks in _WEEKS:
-            put(out[o, k], profile(seen, 7, weeks, block.horizon), age >= 7 * weeks)
-            k += 1
-        for weeks in _SHAPE_WEEKS:
-            for multiply in (False, True):
-                put(out[o, k], weekly_shape(seen, 7, weeks, block.horizon, multiply), age >= 7 * weeks)
-                k += 1
-        for days in _FLAT_DAYS:
-            put(out[o, k], flat(seen, days, block.horizon), age >= days)
-            k += 1
+    least = np.array([*(7 * weeks for weeks in (*_WEEKS, *np.repeat(_SHAPE_WEEKS, 2))), *_FLAT_DAYS])
+    for first in range(0, block.width, TILE):
+        columns = slice(first, first + TILE)
+        seen = np.ascontiguousarray(block.values[:, columns])
+        for o, origin in enumerate(block.origins):
+            young = block.age(origin)[columns] < least[:, None]
+            shapes = np.where(young[:, None], np.nan, _daily_shapes(seen[:origin]))
+            repeat_week(shapes, out[o, :, :, columns])
+
+
+def _daily_shapes(seen: Array) -> Array:
+    """What each profile says of the seven days ahead, from a history [T, TILE]: [members, 7, TILE].
+
+    Not a number in members that look further back than there is history.
+    """
+    weeks = min(len(seen) // 7, max(_WEEKS))
+    slots = by_slot(seen, 7, weeks)[::-1]  # newest week first
+    level = slots.mean(axis=1)
+    made = np.full((len(_WEEKS) + 2 * len(_SHAPE_WEEKS) + len(_FLAT_DAYS), 7, seen.shape[1]), np.nan)
+    usual, around, flats = np.split(made, np.cumsum([len(_WEEKS), 2 * len(_SHAPE_WEEKS)]))
+    first_medians(slots, np.array(_WEEKS), usual)
+    first_medians(slots - level[:, None], np.array(_SHAPE_WEEKS), around[0::2])
+    first_medians(slots / np.maximum(np.abs(level), 1e-9)[:, None], np.array(_SHAPE_WEEKS), around[1::2])
+    around[0::2] += level[:1]
+    around[1::2] *= level[:1]
+    for row, days in zip(flats, _FLAT_DAYS, strict=True):
+        if len(seen) >= days:
+            row[:] = median0(seen[-days:])
+    return made
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def first_medians(slots: Array, counts: Index, out: Array) -> None:
+    """Medians of the first counts[c] weeks (ascending) of [weeks, 7, TILE], where there are; writes [counts, 7, TILE].
+
+    Rows are put in order one after the other, all columns at once, so that one pass serves every count.
+    """
+    weeks, days, _ = slots.shape
+    ordered, coming = np.empty((weeks, TILE)), np.empty(TILE)
+    for day in range(days):
+        c = 0
+        for week in range(weeks):
+            coming[:] = slots[week, day]
+            for i in range(week):
+                for j in range(TILE):  # the smaller stays, the larger goes on
+                    one, other = ordered[i, j], coming[j]
+                    ordered[i, j] = one if one < other else other
+                    coming[j] = other if one < other else one
+            ordered[week] = coming
+            if c < len(counts) and counts[c] == week + 1:
+                out[c, day] = 0.5 * (ordered[week // 2] + ordered[(week + 1) // 2])
+                c += 1
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def repeat_week(shapes: Array, out: Array32) -> None:
+    """Write shapes of a week [K, 7, N] over and over to [K, H, N]."""
+    for k in range(out.shape[0]):
+        for h in range(out.shape[1]):
+            for j in range(out.shape[2]):
+                out[k, h, j] = shapes[k, h % 7, j]
 
 
 _DAILY = register(

@@ -73,8 +73,7 @@ def _solved(block: Block, design: Design, start: int, origin: int) -> _Regressio
     key = ("pooled", design, start, origin)
     if key not in block.memo:
         laid, seen = columns(block, design, start, origin), origin - start
-        every = np.hstack([laid.trend[:, 1:], laid.season])
-        every -= every[:seen].mean(axis=0)
+        every = laid.every[:, 1:] - laid.every[:seen, 1:].mean(axis=0)
         past = every[:seen]
         inverse = np.linalg.inv(past.T @ past + np.diag(laid.ridge[1:]))
         impulse, begin = responses(seen)

@@ -83,9 +83,8 @@ def _fold(block: Block, design: Design, start: int, origin: int) -> Folded:
     key = ("smoothing", design, start, origin)
     if key not in block.memo:
         laid = columns(block, design, start, origin)
-        trends = laid.trend.shape[1]
         solve = np.zeros((laid.season.shape[1], origin))
-        solve[:, start:] = estimators(laid, np.eye(len(laid.ridge))[trends:])
+        solve[:, start:] = estimators(laid, np.eye(len(laid.ridge))[laid.trends :])
         early = laid.season[(np.arange(start) - start) % 7]  # before the fit: its first weeks over and over
         season = np.concatenate([early, laid.season])
         states, begin = _grid_states(origin)

@@ -51,41 +51,50 @@ _TREND_CALENDAR = Design("trend_calendar", hinge=30.0, pairs=3, year=8.0, calend
 
 @dataclass(frozen=True)
 class Columns:
-    """A design laid out: trend columns [seen + H, 2 + hinges], the others [seen + H, Q], ridge and weights [seen]."""
+    """A design laid out: its columns over history and horizon, the trend's first, and how strongly each is held."""
 
-    trend: Array
-    season: Array
-    ridge: Array  # [2 + hinges + Q]
-    weight: Array
+    every: Array  # [seen + H, P]
+    trends: int  # of the P columns
+    ridge: Array  # [P]
+    weight: Array  # [seen]
 
     @property
     def seen(self) -> int:
         """Rows of history; the rest lie ahead."""
         return len(self.weight)
 
+    @property
+    def season(self) -> Array:
+        """All columns but the trend's, [seen + H, Q]."""
+        return self.every[:, self.trends :]
+
 
 def columns(block: Block, design: Design, start: int, origin: int) -> Columns:
     """A design over rows start .. origin + H - 1."""
     seen, rows = origin - start, slice(start, origin + block.horizon)
     weekdays, yearly, flags = (part[rows] for part in calendar_columns(block))
-    parts, ridge = [weekdays], [design.season] * 6
-    if design.pairs:
-        parts.append(yearly[:, : 2 * design.pairs])
-        ridge += [design.year + design.year_per_point * seen] * (2 * design.pairs)
-    if design.calendar is not None:
-        parts.append(flags)
-        ridge += [design.calendar] * flags.shape[1]
-    trend = _trend(seen + block.horizon, seen, design.hinges)
     held = [1e-6, design.slope + design.slope_per_point * seen] + [design.hinge] * design.hinges
+    trends = len(held)
+    parts = [(weekdays, design.season)]
+    if design.pairs:
+        parts.append((yearly[:, : 2 * design.pairs], design.year + design.year_per_point * seen))
+    if design.calendar is not None:
+        parts.append((flags, design.calendar))
+    every = np.empty((seen + block.horizon, trends + sum(part.shape[1] for part, _ in parts)))
+    _trend(every[:, :trends], seen)
+    np.concatenate([part for part, _ in parts], axis=1, out=every[:, trends:])
+    held += [ridge for part, ridge in parts for _ in range(part.shape[1])]
     ago = np.arange(seen)[::-1]
     weight = 0.5 ** (ago / design.half_life) if design.half_life else np.ones(seen)
-    return Columns(trend, np.hstack(parts), np.array(held + ridge), weight)
+    return Columns(every, trends, np.array(held), weight)
 
 
-def _trend(rows: int, seen: int, hinges: int) -> Array:
-    t = np.arange(rows) / seen
-    knots = np.linspace(0.0, _LAST_KNOT, hinges + 1)[1:]
-    return np.column_stack([np.ones(rows), t, np.maximum(t[:, None] - knots, 0.0)])
+def _trend(out: Array, seen: int) -> None:
+    """Write ones, a line that reaches 1 after the history, and hinges, [rows, 2 + hinges]."""
+    t = np.arange(len(out)) / seen
+    out[:, 0], out[:, 1] = 1.0, t
+    knots = np.linspace(0.0, _LAST_KNOT, out.shape[1] - 1)[1:]
+    np.maximum(np.subtract.outer(t, knots), 0.0, out=out[:, 2:])
 
 
 def calendar_columns(block: Block) -> tuple[Array, Array, Array]:
@@ -115,7 +124,7 @@ def _yearly(timestamps: pd.DatetimeIndex) -> Array:
 
 def estimators(laid: Columns, wanted: Array) -> Array:
     """What turns a history into combinations of its ridge coefficients: wanted [R, P] -> [R, seen]."""
-    past = np.hstack([laid.trend, laid.season])[: laid.seen]
+    past = laid.every[: laid.seen]
     weighted = past * laid.weight[:, None]
     normal = weighted.T @ past + np.diag(laid.ridge)
     return np.asarray(np.linalg.solve(normal, wanted.T).T @ weighted.T)
@@ -151,10 +160,10 @@ def _stack(block: Block, start: int, origin: int) -> _Stack:
 
 def _ahead(laid: Columns, known: Mask) -> Array:
     """Combinations of coefficients that forecasts need, [2 + Q, P]: beyond the last knot a trend is a straight line."""
-    count, trends = len(laid.ridge), laid.trend.shape[1]
+    count, trends = len(laid.ridge), laid.trends
+    now, then = laid.every[laid.seen - 1 : laid.seen + 1, :trends]
     line = np.zeros((2, count))
-    line[0, :trends] = laid.trend[laid.seen - 1]
-    line[1, :trends] = laid.trend[laid.seen] - laid.trend[laid.seen - 1]
+    line[:, :trends] = now, then - now
     return np.concatenate([line, np.eye(count)[trends:][known]])
 
 

@@ -41,19 +41,13 @@ def responses(length: int) -> tuple[Array, Array]:
 @lru_cache(maxsize=8)
 def _responses(longest: int) -> tuple[Array, Array]:
     alpha, beta, phi = np.array(_GRID).T
-    impulse, start = np.empty((2, len(_GRID), longest)), np.empty((2, len(_GRID), longest + 1))
-    point, begin = np.stack([alpha, alpha * beta]), np.stack([np.ones_like(alpha), np.zeros_like(alpha)])
-    for j in range(longest):
-        impulse[:, :, j], start[:, :, j] = point, begin
-        point, begin = _advance(point, alpha, beta, phi), _advance(begin, alpha, beta, phi)
-    start[:, :, longest] = begin
-    return impulse, start
-
-
-def _advance(state: Array, alpha: Array, beta: Array, phi: Array) -> Array:
-    """A state one step later when the observation is zero."""
-    expected = state[0] + phi * state[1]
-    return np.stack([(1 - alpha) * expected, phi * state[1] - alpha * beta * expected])
+    rows = [[1 - alpha, (1 - alpha) * phi], [-alpha * beta, phi - alpha * beta * phi]]
+    step = np.moveaxis(np.array(rows), -1, 0)  # level and trend one step later when the observation is zero, [K, 2, 2]
+    powers = np.eye(2)[None, None].repeat(len(_GRID), axis=1)
+    while len(powers) <= longest:
+        powers = np.concatenate([powers, powers @ (powers[-1] @ step)])
+    impulse = np.einsum("jkab,bk->akj", powers[:longest], np.stack([alpha, alpha * beta]))
+    return impulse, np.moveaxis(powers[: longest + 1, :, :, 0], 0, -1).swapaxes(0, 1)
 
 
 def damped_sum(phi: Array, horizon: int) -> Array:

@@ -15,7 +15,8 @@ from capforecast.forecast.base import TILE, Array, Array32, Block, Index, Mask
 from capforecast.forecast.logarithms import log_offset, to_log
 
 _LEAST = 28  # points a fit needs at least
-_LARGEST = 87.0  # exp of more is no float32; times an offset it lies beyond every bound
+_USUAL = 21.0  # offsets in a usual value and its offset
+_LARGEST = 87.0  # exp of more is no float32; times a usual value it lies beyond every bound
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,11 @@ def put_lines(
     all.  in_logs: these are logarithms; what is written is not.
     """
     made = np.empty((*damp.shape, TILE), dtype=np.float32)
-    if in_logs:  # in units of the offset, so that float32 loses nothing of a large series' small movements
-        _lines(np.where(tile.positive, level - np.log(tile.offset), np.nan), trend, damp, season, _LARGEST, made)
+    if in_logs:  # in units of the usual level, so that float32 loses nothing of a large series' small movements
+        unit = _USUAL * tile.offset
+        _lines(np.where(tile.positive, level - np.log(unit), np.nan), trend, damp, season, _LARGEST, made)
         np.exp(made, out=made)
-        _scatter(made, tile.offset, tile.offset, tile.which, places, out)
+        _scatter(made, unit, tile.offset, tile.which, places, out)
     else:
         _lines(level, trend, damp, season, np.inf, made)
         _scatter(made, np.ones(TILE), np.zeros(TILE), tile.which, places, out)

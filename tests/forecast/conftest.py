@@ -9,7 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from capforecast.forecast.base import Block
+from capforecast.fleet.calendar import calendar_features
+from capforecast.forecast import candidates  # noqa: F401  (registers all families)
+from capforecast.forecast.base import Block, families
 from capforecast.forecast.blocks import blocks, calendar_of
 from capforecast.schema import Cadence, Panel
 from capforecast.settings import CalendarSettings
@@ -83,3 +85,41 @@ def awkward() -> npt.NDArray[np.float64]:
     values[rng.random(1500) < 0.02, 6] += 400
     values[700:900, 7] = np.nan
     return values
+
+
+@pytest.fixture(scope="session")
+def walks() -> Callable[..., npt.NDArray[np.float64]]:
+    """Positive daily values [T, N] with a weekly rhythm, a wandering level and noise."""
+
+    def make(total: int, count: int, seed: int = 0) -> npt.NDArray[np.float64]:
+        rng = np.random.default_rng(seed)
+        rhythm = 6 * np.sin(2 * np.pi * np.arange(total)[:, None] / 7 + rng.uniform(0, 6, count))
+        return 80 + rhythm + np.cumsum(rng.normal(0, 0.3, (total, count)), axis=0) + rng.normal(0, 2, (total, count))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def daily_block() -> Callable[..., Block]:
+    """One block of daily values [T, N] from 3 January 2022, seen from `origins`."""
+
+    def make(values: npt.NDArray[np.float64], origins: tuple[int, ...], horizon: int) -> Block:
+        stamps = pd.date_range("2022-01-03", periods=len(values) + horizon, freq="D", tz="UTC")
+        calendar = calendar_features(stamps, CalendarSettings(country="US"))
+        ((_, block),) = blocks(values, Cadence.DAILY, origins, horizon, calendar, 1024)
+        return block
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def forecasts_of() -> Callable[[Block, str], dict[str, npt.NDArray[np.float32]]]:
+    """What a daily family forecasts for a block: member -> [O, H, N], before it is held within bounds."""
+
+    def make(block: Block, name: str) -> dict[str, npt.NDArray[np.float32]]:
+        (family,) = (family for family in families(Cadence.DAILY) if family.name == name)
+        out = block.empty(len(family.members))
+        family.forecast(block, out)
+        return {member: out[:, k] for k, member in enumerate(family.members)}
+
+    return make

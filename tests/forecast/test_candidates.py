@@ -13,11 +13,11 @@ from capforecast.schema import Cadence, Panel
 from capforecast.settings import CalendarSettings
 
 
-def cube(panel: Panel, origins: tuple[int, ...], horizon: int) -> np.ndarray:
+def cube(panel: Panel, origins: tuple[int, ...], horizon: int, group: np.ndarray | None = None) -> np.ndarray:
     names = candidate_names(panel.cadence)
     calendar = calendar_of(panel, horizon, CalendarSettings())
     parts = list(blocks(panel.values.astype(float), panel.cadence, origins, horizon, calendar, 64))
-    parts = with_shared(parts, np.zeros(panel.values.shape[1], dtype=np.int64), names)
+    parts = with_shared(parts, np.zeros(panel.values.shape[1], dtype=np.int64) if group is None else group, names)
     return np.concatenate([candidate_cube(b, names)[..., : r.stop - r.start] for r, b in parts], axis=-1)
 
 
@@ -45,6 +45,32 @@ def test_all_candidates_exist_with_enough_history_and_stay_plausible(make_panel,
     low, high = values.min(axis=0), values.max(axis=0)
     assert (made >= low - 0.5 * (high - low) - 1e-3).all()
     assert (made <= high + 0.7 * (high - low) + 1e-3).all()
+
+
+def test_neighbours_and_place_in_a_block_change_no_bit(make_panel, weekly):
+    values = np.concatenate([weekly(700, 60), weekly(700, 40, seed=1)], axis=1)
+    for column in range(1, 100, 3):
+        values[: 6 * column, column] = np.nan  # fitted over many different rows
+    alone = [0, 4, 31, 70, 97]
+    own = np.arange(100, dtype=np.int64)  # groups of one
+    made = cube(make_panel(values), (660, 500), 30, own)
+    other = values[:, ::-1].copy()
+    np.testing.assert_array_equal(cube(make_panel(other), (660, 500), 30, own)[..., ::-1], made)
+    np.testing.assert_array_equal(cube(make_panel(values[:, alone]), (660, 500), 30, own[:5]), made[..., alone])
+
+
+def test_a_choice_of_candidates_and_used_memory_give_the_same(make_panel, weekly):
+    panel = make_panel(weekly(500, 2))
+    calendar = calendar_of(panel, 20, CalendarSettings())
+    (part,) = blocks(panel.values.astype(float), panel.cadence, (500, 450), 20, calendar, 64)
+    names = candidate_names(panel.cadence)
+    ((_, block),) = with_shared([part], np.zeros(2, dtype=np.int64), names)
+    whole = candidate_cube(block, names)
+    chosen = [names[k] for k in (40, 3, 41, 100)]
+    np.testing.assert_array_equal(candidate_cube(block, chosen), whole[:, [40, 3, 41, 100]])
+    used = np.full_like(whole, 7.0)
+    assert candidate_cube(block, names, used) is used
+    np.testing.assert_array_equal(used, whole)
 
 
 def test_young_series_have_fewer_candidates(make_panel, weekly):

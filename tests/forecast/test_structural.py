@@ -49,6 +49,16 @@ def test_a_late_series_is_fitted_on_its_own_history(walks, daily_block, forecast
     assert np.isnan(made[0]["flexible_year_level"][0, :, 0]).all()  # a year needs 600 days
 
 
+def test_month_ends_of_the_past_are_expected_ahead(walks, daily_block, forecasts_of):
+    values = walks(500, 1)
+    month_end = daily_block(values, (460,), HORIZON).calendar["month_end"].to_numpy()
+    values[:460] += 25.0 * month_end[:460, None]
+    made = forecasts_of(daily_block(values, (460,), HORIZON), "regression")
+    ahead = month_end[460 : 460 + HORIZON]
+    for member in ("calm_level", "calm_log", "line_year_level"):
+        assert made[member][0, ahead, 0].mean() - made[member][0, ~ahead, 0].mean() > 12
+
+
 def test_logarithms_are_for_series_that_were_never_negative(walks, daily_block, forecasts_of):
     values = walks(200, 2)
     values[50, 1] = -300.0

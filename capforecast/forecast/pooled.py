@@ -15,7 +15,7 @@ from capforecast.forecast.base import TILE, Array, Array32, Block, Family, regis
 from capforecast.forecast.baselines import median0
 from capforecast.forecast.smoothing import responses
 from capforecast.forecast.structural import Design, calendar_columns, columns
-from capforecast.forecast.tiles import Tile, put_lines, tiles
+from capforecast.forecast.tiles import Tile, put_lines, tiles_of
 from capforecast.schema import Cadence
 
 _DESIGNS = (
@@ -104,7 +104,7 @@ def _fits(block: Block, tile: Tile, origin: int) -> Iterator[_Fit]:
 
 def _all_fits(block: Block) -> list[list[list[_Fit]]]:
     """Fits of each tile at each origin."""
-    return [[list(_fits(block, tile, origin)) for tile in tiles(block, origin)] for origin in block.origins]
+    return [[list(_fits(block, tile, origin)) for tile in tiles_of(block, origin)] for origin in block.origins]
 
 
 def _rows(block: Block) -> list[slice]:
@@ -121,7 +121,7 @@ def _summarise(block: Block) -> Array:
     out = np.full((len(block.origins), rows[-1].stop, block.width), np.nan)
     block.kept["pooled"] = _all_fits(block)
     for o, (origin, fitted) in enumerate(zip(block.origins, block.kept["pooled"], strict=True)):
-        for tile, fits in zip(tiles(block, origin), fitted, strict=True):
+        for tile, fits in zip(tiles_of(block, origin), fitted, strict=True):
             for fit in fits:
                 able = tile.age[: tile.count] >= _DESIGNS[fit.member // 2].least
                 variance = np.broadcast_to(fit.solved.variance[:, None], fit.effects.shape)
@@ -136,7 +136,7 @@ def _forecast(block: Block, out: Array32) -> None:
     every = block.kept.pop("pooled", None) or _all_fits(block)  # a second time they are fitted again, to the same bits
     for o, (origin, fitted) in enumerate(zip(block.origins, every, strict=True)):
         shared = block.shared["pooled"][o]
-        for tile, fits in zip(tiles(block, origin), fitted, strict=True):
+        for tile, fits in zip(tiles_of(block, origin), fitted, strict=True):
             early = tile.values(block, tile.start, min(tile.start + 28, origin))
             for fit in fits:
                 numbers = shared[rows[fit.member]][:, tile.lanes].reshape(3, fit.solved.effects, TILE)

@@ -14,7 +14,7 @@ import numpy as np
 from capforecast.forecast.base import Array, Array32, Block, Family, register
 from capforecast.forecast.baselines import median0
 from capforecast.forecast.structural import HALF_YEAR, WEEK, YEAR, Design, columns, estimators
-from capforecast.forecast.tiles import put_lines, tiles
+from capforecast.forecast.tiles import put_lines, tiles_of
 from capforecast.schema import Cadence
 
 # level gain, trend gain as a share of it, damping
@@ -114,7 +114,7 @@ def _line_states(length: int) -> Array:
 def _daily(block: Block, out: Array32) -> None:
     damp = _dampings(block.horizon)
     for o, origin in enumerate(block.origins):
-        for tile in tiles(block, origin):
+        for tile in tiles_of(block, origin):
             values = tile.values(block, 0, origin)
             place = 0
             for design, in_logs in _PARTS:

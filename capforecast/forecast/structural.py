@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from capforecast.forecast.base import Array, Array32, Block, Family, Mask, register
-from capforecast.forecast.tiles import put_lines, tiles
+from capforecast.forecast.tiles import put_lines, tiles_of
 from capforecast.schema import Cadence
 
 _HINGES = 25
@@ -173,7 +173,7 @@ _LEAST = np.array([design.least for design in _PLAIN])
 
 def _daily(block: Block, out: Array32) -> None:
     for o, origin in enumerate(block.origins):
-        for tile in tiles(block, origin):
+        for tile in tiles_of(block, origin):
             stack = _stack(block, tile.start, origin)
             numbers = np.array([number for number, _, _ in stack.members])
             steps = np.broadcast_to(np.arange(1.0, block.horizon + 1), (len(numbers), block.horizon))

@@ -46,7 +46,7 @@ class Tile:
         return levels, to_log(levels, self.offset)
 
 
-def tiles(block: Block, origin: int) -> list[Tile]:
+def tiles_of(block: Block, origin: int) -> list[Tile]:
     """All series of a block that are old enough for any fit at an origin."""
     key = ("tiles", origin)
     if key not in block.kept:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capforecast.forecast.tiles import first_fitted, put_lines, tiles
+from capforecast.forecast.tiles import first_fitted, put_lines, tiles_of
 
 
 def test_fits_cover_a_series_own_history_and_at_most_a_third_more():
@@ -21,13 +21,13 @@ def test_every_series_old_enough_is_in_one_tile(walks, daily_block):
     for column in range(10, 150, 2):
         values[:column, column] = np.nan
     values[:180, 20] = np.nan  # 20 days old
-    found = np.concatenate([tile.which for tile in tiles(daily_block(values, (200,), 5), 200)])
+    found = np.concatenate([tile.which for tile in tiles_of(daily_block(values, (200,), 5), 200)])
     assert sorted(found[found < 150]) == [n for n in range(150) if n not in (7, 20)]
 
 
 def test_logarithms_keep_small_movements_of_a_large_level(walks, daily_block):
     block = daily_block(1e6 + walks(100, 2), (100,), 5)
-    (tile,) = tiles(block, 100)
+    (tile,) = tiles_of(block, 100)
     levels, logs = tile.values(block, 95, 100)
     out = block.empty(2)
     none = np.zeros((1, 64))

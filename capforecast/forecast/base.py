@@ -99,6 +99,12 @@ class Family:
         """Full names, `family/member`."""
         return tuple(f"{self.name}/{member}" for member in self.members)
 
+    def made(self, block: Block) -> Array32:
+        """What `forecast` writes, in memory of its own."""
+        out = block.empty(len(self.members))
+        self.forecast(block, out)
+        return out
+
 
 _FAMILIES: dict[tuple[str, Cadence], Family] = {}
 

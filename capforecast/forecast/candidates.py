@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -33,10 +35,24 @@ def candidate_names(cadence: Cadence) -> tuple[str, ...]:
     return tuple(name for family in families(cadence) for name in family.candidates)
 
 
-def candidate_cube(block: Block, names: Sequence[str], out: Cube | None = None) -> Cube:
+class Room(threading.local):
+    """Memory for a cube in each thread, used for block after block: new memory costs as much as many candidates."""
+
+    def __init__(self) -> None:
+        self._cells: Cube = np.empty(0, dtype=np.float32)
+
+    def cube(self, *shape: int) -> Cube:
+        """A cube with nothing in it yet; it takes the place of the last one."""
+        cells = math.prod(shape)
+        if self._cells.size < cells:
+            self._cells = np.empty(cells, dtype=np.float32)
+        return self._cells[:cells].reshape(shape)
+
+
+def candidate_cube(block: Block, names: Sequence[str], room: Room | None = None) -> Cube:
     """Forecasts of the named candidates, float32 [O, K, H, N], NaN where one cannot be made.
 
-    out: written to and returned instead of new memory, which costs as much to obtain as many candidates to compute.
+    room: where to put it, until the next cube is put there; without one it has its own memory.
 
     Raises:
         ModelError: a name belongs to no registered family.
@@ -47,10 +63,9 @@ def candidate_cube(block: Block, names: Sequence[str], out: Cube | None = None) 
         raise ModelError(
             f"the model uses candidate {min(unknown)!r}, which this version does not have; train a new one"
         )
-    if out is None:
-        out = block.empty(len(names))
-    else:
-        out.fill(np.nan)
+    own = room or Room()
+    out = own.cube(len(block.origins), len(names), block.horizon, block.width)
+    out.fill(np.nan)
     for family in families(block.cadence):
         wanted = [(k, place[name]) for k, name in enumerate(family.candidates) if name in place]
         if not wanted:
@@ -59,9 +74,7 @@ def candidate_cube(block: Block, names: Sequence[str], out: Cube | None = None) 
         if np.array_equal(target, target[0] + np.arange(len(family.members))):
             family.forecast(block, out[:, target[0] : target[-1] + 1])
         else:
-            made = block.empty(len(family.members))
-            family.forecast(block, made)
-            out[:, target] = made[:, source]
+            out[:, target] = family.made(block)[:, source]
     for o, origin in enumerate(block.origins):
         _hold(out[o], *_bounds(block, origin))
     return out

@@ -13,10 +13,10 @@ from itertools import product
 import numba
 import numpy as np
 
-from capforecast.forecast.base import Array, Block, Family, Mask, register
+from capforecast.forecast.base import Array, Array32, Block, Family, Mask, register
 from capforecast.forecast.lanes import LANES, log_offsets
-from capforecast.forecast.smoothing import damped_sum
 from capforecast.forecast.logarithms import to_log
+from capforecast.forecast.smoothing import damped_sum
 from capforecast.schema import Cadence
 
 _GAINS = (0.002, 0.01, 0.03, 0.1, 0.3, 0.7)
@@ -190,7 +190,7 @@ def _pass(  # type: ignore[no-untyped-def]
                 )  # fmt: skip
 
 
-def _run(grid: Grid, block: Block, values: Array, exists: Mask, offset: Array, in_logs: bool, out: Array) -> None:
+def _run(grid: Grid, block: Block, values: Array, exists: Mask, offset: Array, in_logs: bool, out: Array32) -> None:
     """Pass one grid over values [T, N]; writes its members [O, K, H, N]."""
     points = np.array(grid.points)
     _pass(
@@ -200,8 +200,7 @@ def _run(grid: Grid, block: Block, values: Array, exists: Mask, offset: Array, i
     )  # fmt: skip
 
 
-def _holt_winters(block: Block) -> Array:
-    out = block.empty(len(_HW_MEMBERS))
+def _holt_winters(block: Block, out: Array32) -> None:
     exists = np.stack([block.age(origin) >= _LEAST for origin in block.origins])
     positive = np.stack([block.nonnegative(origin) for origin in block.origins])
     offset = log_offsets(block.values, (min(block.origins),))[0]
@@ -212,7 +211,6 @@ def _holt_winters(block: Block) -> Array:
             members = slice(k, k + len(grid.points))
             _run(grid, block, values, exists & positive if in_logs else exists, offset, in_logs, out[:, members])
             k += len(grid.points)
-    return out
 
 
 _HW_MEMBERS = tuple(

@@ -7,7 +7,7 @@ import math
 import numba
 import numpy as np
 
-from capforecast.forecast.base import Array, Block, Family, register
+from capforecast.forecast.base import Array, Array32, Block, Family, register
 from capforecast.forecast.lanes import LANES, group_medians, log_offsets
 from capforecast.forecast.smoothing import damped_sum
 from capforecast.schema import Cadence
@@ -130,9 +130,8 @@ def _steps(horizon: int) -> Array:
     return np.concatenate([[*damped, (hours - 1) / 2 + ahead] for hours in _WINDOWS])
 
 
-def _decomposed(block: Block) -> Array:
+def _decomposed(block: Block, out: Array32) -> None:
     """Daily plus shrunken weekly shape around a moving mean (after MSTL, Bandara et al. 2021); lines over the rest."""
-    out = block.empty(len(_MEMBERS))
     offsets, steps = log_offsets(block.values, block.origins), _steps(block.horizon)
     half = len(steps)
     for o, origin in enumerate(block.origins):
@@ -145,7 +144,6 @@ def _decomposed(block: Block) -> Array:
         positive = exists & block.nonnegative(origin)
         _lines(seen, weight, counts, windows, steps, offsets[o], False, exists, out[o, :half])
         _lines(seen, weight, counts, windows, steps, offsets[o], True, positive, out[o, half:])
-    return out
 
 
 _MEMBERS = tuple(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from capforecast.forecast.base import Array, Block, Family, Index, register
+from capforecast.forecast.base import Array32, Block, Family, Index, register
 from capforecast.forecast.lanes import LANES, group_medians, row_medians
 from capforecast.schema import Cadence
 
@@ -105,14 +105,14 @@ def _anchored(values, birth, origins, looks, powers, out):  # type: ignore[no-un
                             out[o, k, h, first + j] = shape[0, h % _WEEK, j] + moved
 
 
-def _write_groups(block: Block, group: Index, looks: Index, out: Array, relative: bool = False) -> None:
+def _write_groups(block: Block, group: Index, looks: Index, out: Array32, relative: bool = False) -> None:
     """Medians by group over look-backs of hours, [O, L, H, N]."""
     windows = [group[max(0, origin - looks[-1]) : origin] for origin in block.origins]
     most = max(int(np.bincount(window).max()) for window in windows)
     _by_group(block.values, block.birth, np.array(block.origins), group, most, looks, relative, out)
 
 
-def _write_flat(block: Block, out: Array) -> None:
+def _write_flat(block: Block, out: Array32) -> None:
     """Medians of the last hours, [O, L, H, N]."""
     columns = np.ascontiguousarray(block.values[: max(block.origins)].T)
     for o, origin in enumerate(block.origins):
@@ -122,8 +122,7 @@ def _write_flat(block: Block, out: Array) -> None:
                 out[o, i] = np.where(block.age(origin) >= hours, middle, np.nan)
 
 
-def _profiles(block: Block) -> Array:
-    out = block.empty(len(_MEMBERS))
+def _profiles(block: Block, out: Array32) -> None:
     rows = np.arange(max(block.origins) + block.horizon)
     calendar = block.calendar.iloc[: len(rows)]
     kind_of_day = calendar["hour"].to_numpy() + 24 * (calendar["day_of_week"].to_numpy() >= 5)
@@ -135,7 +134,6 @@ def _profiles(block: Block) -> Array:
     _write_groups(block, kind_of_day.astype(np.int64), _WEEK * np.array(_TYPE_WEEKS), parts[4])
     powers = np.array(_ANCHOR_DECAY)[:, None] ** np.arange(1, block.horizon + 1)
     _anchored(block.values, block.birth, np.array(block.origins), np.array(_ANCHOR_HOURS), powers, parts[5])
-    return out
 
 
 _PARTS: tuple[tuple[str, ...], ...] = (

@@ -16,7 +16,7 @@ import pandas as pd
 from capforecast.forecast import backtest
 from capforecast.forecast.base import Array, Block, Index, Mask
 from capforecast.forecast.blocks import Memo, block_of, observations, tiles
-from capforecast.forecast.candidates import Cube, Shared, candidate_cube, group_means, with_groups
+from capforecast.forecast.candidates import Cube, Room, Shared, candidate_cube, group_means, with_groups
 from capforecast.forecast.ensemble import combined_score, log_relative, pooled, weights
 from capforecast.forecast.sampling import spokesmen
 from capforecast.forecast.threads import in_threads
@@ -92,6 +92,7 @@ class _Run:
     names: tuple[str, ...]
     setup: ForecastSettings
     memo: Memo = field(default_factory=dict)
+    room: Room = field(default_factory=Room)  # for cubes of which only the choice is kept
     shared: Shared = field(default_factory=dict)
     pool: Array = field(default_factory=lambda: np.empty(0))  # [O + 1, K, G], mean scores; the last for now
 
@@ -102,19 +103,20 @@ class _Run:
         parts = [(places, self._block(places)) for places in tiles(sample, self.setup.block_size)]
         self.shared = group_means(parts, self._group(np.arange(len(group))), self.names)
         needed = 4 * len(self.past.origins) * len(self.names) * self.plan.horizon * len(sample)
+        keep = needed <= _KEEP_BYTES
         kept: dict[int, Cube] = {}
         relative: dict[int, Array] = {}
 
         def learn(part: tuple[Index, Block]) -> None:
             places, block = part
-            cube = self._cube(block, places)
+            cube = self._cube(block, places, None if keep else self.room)
             relative[places[0]], _ = self._relative(cube, places)
-            if needed <= _KEEP_BYTES:
+            if keep:
                 kept[places[0]] = cube
 
         def choose(places: Index) -> None:
             cube = kept.pop(places[0], None) if places[0] in kept else None
-            self._choose(self._cube(self._block(places), places) if cube is None else cube, places)
+            self._choose(self._cube(self._block(places), places, self.room) if cube is None else cube, places)
 
         in_threads(learn, parts, self.setup.threads, "candidates of a sample")
         together = np.concatenate([relative[places[0]] for places, _ in parts], axis=2)
@@ -131,8 +133,8 @@ class _Run:
         cadence, calendar = self.data.panel.cadence, self.data.calendar
         return block_of(values, cadence, self.past.origins, self.plan.horizon, calendar, self.memo)
 
-    def _cube(self, block: Block, places: Index) -> Cube:
-        cube = candidate_cube(with_groups(block, self.shared, self._group(places)), self.names)
+    def _cube(self, block: Block, places: Index, room: Room | None = None) -> Cube:
+        cube = candidate_cube(with_groups(block, self.shared, self._group(places)), self.names, room)
         return np.ascontiguousarray(cube[..., : len(places)])
 
     def _relative(self, cube: Cube, places: Index) -> tuple[Array, Mask]:

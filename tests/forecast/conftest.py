@@ -118,8 +118,7 @@ def forecasts_of() -> Callable[[Block, str], dict[str, npt.NDArray[np.float32]]]
 
     def make(block: Block, name: str) -> dict[str, npt.NDArray[np.float32]]:
         (family,) = (family for family in families(Cadence.DAILY) if family.name == name)
-        out = block.empty(len(family.members))
-        family.forecast(block, out)
+        out = family.made(block)
         return {member: out[:, k] for k, member in enumerate(family.members)}
 
     return make

@@ -8,7 +8,7 @@ import pytest
 from capforecast.errors import ModelError
 from capforecast.forecast.base import Family, families, register
 from capforecast.forecast.blocks import blocks, calendar_of
-from capforecast.forecast.candidates import candidate_cube, candidate_names, with_shared
+from capforecast.forecast.candidates import Room, candidate_cube, candidate_names, with_shared
 from capforecast.schema import Cadence, Panel
 from capforecast.settings import CalendarSettings
 
@@ -68,9 +68,11 @@ def test_a_choice_of_candidates_and_used_memory_give_the_same(make_panel, weekly
     whole = candidate_cube(block, names)
     chosen = [names[k] for k in (40, 3, 41, 100)]
     np.testing.assert_array_equal(candidate_cube(block, chosen), whole[:, [40, 3, 41, 100]])
-    used = np.full_like(whole, 7.0)
-    assert candidate_cube(block, names, used) is used
+    room = Room()
+    room.cube(3, *whole.shape).fill(7.0)
+    used = candidate_cube(block, names, room)
     np.testing.assert_array_equal(used, whole)
+    assert np.shares_memory(used, room.cube(1))
 
 
 def test_young_series_have_fewer_candidates(make_panel, weekly):

@@ -23,9 +23,9 @@ def family(name: str) -> Family:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_series_alone_forecasts_what_it_does_among_others(hourly_block, awkward, name):
     values, origins = awkward, (1440, 1191, 700, 300)
-    among = family(name).forecast(hourly_block(np.hstack([values[:, ::-1], values, values]), origins))
+    among = family(name).made(hourly_block(np.hstack([values[:, ::-1], values, values]), origins))
     for column in range(values.shape[1]):
-        alone = family(name).forecast(hourly_block(values[:, [column]], origins))[..., 0]
+        alone = family(name).made(hourly_block(values[:, [column]], origins))[..., 0]
         np.testing.assert_array_equal(among[..., 8 + column], alone)
         np.testing.assert_array_equal(among[..., 16 + column], alone)
 
@@ -33,19 +33,19 @@ def test_a_series_alone_forecasts_what_it_does_among_others(hourly_block, awkwar
 @pytest.mark.parametrize("name", NAMES)
 def test_what_follows_an_origin_and_which_other_origins_there_are_change_nothing(hourly_block, awkward, name):
     values, origins = awkward, (1440, 1191, 700, 300)
-    together = family(name).forecast(hourly_block(values, origins))
-    mixed = family(name).forecast(hourly_block(values, (700, 1440, 300, 1191)))
+    together = family(name).made(hourly_block(values, origins))
+    mixed = family(name).made(hourly_block(values, (700, 1440, 300, 1191)))
     np.testing.assert_array_equal(mixed, together[[2, 0, 3, 1]])
     changed = values.copy()
     changed[1191:] = -7.0
-    after = family(name).forecast(hourly_block(changed, origins))
+    after = family(name).made(hourly_block(changed, origins))
     np.testing.assert_array_equal(after[1:], together[1:])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_only_series_old_and_positive_enough_get_a_forecast(hourly_block, awkward, name):
     values = awkward
-    made = family(name).forecast(hourly_block(values, (1440, 1100, 150)))
+    made = family(name).made(hourly_block(values, (1440, 1100, 150)))
     exists = np.isfinite(made).all(axis=2)
     np.testing.assert_array_equal(exists, np.isfinite(made).any(axis=2))
     assert not exists[1, :, 2].any() or name == "profiles"  # a hundred hours old
@@ -64,9 +64,9 @@ def test_results_kept_in_single_precision_are_the_same_numbers(hourly_block, awk
 
     block = hourly_block(awkward, (1440, 700))
     kept = {field: getattr(block, field) for field in block.__dataclass_fields__}
-    single = family(name).forecast(Single(**kept))
+    single = family(name).made(Single(**kept))
     assert single.dtype == np.float32
-    np.testing.assert_array_equal(single, family(name).forecast(block).astype(np.float32))
+    np.testing.assert_array_equal(single, family(name).made(block).astype(np.float32))
 
 
 def smoothed(
@@ -103,7 +103,7 @@ def smoothed(
 def test_every_smoother_does_what_its_definition_says(hourly_block, awkward, column):
     origin, horizon = 1441, 200  # longer than a week: repeated forecasts must keep their phase
     block = hourly_block(awkward, (origin,), horizon)
-    made = family("holt_winters").forecast(block)[0, :, :, column]
+    made = family("holt_winters").made(block)[0, :, :, column]
     values, seen, birth = block.values[:origin, column], block.observed[:origin, column], int(block.birth[column])
     offset = 0.025 * (np.median(values) + values.mean()) + 5e-11 * (1 + np.abs(values).max())
     k = 0
@@ -122,6 +122,6 @@ def test_what_stands_in_for_a_gap_teaches_the_smoothers_nothing(hourly_block, aw
     block = hourly_block(awkward, (1440,))
     other = replace(block, values=np.where(block.observed, block.values, 55.0))
     levels = slice(0, 38)  # logarithms know the usual level, stand-ins included
-    made, again = (family("holt_winters").forecast(one)[:, levels] for one in (block, other))
+    made, again = (family("holt_winters").made(one)[:, levels] for one in (block, other))
     np.testing.assert_array_equal(made[..., 1], again[..., 1])
     np.testing.assert_array_equal(made[..., 7], again[..., 7])

@@ -42,7 +42,7 @@ def lines(values: Values, horizon: int) -> Values:
 def test_lines_over_what_the_shapes_leave(hourly_block, awkward):
     origin, horizon = 1441, 200
     block = hourly_block(awkward, (origin, 500), horizon)
-    made = DECOMPOSITION.forecast(block)
+    made = DECOMPOSITION.made(block)
     for o, column in ((0, 0), (0, 1), (0, 6), (1, 0), (1, 4)):
         values = block.values[: block.origins[o], column]
         np.testing.assert_allclose(made[o, :9, :, column], lines(values, horizon), rtol=1e-5, atol=1e-5)
@@ -54,6 +54,6 @@ def test_lines_over_what_the_shapes_leave(hourly_block, awkward):
 def test_growth_with_a_daily_rhythm_is_carried_on(hourly_block):
     t = np.arange(1500.0)[:, None]
     values = 50 + 0.01 * t + 8 * np.sin(2 * np.pi * t / 24)
-    made = DECOMPOSITION.forecast(hourly_block(values[:1300], (1300,), 168))[0, :, :, 0]
+    made = DECOMPOSITION.made(hourly_block(values[:1300], (1300,), 168))[0, :, :, 0]
     straight = made[[i for i, name in enumerate(DECOMPOSITION.members) if name == "level_336h_line"]][0]
     np.testing.assert_allclose(straight, values[1300:1468, 0], atol=0.25)

@@ -18,7 +18,7 @@ ORIGIN, HORIZON = 1451, 200
 def made(hourly_block, awkward):
     """Values before the origin [T, N] and forecasts by member, [H, N] each."""
     block = hourly_block(awkward, (ORIGIN,), HORIZON)
-    result = PROFILES.forecast(block)[0]
+    result = PROFILES.made(block)[0]
     return block.values[:ORIGIN, :8], dict(zip(PROFILES.members, result[..., :8], strict=True))
 
 

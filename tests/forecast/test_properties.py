@@ -76,7 +76,7 @@ def test_candidates_in_levels_move_with_the_level(seed, cadence, shift):
     for family in families(cadence):
         level = [k for k, name in enumerate(family.members) if moves_with_level(family.name, name)]
         if level:
-            first, second = (family.forecast(block)[:, level, :, :4] for block in (before, after))
+            first, second = (family.made(block)[:, level, :, :4] for block in (before, after))
             np.testing.assert_allclose(second, first + shift, rtol=1e-3, atol=2e-3, err_msg=family.name)
 
 
@@ -111,7 +111,7 @@ def test_the_future_changes_nothing_before_it(seed, cadence, share, what):
     np.testing.assert_array_equal(first.clean[:cut, old], second.clean[:cut, old])
     for family in families(cadence):
         if family.summarise is None:
-            made = [family.forecast(replace(block, memo={}))[..., old] for block in (first, second)]
+            made = [family.made(replace(block, memo={}))[..., old] for block in (first, second)]
             np.testing.assert_array_equal(*made, err_msg=family.name)
 
 

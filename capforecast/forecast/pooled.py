@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
 from capforecast.forecast.base import TILE, Array, Array32, Block, Family, register
@@ -95,11 +96,20 @@ def _fits(block: Block, tile: Tile, origin: int) -> Iterator[_Fit]:
                 solved = _solved(block, design, tile.start, origin)
                 state = solved.states @ centred
                 effects = state[: solved.effects]
-                rest = solved.columns[: len(history)] @ effects
-                rest -= centred
-                spread = np.sqrt(np.square(rest, out=rest).mean(axis=0)) + 1e-9 * (1.0 + np.abs(mean))
+                spread = _distance(solved.columns[: len(history)] @ effects, centred) + 1e-9 * (1.0 + np.abs(mean))
                 units, levels = (effects / spread).astype(np.float32), state[solved.effects :].copy()
                 yield _Fit(2 * number + kind, solved, units, levels, spread, mean)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _distance(fitted: Array, real: Array) -> Array:
+    """Root of the mean squared difference of each column, [N]."""
+    total = np.zeros(real.shape[1])
+    for t in range(len(real)):
+        for j in range(real.shape[1]):
+            apart = real[t, j] - fitted[t, j]
+            total[j] += apart * apart
+    return np.sqrt(total / len(real))
 
 
 def _all_fits(block: Block) -> list[list[list[_Fit]]]:

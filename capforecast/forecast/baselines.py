@@ -81,10 +81,12 @@ def _daily_shapes(seen: Array) -> Array:
 
     Not a number in members that look further back than there is history.
     """
+    made = np.full((len(_WEEKS) + 2 * len(_SHAPE_WEEKS) + len(_FLAT_DAYS), 7, seen.shape[1]), np.nan)
     weeks = min(len(seen) // 7, max(_WEEKS))
+    if not weeks:
+        return made
     slots = by_slot(seen, 7, weeks)[::-1]  # newest week first
     level = slots.mean(axis=1)
-    made = np.full((len(_WEEKS) + 2 * len(_SHAPE_WEEKS) + len(_FLAT_DAYS), 7, seen.shape[1]), np.nan)
     usual, around, flats = np.split(made, np.cumsum([len(_WEEKS), 2 * len(_SHAPE_WEEKS)]))
     first_medians(slots, np.array(_WEEKS), usual)
     first_medians(slots - level[:, None], np.array(_SHAPE_WEEKS), around[0::2])

@@ -75,6 +75,11 @@ def test_a_choice_of_candidates_and_used_memory_give_the_same(make_panel, weekly
     assert np.shares_memory(used, room.cube(1))
 
 
+def test_a_few_days_of_history_are_no_error(make_panel, weekly):
+    assert np.isnan(cube(make_panel(weekly(5, 2)), (5,), 10)).all()
+    assert np.isfinite(cube(make_panel(weekly(8, 2)), (8,), 10)).any()
+
+
 def test_young_series_have_fewer_candidates(make_panel, weekly):
     values = weekly(700, 2)
     values[:640, 1] = np.nan

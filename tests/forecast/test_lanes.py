@@ -7,7 +7,7 @@ import pytest
 
 from capforecast.forecast.base import TILE
 from capforecast.forecast.lanes import LANES, group_medians, log_offsets, row_medians
-from capforecast.forecast.structural import log_offset
+from capforecast.forecast.logarithms import log_offset
 
 
 def test_lanes_fill_whole_tiles():

@@ -46,7 +46,7 @@ def weekly_shape(values: Array, season: int, cycles: int, horizon: int, multiply
     slots = by_slot(values, season, cycles)
     level = slots.mean(axis=1)
     if multiply:
-        shape = median0(slots / np.maximum(np.abs(level), 1e-9)[:, None]) * level[-1]
+        shape = median0(slots / np.maximum(np.abs(level), 1e-30)[:, None]) * level[-1]
     else:
         shape = median0(slots - level[:, None]) + level[-1]
     return np.asarray(shape[np.arange(horizon) % season])
@@ -90,7 +90,7 @@ def _daily_shapes(seen: Array) -> Array:
     usual, around, flats = np.split(made, np.cumsum([len(_WEEKS), 2 * len(_SHAPE_WEEKS)]))
     first_medians(slots, np.array(_WEEKS), usual)
     first_medians(slots - level[:, None], np.array(_SHAPE_WEEKS), around[0::2])
-    first_medians(slots / np.maximum(np.abs(level), 1e-9)[:, None], np.array(_SHAPE_WEEKS), around[1::2])
+    first_medians(slots / np.maximum(np.abs(level), 1e-30)[:, None], np.array(_SHAPE_WEEKS), around[1::2])
     around[0::2] += level[:1]
     around[1::2] *= level[:1]
     for row, days in zip(flats, _FLAT_DAYS, strict=True):
@@ -164,7 +164,7 @@ def _last_year(block: Block, out: Array32) -> None:
         shape = median0(weeks - weeks.mean(axis=1)[:, None])[np.arange(block.horizon) % 7]
         smooth = _moving_mean(then, 7)
         enough = block.age(origin) >= _YEAR + 28
-        ratio = np.clip(now / np.maximum(before, 1e-9), 0.2, 5.0)
+        ratio = np.clip(now / np.maximum(before, 1e-30), 0.2, 5.0)
         put(out[o, 0], then + now - before, enough)
         put(out[o, 1], then * ratio, enough & block.nonnegative(origin))
         put(out[o, 2], smooth + shape + now - before, enough)

@@ -14,6 +14,7 @@ from capforecast.errors import ModelError
 from capforecast.forecast import (  # noqa: F401  (they register)
     analogues,
     baselines,
+    breaks,
     hourly,
     hourly_decomposition,
     hourly_profiles,

@@ -42,7 +42,7 @@ def _divide_by_level(recent, level):  # type: ignore[no-untyped-def]
                 mean[j] += rows[t, j] / _WEEK
         for t in range(_WEEK):
             for j in range(LANES):
-                rows[t, j] /= max(abs(mean[j]), 1e-9)
+                rows[t, j] /= max(abs(mean[j]), 1e-30)
     level[:] = mean
 
 

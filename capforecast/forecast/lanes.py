@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from capforecast.forecast.base import Array
+from capforecast.forecast.logarithms import offset_of
 
 LANES = 16
 
@@ -75,5 +76,5 @@ def log_offsets(values: Array, origins: tuple[int, ...]) -> Array:
         seen = values[:origin]
         size = 0.5 * row_medians(columns[:, :origin]) + 0.5 * seen.mean(axis=0)
         largest = np.maximum(seen.max(axis=0), -seen.min(axis=0))
-        offsets[o] = 0.05 * np.maximum(size, 0.0) + 5e-11 * (1.0 + largest)
+        offsets[o] = offset_of(size, largest)
     return offsets

@@ -12,7 +12,13 @@ def log_offset(values: Array) -> Array:
     """What is added before taking logarithms, [N]: a twentieth of the usual level, so that zeros do no harm."""
     size = 0.5 * median0(values) + 0.5 * values.mean(axis=0)
     largest = np.maximum(values.max(axis=0), -values.min(axis=0))
-    return np.asarray(0.05 * np.maximum(size, 0.0) + 5e-11 * (1.0 + largest))
+    return offset_of(size, largest)
+
+
+def offset_of(size: Array, largest: Array) -> Array:
+    """`log_offset` from the usual and the largest size [N]; in proportion to them, whatever the unit."""
+    offset = 0.05 * np.maximum(size, 0.0) + 5e-11 * largest
+    return np.where(offset > 0, offset, 1.0)  # nothing but zeros
 
 
 def to_log(values: Array, offset: Array) -> Array:

@@ -96,7 +96,9 @@ def _fits(block: Block, tile: Tile, origin: int) -> Iterator[_Fit]:
                 solved = _solved(block, design, tile.start, origin)
                 state = solved.states @ centred
                 effects = state[: solved.effects]
-                spread = _distance(solved.columns[: len(history)] @ effects, centred) + 1e-9 * (1.0 + np.abs(mean))
+                spread = _distance(solved.columns[: len(history)] @ effects, centred) + 1e-9 * np.where(
+                    mean != 0, np.abs(mean), 1.0
+                )
                 units, levels = (effects / spread).astype(np.float32), state[solved.effects :].copy()
                 yield _Fit(2 * number + kind, solved, units, levels, spread, mean)
 

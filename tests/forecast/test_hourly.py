@@ -105,7 +105,8 @@ def test_every_smoother_does_what_its_definition_says(hourly_block, awkward, col
     block = hourly_block(awkward, (origin,), horizon)
     made = family("holt_winters").made(block)[0, :, :, column]
     values, seen, birth = block.values[:origin, column], block.observed[:origin, column], int(block.birth[column])
-    offset = 0.025 * (np.median(values) + values.mean()) + 5e-11 * (1 + np.abs(values).max())
+    offset = 0.025 * (np.median(values) + values.mean()) + 5e-11 * np.abs(values).max()
+    offset = offset if offset > 0 else 1.0
     k = 0
     for in_logs in (False, True):
         for grid in hourly._GRIDS:

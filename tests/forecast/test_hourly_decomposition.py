@@ -46,7 +46,8 @@ def test_lines_over_what_the_shapes_leave(hourly_block, awkward):
     for o, column in ((0, 0), (0, 1), (0, 6), (1, 0), (1, 4)):
         values = block.values[: block.origins[o], column]
         np.testing.assert_allclose(made[o, :9, :, column], lines(values, horizon), rtol=1e-5, atol=1e-5)
-        offset = 0.025 * (np.median(values) + values.mean()) + 5e-11 * (1 + np.abs(values).max())
+        offset = 0.025 * (np.median(values) + values.mean()) + 5e-11 * np.abs(values).max()
+        offset = offset if offset > 0 else 1.0
         in_logs = np.exp(lines(np.log(values + offset), horizon)) - offset
         np.testing.assert_allclose(made[o, 9:, :, column], in_logs, rtol=1e-5, atol=1e-5)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -60,3 +64,26 @@ def write_section(name: str, body: str, page: Path = RESULTS) -> None:
     else:
         text = (text.rstrip() + "\n\n" if text.strip() else "") + section + "\n"
     page.write_text(text, encoding="utf-8")
+
+
+def setting() -> str:
+    """When, where and with what a figure was measured, as a sentence."""
+    names = ("numpy", "pandas", "numba")
+    versions = [f"{name} {metadata.version(name)}" for name in names if _is_there(name)]
+    return (
+        f"{time.strftime('%Y-%m-%d', time.gmtime())}, {os.cpu_count()} cores {platform.machine()}, "
+        f"Python {platform.python_version()}, {', '.join(versions)}, commit {_commit()}."
+    )
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return bool(metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

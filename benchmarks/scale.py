@@ -34,7 +34,7 @@ from capforecast.forecast import engine, frames, registry
 from capforecast.lake.datasets import unit_key, write_table
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Panel
-from capforecast.settings import Settings
+from capforecast.settings import ForecastSettings, Settings
 
 SIZES = (1_000, 3_000, 10_000, 30_000)
 DAYS, HORIZON = 1095, 90
@@ -77,9 +77,9 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def forecast_unit(panel: Panel, store: Store, unit: str, clock: Clock) -> None:
+def forecast_unit(panel: Panel, store: Store, unit: str, clock: Clock, settings: Settings) -> None:
     """The forecast stage of one business unit, and its results published."""
-    settings, as_of = Settings(), panel.timestamps[-1] + panel.cadence.step
+    as_of = panel.timestamps[-1] + panel.cadence.step
     with clock.stage("train"):
         trained = engine.train(panel, HORIZON, settings)
     with clock.stage("predict"):
@@ -92,17 +92,17 @@ def forecast_unit(panel: Panel, store: Store, unit: str, clock: Clock) -> None:
         write_table(store, unit_key("backtests", panel.cadence, as_of, unit), trained.backtest)
 
 
-def work(servers: int, units: int, folder: Path) -> Figures:
+def work(servers: int, units: int, threads: int, folder: Path) -> Figures:
     """Figures of `units` business units of so many servers each, one after the other in this process."""
-    warm = Clock()
+    warm, settings = Clock(), Settings(forecast=ForecastSettings(threads=threads))
     with warm.stage("warm"):
-        forecast_unit(fleet_panel(WARM_UP, DAYS), Store(folder / "warm"), "warm", Clock())
+        forecast_unit(fleet_panel(WARM_UP, DAYS), Store(folder / "warm"), "warm", Clock(), settings)
     store, clock, series, before = Store(folder / "lake"), Clock(), 0, _peak()
     for number in range(units):
         panel = fleet_panel(servers, DAYS, Cadence.DAILY, seed=7 + number)
         series += len(panel.series)
         before = max(before, _peak()) if number == 0 else before
-        forecast_unit(panel, store, f"unit-{number:02d}", clock)
+        forecast_unit(panel, store, f"unit-{number:02d}", clock, settings)
         spent = sum(clock.wall.values())
         say(f"  unit {number + 1} of {units}: {series:,} series, {spent:,.0f} s so far, peak {_peak():.2f} GiB")
     written = sum(path.stat().st_size for path in (folder / "lake").rglob("*") if path.is_file())
@@ -112,11 +112,12 @@ def work(servers: int, units: int, folder: Path) -> Figures:
     }  # fmt: skip
 
 
-def in_a_child(servers: int, units: int = 1) -> Figures:
+def in_a_child(servers: int, threads: int, units: int = 1) -> Figures:
     """`work` in a fresh process; its progress is passed on."""
     say(f"{units} x {servers:,} servers" if units > 1 else f"{servers:,} servers")
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, "--work", folder, "--sizes", str(servers), "--units", str(units)]
+        options = {"work": folder, "sizes": servers, "units": units, "threads": threads}
+        command = [sys.executable, __file__, *(f"--{name}={value}" for name, value in options.items())]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{servers} servers ended with {done.returncode}")
@@ -225,18 +226,22 @@ def main() -> None:
     parser.add_argument("--sizes", help=f"servers, comma between; default {','.join(map(str, SIZES))}")
     parser.add_argument("--million", action="store_true", help="business units one after the other")
     parser.add_argument("--units", type=int, default=UNITS, help="business units of --million")
+    parser.add_argument("--threads", type=int, default=0, help="blocks at a time (forecast.threads), 0 = one per core")
     parser.add_argument("--dry", action="store_true", help="print only")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")] if options.sizes else None
     if options.work:
-        print(json.dumps(work((sizes or [UNIT_SIZE])[0], options.units, options.work)))
+        print(json.dumps(work((sizes or [UNIT_SIZE])[0], options.units, options.threads, options.work)))
         return
     if options.million:
         size = (sizes or [UNIT_SIZE])[0]
-        name, body = "scale-million", million_section(in_a_child(size, options.units), options.units, size)
+        name, body = (
+            "scale-million",
+            million_section(in_a_child(size, options.threads, options.units), options.units, size),
+        )
     else:
-        name, body = "scale", sizes_section([in_a_child(size) for size in sizes or SIZES])
+        name, body = "scale", sizes_section([in_a_child(size, options.threads) for size in sizes or SIZES])
     print(body)
     if not options.dry:
         write_section(name, body)

@@ -77,8 +77,8 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def forecast_unit(panel: Panel, store: Store, unit: str, clock: Clock, settings: Settings) -> None:
-    """The forecast stage of one business unit, and its results published."""
+def forecast_unit(panel: Panel, store: Store, unit: str, clock: Clock, settings: Settings) -> int:
+    """The forecast stage of one business unit, and its results published; how many series it has."""
     as_of = panel.timestamps[-1] + panel.cadence.step
     with clock.stage("train"):
         trained = engine.train(panel, HORIZON, settings)
@@ -90,6 +90,7 @@ def forecast_unit(panel: Panel, store: Store, unit: str, clock: Clock, settings:
         registry.save(store, trained, business_unit=unit, as_of=as_of, notes={})
         write_table(store, unit_key("forecasts", panel.cadence, as_of, unit), frames.to_table(forecast))
         write_table(store, unit_key("backtests", panel.cadence, as_of, unit), trained.backtest)
+    return len(panel.series)
 
 
 def work(servers: int, units: int, threads: int, folder: Path) -> Figures:
@@ -97,18 +98,17 @@ def work(servers: int, units: int, threads: int, folder: Path) -> Figures:
     warm, settings = Clock(), Settings(forecast=ForecastSettings(threads=threads))
     with warm.stage("warm"):
         forecast_unit(fleet_panel(WARM_UP, DAYS), Store(folder / "warm"), "warm", Clock(), settings)
-    store, clock, series, before = Store(folder / "lake"), Clock(), 0, _peak()
+    store, clock, series = Store(folder / "lake"), Clock(), 0
     for number in range(units):
         panel = fleet_panel(servers, DAYS, Cadence.DAILY, seed=7 + number)
-        series += len(panel.series)
-        before = max(before, _peak()) if number == 0 else before
-        forecast_unit(panel, store, f"unit-{number:02d}", clock, settings)
+        series += forecast_unit(panel, store, f"unit-{number:02d}", clock, settings)
+        del panel  # before the next one is made
         spent = sum(clock.wall.values())
         say(f"  unit {number + 1} of {units}: {series:,} series, {spent:,.0f} s so far, peak {_peak():.2f} GiB")
     written = sum(path.stat().st_size for path in (folder / "lake").rglob("*") if path.is_file())
     return {
         "servers": servers * units, "series": series, "wall": clock.wall, "cpu": clock.cpu, "peak": _peak(),
-        "before": before, "written": written / 2**30, "compile": warm.wall["warm"], "load": os.getloadavg()[0],
+        "written": written / 2**30, "compile": warm.wall["warm"], "load": os.getloadavg()[0],
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(servers: int, train: float, peak: float = 1.0) -> dict[str, object]:
     seconds = {"train": train, "predict": 0.0, "publish": 1.0}
-    sizes = {"servers": servers, "series": 5 * servers, "peak": peak, "before": 0.1, "written": 0.2}
+    sizes = {"servers": servers, "series": 5 * servers, "peak": peak, "written": 0.2}
     return sizes | {"wall": seconds, "cpu": seconds, "compile": 1.0, "load": 0.0}
 
 

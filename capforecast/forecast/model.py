@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from capforecast.errors import ModelError
 from capforecast.fleet.bounds import physical_range
 from capforecast.forecast import intervals, paths
 from capforecast.forecast.backtest import buckets
@@ -29,6 +28,7 @@ from capforecast.forecast.blocks import (
 )
 from capforecast.forecast.candidates import candidate_cube, group_means, usable, with_groups
 from capforecast.forecast.ensemble import weights
+from capforecast.forecast.kinds import nothing_unknown, places
 from capforecast.forecast.sampling import spokesmen
 from capforecast.forecast.threads import in_threads, one_blas_thread
 from capforecast.forecast.vote import combine
@@ -67,6 +67,11 @@ class FleetModel:
         digest.update("\n".join([*self.series[SERVER_ID], *self.series[METRIC]]).encode())
         digest.update(f"{self.cadence}|{self.horizon}|{settings_text(self.settings)}".encode())
         return digest.hexdigest()[:16]
+
+    @property
+    def unknown(self) -> pd.DataFrame:
+        """Series without a forecast: none, the engine forecasts whatever it is trained on."""
+        return nothing_unknown()
 
     @one_blas_thread()
     def predict(self, panel: Panel) -> Forecast:
@@ -130,17 +135,7 @@ class FleetModel:
 
     def _place(self, panel: Panel) -> Index:
         """Row of each of the panel's series in the model."""
-        if panel.cadence is not self.cadence:
-            raise ModelError(f"the model is for {self.cadence} data, the panel is {panel.cadence}; train a new model")
-        known = pd.MultiIndex.from_frame(self.series[[SERVER_ID, METRIC]])
-        place = known.get_indexer(pd.MultiIndex.from_frame(panel.series[[SERVER_ID, METRIC]]))
-        if (place < 0).any():
-            first = panel.series[place < 0].iloc[0]
-            raise ModelError(
-                f"the model was not trained on {int((place < 0).sum())} of the panel's {len(place)} series, first "
-                f"server {first[SERVER_ID]!r} metric {first[METRIC]!r}; train a new model or leave them out"
-            )
-        return np.asarray(place, dtype=np.int64)
+        return places(self.series, self.cadence, panel)
 
     def _points(self, panel: Panel, place: Index) -> tuple[Array, Array]:
         """Weighted median and weighted mean of the candidates, [H, N] each, in the panel's order."""

@@ -23,9 +23,13 @@ from deployments.options import (
     Json,
     KnownAt,
     Local,
+    Models,
+    Origins,
+    Plot,
     Profile,
     Refresh,
     Source,
+    Step,
     Store,
     Units,
     Verbose,
@@ -33,6 +37,7 @@ from deployments.options import (
     chosen_profile,
     horizon_settings,
     load_settings,
+    span,
 )
 
 EXIT_CODES = (
@@ -219,6 +224,10 @@ def backtest(
         ),
     ] = None,
     horizon: Horizon = None,
+    models: Models = None,
+    origins: Origins = None,
+    step: Step = None,
+    output: Plot = None,
     profile: Profile = None,
     local: Local = False,
     aws: Aws = False,
@@ -226,15 +235,33 @@ def backtest(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Measure accuracy: at rolling origins, or at one origin with --train-until. Nothing is written to a lake.
+    """Measure accuracy: of the engine, or of models side by side. Writes to no lake.
 
-    Only observed points are scored, beside the seasonal naive forecast on the same points.
+    Only observed points are scored, beside the seasonal naive forecast on them.
+    Without --models and --origins: the engine's own rolling origins, or the one
+    of --train-until.
 
-    Example: capforecast backtest --source data/ --train-until 2023-12-31 --horizon 90d
+    With them every model is fitted anew at each origin, on what lies before it.
+    A leaderboard is printed and plotted: MAE, RMSE, WAPE, MASE, relative MAE
+    (geometric mean over series; below 1 beats seasonal naive), pinball loss,
+    coverage of the 80 and 95 % intervals, CPU seconds (Prophet takes about 0.2
+    per series and origin).
+
+    Example: capforecast backtest --source data/ --train-until 2023-12-31
+
+    Example: capforecast backtest --source data/ --models fleet,prophet --origins 4
     """
+    loaded = load_settings(profile, local, aws, config, horizon_settings(horizon))
+    if any(option is not None for option in (models, origins, step, output)):
+        from deployments.leaderboard import Contest, run_contest, show_contest
+
+        apart = None if step is None else span(step, "--step")
+        asked = Contest(source, inventory, models, origins, apart, train_until, output)
+        result = run_contest(loaded.settings, asked, quiet=as_json)
+        console.show_json(result) if as_json else show_contest(result)
+        return
     from deployments.direct import measure
 
-    loaded = load_settings(profile, local, aws, config, horizon_settings(horizon))
     rows = measure(loaded.settings, source, inventory, train_until)
     console.show_json(rows) if as_json else console.show_table(rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ import pandas as pd
 
 from capforecast import stages
 from capforecast.configuration import Loaded, usable_store
-from capforecast.errors import CapforecastError, NoUsableInputError, UsageError
+from capforecast.errors import CapforecastError, UsageError
 from capforecast.exchange import Ingested, Unit
-from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
 from capforecast.fleet import synthetic_files
 from capforecast.fleet.synthetic import Fleet
@@ -24,10 +23,11 @@ from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import report_key
 from capforecast.lake.store import Store
 from capforecast.report.accuracy import metric_accuracy
-from capforecast.schema import TIER_ORDER, Cadence, Panel, Verdict
+from capforecast.schema import TIER_ORDER, Cadence
 from capforecast.settings import Settings
 from capforecast.sources.files import read_files
 from deployments import console
+from deployments.origins import at_origin, cut_after, panel_of, usable
 
 
 def write_fleet(
@@ -145,53 +145,15 @@ def measure(settings: Settings, source: str, inventory: str | None, train_until:
     end = panels.default_as_of(batch.observations, batch.cadence)
     horizon = settings.horizon(batch.cadence)
     if train_until is None:
-        panel = _some(_panel(batch, end, settings))
+        panel = usable(panel_of(batch, end, settings))
         return _accuracy_rows(engine.train(panel, horizon, settings).backtest)
-    last = stages.parse_as_of(train_until)
-    cut = last + batch.cadence.step
-    first = batch.observations["timestamp"].min()
-    if not first < cut < end:
-        raise UsageError(f"--train-until {train_until}: give a date within the observations ({first} to before {end})")
-    # verdicts and statistics as of the origin: the test period must not choose them
-    judged = _some(_panel(batch, cut, settings))
-    columns = judged.series["metric"] + "_" + judged.series["statistic"]
-    known = [
-        name for name in ("server_id", "timestamp", "ingested_at", *columns.unique()) if name in batch.observations
-    ]
-    same = replace(batch, observations=batch.observations[known])
-    whole = _panel(same, min(end, cut + horizon * batch.cadence.step), settings)
-    return _accuracy_rows(holdout(_same(whole, judged), last, horizon, settings))
-
-
-def _some(panel: Panel) -> Panel:
-    """The usable series; raises NoUsableInputError, with the reasons, where there are none."""
-    usable = panel.usable()
-    if not len(usable.series):
-        counts = panel.series["reason"].value_counts().sort_index()
-        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "no series at all"
-        raise NoUsableInputError(f"none of {len(panel.series)} series can be forecast: {reasons}")
-    return usable
+    last, cut = cut_after(batch, train_until, end)
+    _, whole = at_origin(batch, cut, min(end, cut + horizon * batch.cadence.step), settings)
+    return _accuracy_rows(holdout(whole, last, horizon, settings))
 
 
 def _accuracy_rows(backtest: pd.DataFrame) -> list[dict[str, Any]]:
     return [row.model_dump(exclude={"business_unit"}) for row in metric_accuracy(None, backtest)]
-
-
-def _panel(batch: Any, as_of: pd.Timestamp, settings: Settings) -> Panel:
-    servers = inventories.at(batch.inventory, as_of)
-    listed = inventories.normalise(batch.inventory)
-    seen = inventories.join_renamed(batch.observations, inventories.renames(listed, as_of))
-    resizes = inventories.resizes(listed, as_of)
-    return panels.build(seen, servers, batch.cadence, as_of, settings, resizes=resizes)
-
-
-def _same(whole: Panel, judged: Panel) -> Panel:
-    """The series of `judged` in `whole`, with the verdict they had then."""
-    keys = ["server_id", "metric"]
-    wanted = pd.MultiIndex.from_frame(judged.series[keys])
-    panel = whole.take(pd.MultiIndex.from_frame(whole.series[keys]).isin(wanted))
-    panel.series["verdict"] = str(Verdict.OK)
-    return panel
 
 
 def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:

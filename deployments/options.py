@@ -54,6 +54,25 @@ Horizon = Annotated[
         "--horizon", help="How far to look: 30d, 168h; a bare number counts periods of the input.", metavar="SPAN"
     ),
 ]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        "--models",
+        help="Models side by side, separated by commas: fleet, prophet, trees, random-forest, seasonal-naive.",
+        metavar="NAMES",
+    ),
+]
+Origins = Annotated[
+    int | None,
+    typer.Option("--origins", help="How many rolling origins the models are compared at. Default: 3.", min=1),
+]
+Step = Annotated[
+    str | None, typer.Option("--step", help="Distance between origins. Default: the horizon.", metavar="SPAN")
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--output", help="Where the plot of --models goes, .svg. Default: leaderboard.svg.", metavar="FILE"),
+]
 Profile = Annotated[str | None, typer.Option("--profile", help="Settings profile: local or aws.", metavar="NAME")]
 Local = Annotated[bool, typer.Option("--local", help="Short for --profile local.")]
 Aws = Annotated[bool, typer.Option("--aws", help="Short for --profile aws.")]
@@ -73,16 +92,20 @@ def chosen_profile(profile: str | None, local: bool, aws: bool) -> str | None:
     return next(iter(wanted), None)
 
 
-def horizon_settings(text: str | None) -> dict[str, Any]:
-    """Settings for `--horizon`. Hours become whole days, rounded up, should the input turn out to be daily."""
-    if text is None:
-        return {}
+def span(text: str, option: str) -> tuple[int, int]:
+    """Days and hours of a span such as `30d`. Hours become whole days, rounded up, should the input be daily."""
     match = re.fullmatch(r"\s*(\d{1,6})\s*(d|h|)\s*", text.lower())
     if match is None or int(match[1]) == 0:
-        raise UsageError(f"--horizon {text!r}: write 30d, 168h, or a number of periods such as 30")
+        raise UsageError(f"{option} {text!r}: write 30d, 168h, or a number of periods such as 30")
     count, unit = int(match[1]), match[2]
-    hours = count * 24 if unit == "d" else count
-    days = -(-count // 24) if unit == "h" else count
+    return -(-count // 24) if unit == "h" else count, count * 24 if unit == "d" else count
+
+
+def horizon_settings(text: str | None) -> dict[str, Any]:
+    """Settings for `--horizon`."""
+    if text is None:
+        return {}
+    days, hours = span(text, "--horizon")
     return {"forecast.horizon_days": days, "forecast.horizon_hours": hours}
 
 

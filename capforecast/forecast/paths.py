@@ -17,12 +17,15 @@ _STATE_LIMIT = 6.0
 
 def naive_scales(values: Array, origins: tuple[int, ...], season: int) -> Array:
     """In-sample mean absolute seasonal difference before each origin, [O, N], on observed pairs; NaN without any."""
+    if len(values) <= season:
+        return np.full((len(origins), values.shape[1]), np.nan)
     change = np.abs(values[season:] - values[:-season])
     known = np.isfinite(change)
     total = np.cumsum(np.where(known, change, 0.0), axis=0)
     count = np.cumsum(known, axis=0)
     rows = np.array(origins) - season - 1
-    some = (rows >= 0)[:, None] & (count[rows] > 0)
+    early, rows = rows < 0, np.maximum(rows, 0)
+    some = ~early[:, None] & (count[rows] > 0)
     return np.where(some, total[rows] / np.maximum(count[rows], 1), np.nan)
 
 

@@ -10,6 +10,8 @@ import pytest
 from capforecast.fleet import quality
 from capforecast.fleet.synthetic import Fleet
 from capforecast.fleet.synthetic_files import TRUTH
+from capforecast.forecast.leaderboard import LEADERBOARD_COLUMNS
+from capforecast.forecast.models import model_names
 from capforecast.lake.datasets import PER_UNIT
 from capforecast.report.summary import Accuracy, Quality, Risk, RunSummary, UnitSummary
 from capforecast.risk.tiers import SERVER_COLUMNS
@@ -46,6 +48,7 @@ def section(title):
         ("Risks", RISK_COLUMNS),
         ("Servers", SERVER_COLUMNS[1:]),
         ("Backtests", BACKTEST_COLUMNS),
+        ("Leaderboard", (*LEADERBOARD_COLUMNS, *model_names())),
         ("Forecasts", QUANTILE_NAMES),
         ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS)),
         ("Rows set aside", COLUMNS),

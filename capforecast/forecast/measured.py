@@ -143,11 +143,19 @@ def measure(
         old_enough = origin - past.birth >= (plan.least if plan else 0)
         errors[o] = np.where(old_enough, past.values[origin : origin + reach] - forecasts[o], np.nan)
     group = group_numbers(past.series)
-    naive = paths.naive_scales(past.values, (*origins, past.total), past.cadence.season)
-    scale, now = paths.scales(errors, naive[:-1], naive[-1], paths.Group(group, gap))
-    widths = np.full((2, len(backtest.buckets(past.cadence, reach)), len(now)), np.nan)
-    if len(origins):
-        widths = intervals.widths_now(intervals.Errors(errors, scale, group, gap, past.cadence), now)
-    widths = np.where(np.isfinite(widths), widths, now * _UNMEASURED[:, None, None])
+    scale = expected_sizes(past, origins, errors, group, gap)
+    found = intervals.Errors(errors, scale[:-1], gap, past.cadence)
+    pooled = intervals.group_widths(found, group, int(group.max(initial=0)) + 1)[-1][:, :, group]
+    widths = intervals.widths(found, found.now, scale[-1], pooled)
+    widths = np.where(np.isfinite(widths), widths, scale[-1] * _UNMEASURED[:, None, None])
     series = past.series[[SERVER_ID, METRIC]].reset_index(drop=True)
     return Measured(series, widths, reach, horizon, past.cadence, settings)
+
+
+def expected_sizes(past: Past, origins: tuple[int, ...], errors: Array, group: Index, gap: int) -> Array:
+    """Size of error to expect at each origin and now, [O + 1, N], from past `errors` [O, H, N]; see paths.py."""
+    groups = int(group.max(initial=0)) + 1
+    naive = paths.naive_scales(past.values, (*origins, past.total), past.cadence.season)
+    sizes = paths.Sizes(paths.mean_sizes(errors), naive, gap)
+    scale = paths.expected(sizes, paths.typical_ratios(sizes, group, groups)[:, group])
+    return np.maximum(scale, paths.floors(scale, group, groups)[:, group])

@@ -144,8 +144,11 @@ class CalendarSettings(Section):
 
 
 class ForecastSettings(Section):
-    """The fleet engine."""
+    """The fleet engine, or another model in its place."""
 
+    model: Literal["fleet", "prophet", "trees", "random-forest", "seasonal-naive"] = Field(
+        "fleet", description="what forecasts; others than fleet are fitted anew at every past origin"
+    )
     horizon_days: Count = Field(90, description="days forecast from daily input")
     horizon_hours: Count = Field(168, description="hours forecast from hourly input")
     history_days: Count = Field(1500, description="days of daily history the engine looks at")

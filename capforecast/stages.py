@@ -22,7 +22,7 @@ from capforecast.fingerprint import code_fingerprint
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
 from capforecast.fleet.snapshot import from_tables, to_tables
-from capforecast.forecast import engine, frames, registry
+from capforecast.forecast import champions, frames, registry
 from capforecast.lake import raw
 from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import (
@@ -233,7 +233,7 @@ def read_panel(store: Store, unit: Unit) -> Panel:
 
 
 def train(store: Store, settings: Settings, unit: Unit) -> References:
-    """Backtest the engine at rolling origins, choose, calibrate, and publish model and evidence.
+    """Backtest the model of the settings at rolling origins, choose, calibrate, and publish model and evidence.
 
     A unit with nothing to forecast gets an empty backtest and no model.
     """
@@ -241,7 +241,7 @@ def train(store: Store, settings: Settings, unit: Unit) -> References:
     if not len(panel.series):
         empty = pd.DataFrame({name: pd.Series(dtype="str") for name in BACKTEST_COLUMNS})
         return {"backtests": write_table(store, unit.key("backtests"), empty)}
-    trained = engine.train(panel, unit.horizon, settings)
+    trained = champions.train(panel, unit.horizon, settings)
     notes = {
         "as_of": unit.as_of,
         "horizon": unit.horizon,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,11 @@ import pandas as pd
 
 from capforecast.schema import Cadence, ErrorPaths
 
-if TYPE_CHECKING:
-    from capforecast.forecast.model import FleetModel
-
 Array = npt.NDArray[np.float64]
 Array32 = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+M_co = TypeVar("M_co", covariant=True)  # a kind of model
 
 TILE = 64  # series in one matrix product: blocks are padded to whole tiles, so a result never depends on its neighbours
 
@@ -128,13 +126,13 @@ def families(cadence: Cadence) -> tuple[Family, ...]:
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Generic[M_co]):
     """What training returns: the model, and the evidence for it.
 
     backtest: rows of BACKTEST_COLUMNS, from forecasts at past origins by weights that had not seen the outcome.
     errors: the same forecasts' errors as whole paths.
     """
 
-    model: FleetModel
+    model: M_co
     backtest: pd.DataFrame
     errors: ErrorPaths

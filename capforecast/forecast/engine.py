@@ -24,7 +24,7 @@ from capforecast.settings import ForecastSettings, Settings
 
 
 @one_blas_thread()
-def train(panel: Panel, horizon: int, settings: Settings) -> Trained:
+def train(panel: Panel, horizon: int, settings: Settings) -> Trained[FleetModel]:
     """Train the fleet engine on the usable series of one business unit, all metrics together.
 
     Args:

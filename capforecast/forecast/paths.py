@@ -23,7 +23,7 @@ def naive_scales(values: Array, origins: tuple[int, ...], season: int) -> Array:
     known = np.isfinite(change)
     total = np.cumsum(np.where(known, change, 0.0), axis=0)
     count = np.cumsum(known, axis=0)
-    rows = np.array(origins) - season - 1
+    rows = np.array(origins, dtype=np.int64) - season - 1
     early, rows = rows < 0, np.maximum(rows, 0)
     some = ~early[:, None] & (count[rows] > 0)
     return np.where(some, total[rows] / np.maximum(count[rows], 1), np.nan)

@@ -13,8 +13,10 @@ from typing import Any
 import pandas as pd
 
 from capforecast.errors import ConflictError, ModelError
+from capforecast.forecast import champions
 from capforecast.forecast.base import Trained
-from capforecast.forecast.model import FleetModel
+from capforecast.forecast.champions import Champion
+from capforecast.forecast.model import NAME
 from capforecast.lake.datasets import as_of_segment, read_table, table_of, to_json, to_parquet, unit_segment
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Reference
@@ -27,7 +29,7 @@ def _folder(cadence: Cadence, business_unit: str) -> str:
 
 
 def save(
-    store: Store, trained: Trained, *, business_unit: str, as_of: pd.Timestamp, notes: dict[str, Any]
+    store: Store, trained: Trained[Champion], *, business_unit: str, as_of: pd.Timestamp, notes: dict[str, Any]
 ) -> Reference:
     """Publish a model and its backtest as version `<as_of>-<hash of all that>`; returns its manifest's reference."""
     model = trained.model
@@ -41,11 +43,19 @@ def save(
     files = {}
     for name, (data, rows) in tables.items():
         files[name] = store.put(f"{folder}/{name}.parquet", data, rows=rows).model_dump(mode="json")
-    manifest = to_json({"version": version, "business_unit": business_unit, "files": files, "notes": notes})
+    manifest = to_json(
+        {
+            "version": version,
+            "business_unit": business_unit,
+            "kind": champions.kind_of(model),
+            "files": files,
+            "notes": notes,
+        }
+    )
     return store.put(f"{folder}/manifest.json", manifest, rows=len(model.series))
 
 
-def load(store: Store, manifest: Reference) -> tuple[FleetModel, str]:
+def load(store: Store, manifest: Reference) -> tuple[Champion, str]:
     """The model behind a manifest and its version; raises ModelError or a LakeError naming what is wrong."""
     content = _parsed(store.fetch(manifest), manifest.uri)
     tables = {
@@ -53,7 +63,7 @@ def load(store: Store, manifest: Reference) -> tuple[FleetModel, str]:
         for name, reference in content["files"].items()
         if name != EVIDENCE
     }
-    return FleetModel.from_tables(tables), str(content["version"])
+    return champions.from_tables(content.get("kind", NAME), tables), str(content["version"])
 
 
 def evidence(store: Store, manifest: Reference) -> Reference:

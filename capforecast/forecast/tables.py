@@ -46,27 +46,27 @@ def to_tables(model: FleetModel) -> dict[str, pa.Table]:
         SERVER_ID: server,
         METRIC: metric,
         "scale_now": pa.array(errors.scale_now, pa.float32()),
-        "states_now": _lists(errors.states_now, pa.float32()),
+        "states_now": lists(errors.states_now, pa.float32()),
         "replayed": pa.array(model.replayed, pa.int64()),
-        "half_80": _lists(model.widths[0].T, pa.float64()),
-        "half_95": _lists(model.widths[1].T, pa.float64()),
+        "half_80": lists(model.widths[0].T, pa.float64()),
+        "half_95": lists(model.widths[1].T, pa.float64()),
     }
     return {
-        "weights": pa.table({SERVER_ID: server, METRIC: metric, "score": _lists(model.score.T, pa.float64())}),
-        "errors": _error_table(errors, server, metric),
+        "weights": pa.table({SERVER_ID: server, METRIC: metric, "score": lists(model.score.T, pa.float64())}),
+        "errors": error_table(errors, server, metric),
         "calibration": pa.table(calibration),
         "metadata": pa.table({"key": list(metadata), "value": list(metadata.values())}),
     }
 
 
-def _lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+def lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     """Rows of a matrix as lists."""
     rows, width = values.shape
     flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind, from_pandas=False)
     return pa.ListArray.from_arrays(pa.array(np.arange(rows + 1) * width, pa.int32()), flat)
 
 
-def _error_table(errors: ErrorPaths, server: pa.Array, metric: pa.Array) -> pa.Table:
+def error_table(errors: ErrorPaths, server: pa.Array, metric: pa.Array) -> pa.Table:
     """One row per series and origin, by series, newest origin first."""
     origins, horizon, width = errors.errors.shape
     row = np.repeat(np.arange(width), origins)
@@ -79,8 +79,8 @@ def _error_table(errors: ErrorPaths, server: pa.Array, metric: pa.Array) -> pa.T
             METRIC: metric.take(pa.array(row)),
             "origin": pa.array(np.tile(stamps.as_unit("us").asi8, width), pa.timestamp("us", "UTC")),
             "scale": pa.array(errors.scale.T.reshape(-1), pa.float32()),
-            "states": _lists(errors.states.swapaxes(0, 1).reshape(row.size, errors.states.shape[2]), pa.float32()),
-            "path": _lists(errors.errors.transpose(2, 0, 1).reshape(row.size, horizon), pa.float32()),
+            "states": lists(errors.states.swapaxes(0, 1).reshape(row.size, errors.states.shape[2]), pa.float32()),
+            "path": lists(errors.errors.transpose(2, 0, 1).reshape(row.size, horizon), pa.float32()),
         }
     )
 
@@ -130,7 +130,7 @@ def _read(tables: Mapping[str, pa.Table]) -> tuple[FleetModel, str]:
         score=np.ascontiguousarray(_matrix(weights["score"], len(candidates)).T),
         widths=np.ascontiguousarray(np.stack(halves)),
         replayed=calibration["replayed"].to_numpy().astype(np.int64),
-        errors=_read_errors(tables["errors"], calibration, series, horizon, cadence, int(known["states"])),
+        errors=read_errors(tables["errors"], calibration, series, horizon, cadence, int(known["states"])),
         horizon=horizon,
         cadence=cadence,
         settings=Settings.model_validate(json.loads(known["settings"])),
@@ -146,7 +146,7 @@ def _matrix(column: pa.ChunkedArray, width: int) -> Any:
     return rows.flatten().to_numpy(zero_copy_only=False).reshape(len(column), width)
 
 
-def _read_errors(
+def read_errors(
     table: pa.Table, calibration: pa.Table, series: pd.DataFrame, horizon: int, cadence: Cadence, states: int
 ) -> ErrorPaths:
     width = len(series)

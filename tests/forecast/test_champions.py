@@ -1,0 +1,129 @@
+"""Another model than the engine as champion: stored, loaded, with error paths it earned at past origins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capforecast.errors import ModelError
+from capforecast.forecast import champions, engine, models, registry
+from capforecast.forecast.kinds import Kind
+from capforecast.forecast.leaderboard import folds_of
+from capforecast.forecast.models import model_kind, model_names
+from capforecast.lake.store import Store
+from capforecast.risk.breach import assess
+from capforecast.schema import BACKTEST_COLUMNS, Panel
+from capforecast.settings import ForecastSettings, Settings
+
+HORIZON = 14
+
+
+def named(name: str) -> Settings:
+    return Settings(forecast={"model": name, "origins_daily": 3})
+
+
+@pytest.fixture(scope="module")
+def panel(make_panel, weekly):
+    return make_panel(weekly(300, 6), metrics=["cpu", "mem"] * 3)
+
+
+@pytest.fixture(scope="module")
+def trained(panel):
+    return champions.train(panel, HORIZON, named("seasonal-naive"))
+
+
+def test_the_setting_knows_every_model():
+    assert ForecastSettings.model_json_schema()["properties"]["model"]["enum"] == list(model_names())
+
+
+def test_fleet_is_trained_as_ever(panel):
+    ours, engines = champions.train(panel, HORIZON, named("fleet")), engine.train(panel, HORIZON, named("fleet"))
+    assert ours.model.version == engines.model.version
+    assert champions.kind_of(ours.model) == "fleet"
+
+
+def test_errors_are_those_of_forecasts_made_then(panel, trained):
+    """The first origin's path is what the model says of a panel that ends there."""
+    origins = trained.errors.origins
+    (fold,) = folds_of(panel, HORIZON, [int(panel.timestamps.get_loc(origins[0])) + 1])
+    kind = model_kind("seasonal-naive")
+    then = kind.fit(fold.seen, HORIZON, named("seasonal-naive")).predict(fold.seen)
+    assert len(origins) == 3
+    np.testing.assert_allclose(trained.errors.errors[0], fold.after - then.median, atol=1e-4)
+    assert (trained.errors.scale > 0).all()
+    assert np.isfinite(trained.errors.states_now).all()
+
+
+def test_the_backtest_is_evidence_in_the_order_of_the_panel(panel, trained):
+    table = trained.backtest
+    assert tuple(table.columns) == BACKTEST_COLUMNS
+    whole = table[table["bucket"] == "all"]
+    assert whole["server_id"].tolist() == panel.series["server_id"].tolist()
+    assert whole["origins"].eq(3).all()
+    np.testing.assert_allclose(whole["relative_mae"], 1.0, rtol=1e-4)
+
+
+def test_a_champion_of_any_kind_is_stored_and_loaded(tmp_path, panel, trained):
+    store = Store(tmp_path)
+    manifest = registry.save(store, trained, business_unit="x", as_of=pd.Timestamp("2026-01-05", tz="UTC"), notes={})
+    model, _ = registry.load(store, manifest)
+    assert champions.kind_of(model) == "seasonal-naive"
+    assert np.array_equal(model.predict(panel).quantiles, trained.model.predict(panel).quantiles)
+    again, first = model.error_paths(panel), trained.errors
+    for name in ("errors", "scale", "scale_now", "states", "states_now"):
+        assert np.array_equal(getattr(again, name), getattr(first, name), equal_nan=True), name
+    risks = assess(panel, model.predict(panel), again, named("seasonal-naive"), trained.backtest)
+    assert risks["paths"].gt(0).all()
+
+
+def test_a_stored_model_of_no_known_kind_is_refused(trained):
+    with pytest.raises(ModelError, match="kind 'arima'"):
+        champions.from_tables("arima", trained.model.tables())
+    tables = trained.model.tables()
+    with pytest.raises(ModelError, match="corrupt"):
+        champions.from_tables("seasonal-naive", tables | {"errors": tables["errors"].slice(1)})
+
+
+def test_the_order_of_the_panel_changes_nothing(panel, trained):
+    order = np.array([4, 1, 3, 0, 5, 2])
+    turned = Panel(
+        panel.values[:, order], panel.timestamps, panel.series.iloc[order].reset_index(drop=True), panel.cadence
+    )
+    other = champions.train(turned, HORIZON, named("seasonal-naive"))
+    assert np.array_equal(other.errors.errors, trained.errors.errors[:, :, order])
+    assert np.array_equal(other.errors.states_now, trained.errors.states_now[order])
+    assert other.backtest["server_id"].unique().tolist() == turned.series["server_id"].tolist()
+
+
+def test_what_it_cannot_forecast_is_the_engines(panel, monkeypatch):
+    naive = model_kind("seasonal-naive")
+
+    class Partly:
+        """Forgets a server."""
+
+        def __init__(self, model):
+            self.model, self.version, self.unknown = model, "v", model.unknown
+
+        def predict(self, seen):
+            kept = ~seen.series["server_id"].eq("srv-002").to_numpy()
+            return self.model.predict(seen.take(kept))
+
+    part = Kind("seasonal-naive", "", lambda *given: Partly(naive.fit(*given)), naive.from_tables)
+    monkeypatch.setitem(models._KINDS, "seasonal-naive", part)
+    trained = champions.train(panel, HORIZON, named("seasonal-naive"))
+    forecast = trained.model.predict(panel)
+    assert forecast.series["server_id"].tolist() == panel.series["server_id"].tolist()
+    assert forecast.series.set_index("server_id")["model"].to_dict() == {
+        name: "fleet" if name == "srv-002" else "seasonal-naive" for name in panel.series["server_id"]
+    }
+    assert np.isfinite(forecast.quantiles).all()
+    assert (trained.errors.scale_now > 0).all()
+
+
+@pytest.mark.parametrize("total", [32, 10])
+def test_too_young_to_replay_still_forecasts(make_panel, weekly, total):
+    panel = make_panel(weekly(total, 3))
+    trained = champions.train(panel, 60, named("seasonal-naive"))
+    assert np.isfinite(trained.model.predict(panel).quantiles).all()
+    assert trained.errors.errors.shape[1:] == (60, 3)

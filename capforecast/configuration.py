@@ -23,7 +23,12 @@ PROFILES = ("local", "aws")
 # Variables that share the prefix and set nothing: CAPFORECAST_HOME, and those Kubernetes puts into every container
 # beside a service named capforecast or capforecast-<something>.
 OTHER_VARIABLES = re.compile(r"CAPFORECAST_(HOME|([A-Z0-9]+_)*(SERVICE_HOST|SERVICE_PORT|PORT)(_[A-Z0-9]+)*)")
-OPTIONS = {"store": "--store", "forecast.horizon_days": "--horizon", "forecast.horizon_hours": "--horizon"}
+OPTIONS = {
+    "store": "--store",
+    "forecast.model": "--model",
+    "forecast.horizon_days": "--horizon",
+    "forecast.horizon_hours": "--horizon",
+}
 # AWS's own variables that say where and how, never who: laid over default.yaml, below everything of ours.
 AWS_VARIABLES = {
     "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),

@@ -23,6 +23,7 @@ from deployments.options import (
     Json,
     KnownAt,
     Local,
+    Model,
     Models,
     Origins,
     Plot,
@@ -37,6 +38,7 @@ from deployments.options import (
     chosen_profile,
     horizon_settings,
     load_settings,
+    model_settings,
     span,
 )
 
@@ -119,6 +121,7 @@ def run(
     known_at: KnownAt = None,
     business_unit: Units = None,
     horizon: Horizon = None,
+    model: Model = None,
     profile: Profile = None,
     local: Local = False,
     aws: Aws = False,
@@ -137,7 +140,7 @@ def run(
     from deployments.pipeline import run_pipeline
     from deployments.precheck import refuse_unusable
 
-    overrides = horizon_settings(horizon)
+    overrides = horizon_settings(horizon) | model_settings(model)
     loaded = load_settings(profile, local, aws, config, overrides | ({"store": store} if store else {}))
     refuse_unusable(loaded, source, inventory, as_of, known_at)  # before Prefect is loaded or started
     parameters = {
@@ -165,6 +168,7 @@ def train(
     known_at: KnownAt = None,
     business_unit: Units = None,
     horizon: Horizon = None,
+    model: Model = None,
     profile: Profile = None,
     local: Local = False,
     aws: Aws = False,
@@ -178,7 +182,7 @@ def train(
     """
     from deployments.direct import Asked, train_units
 
-    overrides = horizon_settings(horizon) | ({"store": absolute(store)} if store else {})
+    overrides = horizon_settings(horizon) | model_settings(model) | ({"store": absolute(store)} if store else {})
     loaded = load_settings(profile, local, aws, config, overrides)
     rows = train_units(loaded, Asked(source, inventory, as_of, known_at, business_unit), quiet=as_json)
     console.show_json(rows) if as_json else console.show_table(rows)

@@ -62,6 +62,14 @@ Models = Annotated[
         metavar="NAMES",
     ),
 ]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="What forecasts: fleet (default), prophet, trees, random-forest or seasonal-naive.",
+        metavar="NAME",
+    ),
+]
 Origins = Annotated[
     int | None,
     typer.Option("--origins", help="How many rolling origins the models are compared at. Default: 3.", min=1),
@@ -107,6 +115,11 @@ def horizon_settings(text: str | None) -> dict[str, Any]:
         return {}
     days, hours = span(text, "--horizon")
     return {"forecast.horizon_days": days, "forecast.horizon_hours": hours}
+
+
+def model_settings(name: str | None) -> dict[str, Any]:
+    """Settings for `--model`."""
+    return {} if name is None else {"forecast.model": name}
 
 
 def load_settings(

@@ -39,6 +39,7 @@ def test_help_teaches_and_loads_nothing_heavy() -> None:
         (["run"], "--source"),
         (["run", "--source", "x", "--horizon", "soon"], "write 30d, 168h"),
         (["run", "--source", "x", "--local", "--aws"], "name different profiles"),
+        (["train", "--source", "x", "--model", "arima"], "option --model: `forecast.model` must be 'fleet', 'prophet'"),
         (["run", "--source", "x", "--profile", "moon"], "local, aws"),
         (["backtest", "--source", "x", "--config", "missing.yaml"], "missing.yaml"),
         (["config", "show", "--profile", "local", "--aws"], "name different profiles"),
@@ -136,6 +137,17 @@ def test_train_then_forecast_then_report(fleet_folder: Path, tmp_path: Path) -> 
     missing = call("report", "--as-of", "2020-01-01", "--store", tmp_path / "lake")
     assert missing.returncode == 2
     assert "there are" in missing.stderr
+
+
+def test_another_model_is_trained_and_forecasts_as_champion(fleet_folder: Path, tmp_path: Path) -> None:
+    source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
+    common = [*source, "--store", tmp_path, "--horizon", "7d", "--business-unit", "retail", "--json"]
+    trained = json.loads(call("train", *common, "--model", "trees").stdout)
+    (manifest,) = tmp_path.glob(f"models/**/{trained[0]['model']}/manifest.json")
+    assert json.loads(manifest.read_text())["kind"] == "trees"
+    assert json.loads(call("forecast", *common).stdout)[0]["problem"] == ""
+    rows = pd.concat(pd.read_parquet(path) for path in tmp_path.glob("forecasts/**/*.parquet"))
+    assert set(rows["model"]) == {"trees"}
 
 
 def test_a_test_period_outside_the_data_is_refused(fleet_folder: Path) -> None:

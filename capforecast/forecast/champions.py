@@ -22,6 +22,7 @@ from capforecast.forecast import backtest, engine, paths
 from capforecast.forecast.base import Array, Trained
 from capforecast.forecast.baselines import seasonal_naive
 from capforecast.forecast.blocks import group_numbers
+from capforecast.forecast.evidence import evidence
 from capforecast.forecast.kinds import Kind, Model, checked_columns, places
 from capforecast.forecast.measured import Past, expected_sizes, past_of, replay_plan
 from capforecast.forecast.model import NAME, FleetModel
@@ -203,7 +204,7 @@ def _evidence(
     for o, origin in enumerate(origins):
         states[o] = paths.states(past.filled[:origin], quantiles[_POINT, o], scale[o], cadence.per_day)
     in_sample = paths.naive_scales(past.values, origins, cadence.season)
-    table = backtest.evidence(panel.series, actual, quantiles, naive, in_sample, cadence)
+    table = evidence(panel.series, actual, quantiles, naive, in_sample, cadence)
     whole = np.full((count, horizon, width), np.nan, dtype=np.float32)
     whole[:, :reach] = errors
     stamps = panel.timestamps[np.array(origins, dtype=np.int64) + len(panel.timestamps) - past.total - 1]

@@ -6,7 +6,7 @@ calendar is that of the target day. A window or lag that reaches before a series
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,18 @@ class Lore:
     def least(self) -> int:
         """Points a series must have had for an origin to teach."""
         return SPANS[self.past.cadence].level
+
+    def part(self, columns: Index) -> Lore:
+        """Of some series; nothing said of a series depends on the others."""
+        past = self.past
+        fewer = Past(
+            past.values[:, columns],
+            past.filled[:, columns],
+            past.birth[columns],
+            past.series.iloc[columns],
+            past.cadence,
+        )
+        return replace(self, past=fewer)
 
 
 def lore_of(past: Past, timestamps: pd.DatetimeIndex, horizon: int, settings: CalendarSettings) -> Lore:
@@ -141,16 +153,14 @@ def _usual(lore: Lore, origin: int, season: int, cycles: int) -> Array:
 
 def _year_ago(lore: Lore, origin: int, columns: Index, steps: Index) -> Array:
     """The level plus how far the smoothed values moved, a year ago, from then to the target's date, [M]."""
-    start = origin - _YEAR
-    if start < SPANS[Cadence.DAILY].level:
+    level = SPANS[Cadence.DAILY].level
+    first = origin - _YEAR - level  # of the rows looked at
+    if first < 0:
         return np.full(len(steps), np.nan)
-    filled = lore.past.filled[:origin]
-    total = np.concatenate([np.zeros((1, filled.shape[1])), np.cumsum(filled, axis=0)])
-    row = start + (steps - 1) % _YEAR
-    low, high = row - _SMOOTH, np.minimum(row + _SMOOTH + 1, origin)
+    seen = lore.past.filled[first:origin]
+    total = np.concatenate([np.zeros((1, seen.shape[1])), np.cumsum(seen, axis=0)])
+    row = level + (steps - 1) % _YEAR
+    low, high = row - _SMOOTH, np.minimum(row + _SMOOTH + 1, len(seen))
     smooth = (total[high, columns] - total[low, columns]) / (high - low)
-    before = median0(filled[start - SPANS[Cadence.DAILY].level : start])
-    now = median0(filled[-SPANS[Cadence.DAILY].level :])
-    moved = now[columns] + smooth - before[columns]
-    enough = start - SPANS[Cadence.DAILY].level >= lore.past.birth
-    return np.where(enough[columns], moved, np.nan)
+    moved = (median0(seen[-level:]) - median0(seen[:level]))[columns] + smooth
+    return np.where((first >= lore.past.birth)[columns], moved, np.nan)

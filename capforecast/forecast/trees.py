@@ -62,7 +62,7 @@ def _plant(rows: Rows, wanted: Array) -> Nodes:
 
 _RECIPES = {
     recipe.name: recipe
-    for recipe in (Recipe("trees", feature_rows, _boost, 150_000), Recipe("random-forest", lag_rows, _plant, 50_000))
+    for recipe in (Recipe("trees", feature_rows, _boost, 150_000), Recipe("random-forest", lag_rows, _plant, 20_000))
 }
 
 
@@ -121,9 +121,11 @@ def _learn(lore: Lore, recipe: Recipe, now: int) -> Nodes:
         columns, steps = _sample(lore, origin, reach, recipe.rows // len(origins), rng)
         if not len(columns):
             continue
-        aim = targets(lore, origin, columns, steps)
+        picked, columns = np.unique(columns, return_inverse=True)
+        some = lore.part(picked)
+        aim = targets(some, origin, columns, steps)
         seen = np.isfinite(aim)
-        rows.append(recipe.features(lore, origin, columns[seen], steps[seen]))
+        rows.append(recipe.features(some, origin, columns[seen], steps[seen]))
         wanted.append(aim[seen])
     taught = sum(len(part) for part in wanted)
     log.info("%s: %d rows from %d origins", recipe.name, taught, len(wanted))
@@ -147,14 +149,13 @@ def _sample(lore: Lore, origin: int, reach: int, most: int, rng: np.random.Gener
 def _points(lore: Lore, nodes: Nodes, recipe: Recipe, origin: int) -> Array:
     """Forecasts [H, N] in the metric's unit."""
     count, horizon = len(lore.past.birth), lore.horizon
-    level, scale = units(lore, origin)
     out = np.empty((horizon, count))
     for start in range(0, count, _CHUNK):
-        columns = np.arange(start, min(start + _CHUNK, count))
-        steps = np.tile(np.arange(1, horizon + 1), len(columns))
-        rows = recipe.features(lore, origin, np.repeat(columns, horizon), steps)
-        said = nodes.predict(rows).reshape(len(columns), horizon).T
-        out[:, columns] = level[columns] + scale[columns] * said
+        part = lore.part(np.arange(start, min(start + _CHUNK, count)))
+        level, scale = units(part, origin)
+        columns, steps = np.repeat(np.arange(len(level)), horizon), np.tile(np.arange(1, horizon + 1), len(level))
+        said = nodes.predict(recipe.features(part, origin, columns, steps)).reshape(len(level), horizon).T
+        out[:, start : start + len(level)] = level + scale * said
     return out
 
 

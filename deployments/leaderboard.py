@@ -74,7 +74,10 @@ def writable_plot(path: Path) -> Path:
         raise UsageError(f"--output {path}: the plot is an SVG picture; name a file that ends in .svg")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
         path.open("a").close()
+        if new:  # nothing is left behind should the work fail
+            path.unlink()
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"--output {path} cannot be written ({reason}); give a file you may write") from None

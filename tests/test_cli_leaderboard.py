@@ -66,6 +66,7 @@ def test_what_cannot_be_meant_is_said_at_once(
     assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "board.svg").exists()
 
 
 def test_the_help_names_every_model() -> None:

@@ -21,12 +21,12 @@ from capforecast.schema import Cadence
 
 _DESIGNS = (
     Design("week", hinges=0, slope=1e-3, season=0.1, least=90),
-    Design("year", hinges=0, slope=1e-3, season=0.1, pairs=4, year=0.1, least=550),
+    Design("year", hinges=0, slope=1e-3, season=0.1, pairs=10, year=0.1, least=550),
 )
-_STEPS = (10, 14, 20, 28, 40, 56, 75, 100, 130, 165, 205, 250, 300, 360, 430, 510, 600, 700, 820, 950, 1100, 1260)
-_HINGES = _STEPS[3:]  # days before the origin; a slope wants four weeks of evidence
+_STEPS = (10, 14, 20, 28, 40, 56, 75, 100, 130, 165)  # days before the origin; hinges do for older ones
+_HINGES = (*range(28, 500, 24), *range(500, 1261, 40))  # a slope wants four weeks of evidence
 _EDGE = 28  # days at the beginning without breaks
-_PRICES = (3.0, 10.0)  # of a break, in natural logarithms of the length, in units of the residual variance
+_PRICES = (1.4, 4.0)  # of a break, in natural logarithms of the length, in units of the residual variance
 _MOST = 8  # breaks
 _DAMPING = (1.0, 0.99)
 _UNIT = 100.0  # days; hinges grow by one in so many
@@ -116,8 +116,8 @@ def _broken(fit: _Fit, values: Array) -> tuple[Array, Array, Array]:
     explained = (coefficients * (fit.normal @ coefficients)).sum(axis=0)
     left = np.maximum((values * values).sum(axis=0) - explained, 0.0)
     size = np.zeros((len(_PRICES), len(fit.ages), TILE))
-    for price, row in zip(_PRICES, size, strict=True):
-        _choose(steps - fit.cross @ coefficients, fit.gram, left, price * np.log(len(values)) / len(values), row)
+    prices = np.array(_PRICES) * np.log(len(values)) / len(values)
+    _choose(steps - fit.cross @ coefficients, fit.gram, left, prices, size)
     state = (fit.wanted @ coefficients)[None] + np.stack([fit.moved @ one for one in size])
     season = np.stack([fit.season @ one[2:] for one in state])
     repeat = len(_DAMPING)
@@ -141,57 +141,52 @@ def _rises(values, ages, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _choose(products, gram, left, price, size):  # type: ignore[no-untyped-def]
-    """Sizes [P, TILE] of the breaks each series takes up.
+def _choose(products, gram, left, prices, size):  # type: ignore[no-untyped-def]
+    """Sizes [prices, P, TILE] of the breaks each series takes up, by a Cholesky factor that grows with each of them.
 
     products: [P, TILE] of the breaks' columns with what the design leaves of a history.  left: its squares, [TILE].
-    price: share of the squares still left that a break must take away.
+    prices: share of the squares still left that a break must take away, rising.
     """
     count, width = products.shape
-    chosen, rest = np.empty(_MOST, dtype=np.int64), np.empty(count)
-    matrix, right = np.empty((_MOST, _MOST)), np.empty(_MOST)
+    chosen, factor = np.empty(_MOST, dtype=np.int64), np.empty((_MOST, count))
+    rest, norm, solved = np.empty(count), np.empty(count), np.empty(_MOST)
     for j in range(width):
         rest[:] = products[:, j]
-        remains = left[j]
-        for taken in range(_MOST):
-            best, gain = -1, price * remains
+        for p in range(count):
+            norm[p] = gram[p, p]
+        remains, dear = left[j], len(prices)
+        for taken in range(_MOST + 1):
+            best, gain = -1, 0.0
             for p in range(count):
-                if gram[p, p] > _COLLINEAR and rest[p] * rest[p] > gain * gram[p, p]:
-                    best, gain = p, rest[p] * rest[p] / gram[p, p]
-            if best < 0:
+                if norm[p] > _COLLINEAR * gram[p, p] and rest[p] * rest[p] > gain * norm[p]:
+                    best, gain = p, rest[p] * rest[p] / norm[p]
+            while dear > 0 and (best < 0 or taken == _MOST or gain <= prices[dear - 1] * remains):
+                dear -= 1
+                _sizes(factor, chosen, solved, taken, size[dear, :, j])
+            if dear == 0:
                 break
-            chosen[taken] = best
-            for a in range(taken + 1):
-                right[a] = products[chosen[a], j]
-                for b in range(taken + 1):
-                    matrix[a, b] = gram[chosen[a], chosen[b]]
-                matrix[a, a] *= 1.0 + 1e-6
-            _solve(matrix, right, taken + 1)
-            remains = left[j]
-            rest[:] = products[:, j]
-            for a in range(taken + 1):
-                remains -= right[a] * products[chosen[a], j]
-                for p in range(count):
-                    rest[p] -= gram[p, chosen[a]] * right[a]
-            remains = max(remains, 0.0)
-            size[:, j] = 0.0
-            for a in range(taken + 1):
-                size[chosen[a], j] = right[a]
+            root = np.sqrt(norm[best])
+            for p in range(count):
+                product = gram[best, p]
+                for a in range(taken):
+                    product -= factor[a, best] * factor[a, p]
+                factor[taken, p] = product / root
+            chosen[taken], solved[taken] = best, rest[best] / root
+            for p in range(count):
+                rest[p] -= factor[taken, p] * solved[taken]
+                norm[p] -= factor[taken, p] * factor[taken, p]
+            norm[best] = 0.0
+            remains = max(remains - gain, 0.0)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _solve(matrix, right, count):  # type: ignore[no-untyped-def]
-    """Solves a small positive definite system in place; the solution stands in `right`."""
-    for a in range(count):
-        for b in range(a + 1, count):
-            share = matrix[b, a] / matrix[a, a]
-            for c in range(a, count):
-                matrix[b, c] -= share * matrix[a, c]
-            right[b] -= share * right[a]
-    for a in range(count - 1, -1, -1):
-        for b in range(a + 1, count):
-            right[a] -= matrix[a, b] * right[b]
-        right[a] /= matrix[a, a]
+def _sizes(factor, chosen, solved, taken, size):  # type: ignore[no-untyped-def]
+    """Back substitution: the sizes [P] of the breaks taken so far."""
+    for a in range(taken - 1, -1, -1):
+        total = solved[a]
+        for b in range(a + 1, taken):
+            total -= factor[a, chosen[b]] * size[chosen[b]]
+        size[chosen[a]] = total / factor[a, chosen[a]]
 
 
 FAMILY = register(

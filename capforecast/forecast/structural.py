@@ -16,7 +16,7 @@ from capforecast.schema import Cadence
 
 _HINGES = 25
 _LAST_KNOT = 0.8  # of the history: the last fifth has no hinge
-_MOST_PAIRS = 6  # yearly
+_MOST_PAIRS = 10  # yearly
 _CALENDAR = ("month_end", "quarter_end", "year_end", "holiday", "event")
 
 

@@ -13,8 +13,10 @@ import numpy as np
 from capforecast.errors import ModelError
 from capforecast.forecast import (  # noqa: F401  (they register)
     analogues,
+    autoregression,
     baselines,
     breaks,
+    daily_shape,
     hourly,
     hourly_decomposition,
     hourly_profiles,

@@ -15,7 +15,7 @@ from capforecast.schema import Cadence
 _WEEK = 168
 _HOUR_DAYS = (1, 2, 4, 7, 14, 28)
 _HOUR_WEEKS = (1, 2, 3, 5, 8)
-_FLAT_HOURS = (24, 72, 168, 336, 672, 1344)
+_FLAT_HOURS = (1, 3, 6, 12, 24, 48, 72, 168, 336, 672, 1344)
 _MUL_WEEKS = (2, 3, 5, 8)
 _TYPE_WEEKS = (2, 4)
 _ANCHOR_HOURS, _ANCHOR_DECAY = (24, 72), (1.0, 0.99, 0.97)

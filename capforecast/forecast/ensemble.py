@@ -56,11 +56,15 @@ def _mean0(values: Array) -> Array:
     return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
-def combined_score(scores: Array, pool: Array, pooled_weight: float) -> Array:
-    """Own scores [O, K, N] and `pooled_weight` pseudo-origins at the pool's score, averaged, [K, N]."""
+def combined_score(scores: Array, pool: Array, pooled_weight: float, counts: Array | None = None) -> Array:
+    """Own scores [O, K, N] and `pooled_weight` pseudo-origins at the pool's score, averaged, [K, N].
+
+    counts: how many origins each of them stands for, [O]; one where left out.
+    """
     known = np.isfinite(scores)
-    count = known.sum(axis=0) + pooled_weight
-    total = np.where(known, scores, 0.0).sum(axis=0) + pooled_weight * pool
+    each = np.ones((len(scores), 1, 1)) if counts is None else counts[:, None, None]
+    count = (known * each).sum(axis=0) + pooled_weight
+    total = np.where(known, scores * each, 0.0).sum(axis=0) + pooled_weight * pool
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1e-12), pool))
 
 

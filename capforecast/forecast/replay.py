@@ -26,6 +26,10 @@ from capforecast.settings import ForecastSettings
 
 log = logging.getLogger(__name__)
 
+# Points before now of one more origin, forecast only to be scored on what has come since: it tells which candidates
+# suit the state a series is in today; the other origins are a whole horizon old and cannot. By cadence; 0 = none.
+_FRESH = {Cadence.DAILY: 0, Cadence.HOURLY: 24}
+_FRESH_COUNT = 2.0  # origins it stands for
 _KEEP_BYTES = 1_200_000_000  # candidates of the sample kept for the choice; beyond it they are computed again
 
 Forecasts = npt.NDArray[np.float32]
@@ -96,13 +100,24 @@ class _Run:
     shared: Shared = field(default_factory=dict)
     pool: Array = field(default_factory=lambda: np.empty(0))  # [O + 1, K, G], mean scores; the last for now
 
+    @property
+    def fresh(self) -> tuple[int, ...]:
+        """The origin whose outcome is known in part, newer than the others; none where they are as new."""
+        origin = self.data.total - _FRESH[self.data.panel.cadence]
+        return (origin,) if max(self.past.origins) < origin < self.data.total else ()
+
+    @property
+    def origins(self) -> tuple[int, ...]:
+        """All origins of a cube, newest first."""
+        return (*self.fresh, *self.past.origins)
+
     def all_series(self) -> None:
         """Fill in the replay's forecasts and scores."""
         group = self.data.group[self.past.members]
         sample = spokesmen(group)
         parts = [(places, self._block(places)) for places in tiles(sample, self.setup.block_size)]
         self.shared = group_means(parts, self._group(np.arange(len(group))), self.names)
-        needed = 4 * len(self.past.origins) * len(self.names) * self.plan.horizon * len(sample)
+        needed = 4 * len(self.origins) * len(self.names) * self.plan.horizon * len(sample)
         keep = needed <= _KEEP_BYTES
         kept: dict[int, Cube] = {}
         relative: dict[int, Array] = {}
@@ -129,25 +144,29 @@ class _Run:
         return self.data.group[self.past.members[places]]
 
     def _block(self, places: Index) -> Block:
-        values = self.data.values(self.past.members[places])[: max(self.past.origins)]
+        values = self.data.values(self.past.members[places])[: max(self.origins)]
         cadence, calendar = self.data.panel.cadence, self.data.calendar
-        return block_of(values, cadence, self.past.origins, self.plan.horizon, calendar, self.memo)
+        return block_of(values, cadence, self.origins, self.plan.horizon, calendar, self.memo)
 
     def _cube(self, block: Block, places: Index, room: Room | None = None) -> Cube:
         cube = candidate_cube(with_groups(block, self.shared, self._group(places)), self.names, room)
         return np.ascontiguousarray(cube[..., : len(places)])
 
     def _relative(self, cube: Cube, places: Index) -> tuple[Array, Mask]:
-        """Log-relative errors [O, K, n] and whether a candidate exists [O, K, n]."""
+        """Log-relative errors [O, K, n] of the origins whose outcome is known and whether a candidate exists."""
+        return self._scored(cube[len(self.fresh) :], self.past.origins, self.plan.horizon, places)
+
+    def _scored(self, cube: Cube, origins: tuple[int, ...], horizon: int, places: Index) -> tuple[Array, Mask]:
+        """Log-relative errors over the first points of a horizon, and whether a candidate exists, [O, K, n] each."""
         members = self.past.members[places]
         values = self.data.values(members)
-        actual = np.stack([values[origin : origin + self.plan.horizon] for origin in self.past.origins])
-        errors, exists = candidate_errors(cube, actual)
-        errors[np.broadcast_to(self._young(members)[:, None], errors.shape)] = np.nan
+        actual = np.stack([values[origin : origin + horizon] for origin in origins])
+        errors, exists = candidate_errors(np.ascontiguousarray(cube[:, :, :horizon]), actual)
+        errors[np.broadcast_to(self._young(members, origins)[:, None], errors.shape)] = np.nan
         return log_relative(errors), exists
 
-    def _young(self, members: Index) -> Mask:
-        return np.asarray(np.array(self.past.origins)[:, None] - self.data.birth[members] < self.plan.least)
+    def _young(self, members: Index, origins: tuple[int, ...]) -> Mask:
+        return np.asarray(np.array(origins)[:, None] - self.data.birth[members] < self.plan.least)
 
     def _known(self) -> list[Index]:
         """For each origin, and last for now: the older origins whose outcome it could know and that choose for it."""
@@ -168,12 +187,26 @@ class _Run:
         """Forecasts at every origin by weights that had not seen its outcome, and the score for now."""
         past, group = self.past, self._group(places)
         relative, exists = self._relative(cube, places)
-        *before, now = [
-            combined_score(relative[chosen], pool[:, group], self.setup.pooled_weight)
-            for chosen, pool in zip(self._known(), self.pool, strict=True)
-        ]
-        past.score[:, places] = now
-        young = self._young(past.members[places])
-        for o, score in enumerate(before):
-            point, _ = combine(cube[o], weights(score, exists[o], self.setup.temperature))
+        *before, now = self._known()
+        *pools, pool = self.pool[:, :, group]
+        past.score[:, places] = self._score_now(cube, relative[now], pool, places)
+        young = self._young(past.members[places], past.origins)
+        forecasts = cube[len(self.fresh) :]
+        for o, chosen in enumerate(before):
+            score = combined_score(relative[chosen], pools[o], self._pooled_weight)
+            point, _ = combine(forecasts[o], weights(score, exists[o], self.setup.temperature))
             past.forecasts[o][:, places] = np.where(young[o], np.nan, point)
+
+    def _score_now(self, cube: Cube, relative: Array, pool: Array, places: Index) -> Array:
+        """Scores [K, n] for a forecast made now, from those of the origins that choose for it."""
+        counts = np.ones(len(relative))
+        if self.fresh:
+            known = self.data.total - self.fresh[0]
+            newest, _ = self._scored(cube[:1], self.fresh, known, places)
+            relative, counts = np.concatenate([newest, relative]), np.concatenate([[_FRESH_COUNT], counts])
+        return combined_score(relative, pool, self._pooled_weight, counts)
+
+    @property
+    def _pooled_weight(self) -> float:
+        daily = self.data.panel.cadence is Cadence.DAILY
+        return self.setup.pooled_weight if daily else self.setup.pooled_weight_hourly

@@ -34,6 +34,13 @@ def test_hourly_rhythm_is_forecast(make_panel, weekly):
     assert np.abs(forecast - truth[816:]).mean() < 1.2
 
 
+def test_a_state_that_holds_since_yesterday_is_carried_on(make_panel):
+    blocks = np.random.default_rng(5).uniform(0, 100, (140, 8))  # a batch queue: every six hours another load ...
+    values = np.repeat(blocks, 6, axis=0)
+    values[-40:] = 3.0  # ... until it stands still
+    assert np.median(np.abs(median(make_panel(values, "hourly"), 72) - 3.0)) < 3.0
+
+
 def test_growth_is_followed(make_panel, weekly):
     values = weekly(560, 4, growth=0.08, noise=1.0)
     truth = weekly(560, 4, growth=0.08, noise=0.0)

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from capforecast.forecast import hourly, hourly_decomposition, hourly_profiles  # noqa: F401  (they register)
+from capforecast.forecast import candidates, hourly  # noqa: F401  (candidates registers all families)
 from capforecast.forecast.base import Block, Family, families
 from capforecast.schema import Cadence
 
-NAMES = ("decomposition", "holt_winters", "profiles")
+NAMES = ("autoregression", "daily_shape", "decomposition", "holt_winters", "profiles")
 Values = npt.NDArray[np.float64]
 
 

@@ -18,7 +18,6 @@ from capforecast.forecast import (  # noqa: F401  (they register)
     breaks,
     daily_shape,
     hourly,
-    hourly_decomposition,
     hourly_profiles,
     pooled,
     smoothing,

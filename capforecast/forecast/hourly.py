@@ -19,7 +19,7 @@ from capforecast.forecast.logarithms import to_log
 from capforecast.forecast.smoothing import damped_sum
 from capforecast.schema import Cadence
 
-_GAINS = (0.002, 0.01, 0.03, 0.1, 0.3, 0.7)
+_GAINS = (0.01, 0.03, 0.1, 0.3, 0.7)
 _CLIP = 3.0  # errors beyond this many running mean absolute errors are cut
 _SETTLED = 60  # points after which the running error itself takes in cut errors only
 _FIRST = {24: 0.7, 168: 0.3}  # gain of a season's first cycle
@@ -55,12 +55,11 @@ _GRIDS = (
         "day",
         (24,),
         (
-            *((alpha, 0.0, 1.0, gamma, 0.0) for alpha, gamma in product(_GAINS, (0.05, 0.15, 0.3))),
+            *((alpha, 0.0, 1.0, gamma, 0.0) for alpha, gamma in product(_GAINS, (0.05, 0.3))),
             (0.03, 0.02, 0.99, 0.1, 0.0),
             (0.2, 0.02, 0.98, 0.1, 0.0),
         ),
     ),
-    Grid("week", (168,), tuple((alpha, 0.0, 1.0, 0.0, gamma) for alpha, gamma in product(_GAINS, (0.15, 0.3)))),
     Grid(
         "both",
         (24, 168),
@@ -175,6 +174,8 @@ def _pass(  # type: ignore[no-untyped-def]
         state, season = np.zeros((count, 3, LANES)), np.zeros((seasons[0], count, LANES))
         other = np.zeros((longest if len(seasons) == 2 else 1, count, LANES))
         lanes, done = slice(first, first + LANES), 0
+        if not exists[:, lanes].any():
+            continue
         for o in np.argsort(origins):
             for t in range(done, origins[o]):
                 _observe(values, observed, birth, t, first, 2 * longest, floors, lane)
@@ -206,10 +207,10 @@ def _holt_winters(block: Block, out: Array32) -> None:
     offset = log_offsets(block.values, (min(block.origins),))[0]
     logs = to_log(block.values[: max(block.origins)], offset)
     k = 0
-    for values, in_logs in ((block.values, False), (logs, True)):
+    for values, in_logs in ((block.values, False), (logs, True)):  # levels only for who has no logarithms
         for grid in _GRIDS:
             members = slice(k, k + len(grid.points))
-            _run(grid, block, values, exists & positive if in_logs else exists, offset, in_logs, out[:, members])
+            _run(grid, block, values, exists & (positive == in_logs), offset, in_logs, out[:, members])
             k += len(grid.points)
 
 

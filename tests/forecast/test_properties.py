@@ -69,9 +69,9 @@ def test_units_change_nothing(seed, cadence, power):
 
 
 @settings(max_examples=3, deadline=None)
-@given(SEEDS, CADENCES, st.sampled_from([64.0, 1024.0, -256.0]))
+@given(SEEDS, CADENCES, st.sampled_from([-64.0, -1024.0, -256.0]))
 def test_candidates_in_levels_move_with_the_level(seed, cadence, shift):
-    values = fleet(seed, cadence)
+    values = fleet(seed, cadence) - 256.0  # below zero, for some families use levels only where logarithms fail
     before, after = (block_of_panel(panel_of(v, cadence)) for v in (values, values + shift))
     for family in families(cadence):
         level = [k for k, name in enumerate(family.members) if moves_with_level(family.name, name)]

@@ -36,8 +36,8 @@ def pooled(scores: Array, group: Index, prior: float = 4.0) -> Array:
 
     A small group leans on the whole panel, which counts as `prior` series. A candidate nobody could use gets 1.
     """
-    own = _mean0(scores)
-    everyone = _mean0(own.T)
+    own = mean0(scores)
+    everyone = mean0(own.T)
     everyone = np.where(np.isfinite(everyone), everyone, 1.0)
     out = np.empty_like(own)
     for which in np.unique(group):
@@ -49,7 +49,8 @@ def pooled(scores: Array, group: Index, prior: float = 4.0) -> Array:
     return out
 
 
-def _mean0(values: Array) -> Array:
+def mean0(values: Array) -> Array:
+    """Mean over the first axis of the finite values; NaN where there is none."""
     known = np.isfinite(values)
     count = known.sum(axis=0)
     total = np.where(known, values, 0.0).sum(axis=0)

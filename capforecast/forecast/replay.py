@@ -18,7 +18,9 @@ from capforecast.forecast.base import Array, Block, Index, Mask
 from capforecast.forecast.blocks import Memo, block_of, observations, tiles
 from capforecast.forecast.candidates import Cube, Room, Shared, candidate_cube, group_means, with_groups
 from capforecast.forecast.ensemble import combined_score, log_relative, pooled, weights
+from capforecast.forecast.experience import Experience, learn
 from capforecast.forecast.sampling import spokesmen
+from capforecast.forecast.situation import situations
 from capforecast.forecast.threads import in_threads
 from capforecast.forecast.vote import candidate_errors, combine
 from capforecast.schema import Cadence, Panel
@@ -94,7 +96,8 @@ class _Run:
     memo: Memo = field(default_factory=dict)
     room: Room = field(default_factory=Room)  # for cubes of which only the choice is kept
     shared: Shared = field(default_factory=dict)
-    pool: Array = field(default_factory=lambda: np.empty(0))  # [O + 1, K, G], mean scores; the last for now
+    pool: Array = field(default_factory=lambda: np.empty(0))  # hourly: [O + 1, K, G], mean scores; the last for now
+    lessons: list[Experience] = field(default_factory=list)  # daily: what was known at each origin; the last for now
 
     def all_series(self) -> None:
         """Fill in the replay's forecasts and scores."""
@@ -120,10 +123,17 @@ class _Run:
 
         in_threads(learn, parts, self.setup.threads, "candidates of a sample")
         together = np.concatenate([relative[places[0]] for places, _ in parts], axis=2)
-        self.pool = self._pools(together, group[sample])
+        if self._daily:
+            self.lessons = self._lessons(together, sample)
+        else:
+            self.pool = self._pools(together, group[sample])
         in_threads(choose, tiles(sample, self.setup.block_size), self.setup.threads, "choice for the sample")
         rest = np.setdiff1d(np.arange(len(group)), sample, assume_unique=True)
         in_threads(choose, tiles(rest, self.setup.block_size), self.setup.threads, "candidates and choice")
+
+    @property
+    def _daily(self) -> bool:
+        return self.data.panel.cadence is Cadence.DAILY
 
     def _group(self, places: Index) -> Index:
         return self.data.group[self.past.members[places]]
@@ -151,8 +161,8 @@ class _Run:
 
     def _known(self) -> list[Index]:
         """For each origin, and last for now: the older origins whose outcome it could know and that choose for it."""
-        setup, count = self.setup, len(self.past.origins)
-        wanted = setup.origins_daily if self.data.panel.cadence is Cadence.DAILY else setup.origins_hourly
+        count = len(self.past.origins)
+        wanted = count if self._daily else self.setup.origins_hourly
         firsts = [*(o + self.plan.gap for o in range(count)), 0]
         return [np.arange(first, count, self.plan.stride)[:wanted] for first in firsts]
 
@@ -164,14 +174,33 @@ class _Run:
             row[:, numbers] = pooled(relative[chosen], group)[:, firsts]
         return out
 
+    def _situations(self, places: Index) -> Array:
+        """Aspects [O + 1, F, n] at every origin, and last now."""
+        moments = np.array([*self.past.origins, self.data.total])
+        return situations(self.data.values(self.past.members[places]), moments)
+
+    def _lessons(self, relative: Array, sample: Index) -> list[Experience]:
+        """What a sample's log-relative errors [O, K, M] taught by each origin, and last by now."""
+        aspects, gap = self._situations(sample), -(-self.plan.gap // self.plan.stride)
+        group = self._group(sample)
+        return [learn(relative[known], aspects[known], group, self.data.groups, gap) for known in self._known()]
+
+    def _scores(self, relative: Array, places: Index) -> list[Array]:
+        """Scores [K, n] for each origin, and last for now, from log-relative errors [O, K, n]."""
+        group = self._group(places)
+        if not self._daily:
+            return [
+                combined_score(relative[known], pool[:, group], self.setup.pooled_weight)
+                for known, pool in zip(self._known(), self.pool, strict=True)
+            ]
+        situation = zip(self._known(), self.lessons, self._situations(places), strict=True)
+        return [lesson.expected(relative[known], aspects, group) for known, lesson, aspects in situation]
+
     def _choose(self, cube: Cube, places: Index) -> None:
         """Forecasts at every origin by weights that had not seen its outcome, and the score for now."""
-        past, group = self.past, self._group(places)
+        past = self.past
         relative, exists = self._relative(cube, places)
-        *before, now = [
-            combined_score(relative[chosen], pool[:, group], self.setup.pooled_weight)
-            for chosen, pool in zip(self._known(), self.pool, strict=True)
-        ]
+        *before, now = self._scores(relative, places)
         past.score[:, places] = now
         young = self._young(past.members[places])
         for o, score in enumerate(before):

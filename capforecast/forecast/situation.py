@@ -47,10 +47,18 @@ def _situations(values: Array, moments: Index, compared: Array, out: Array) -> N
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _weekly_medians(series: Array, moment: int, weeks: Array) -> None:
     """Median of each week before a moment, newest first; NaN where nothing was observed."""
+    days = np.empty(7)
     for w in range(len(weeks)):
-        week = series[max(moment - 7 * (w + 1), 0) : max(moment - 7 * w, 0)]
-        week = week[np.isfinite(week)]
-        weeks[w] = np.median(week) if len(week) else np.nan
+        count = 0
+        for t in range(max(moment - 7 * (w + 1), 0), max(moment - 7 * w, 0)):
+            if np.isfinite(series[t]):
+                place = count
+                while place > 0 and days[place - 1] > series[t]:
+                    days[place] = days[place - 1]
+                    place -= 1
+                days[place] = series[t]
+                count += 1
+        weeks[w] = 0.5 * (days[(count - 1) // 2] + days[count // 2]) if count else np.nan
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -68,5 +76,9 @@ def _scaled(weeks: Array) -> float:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _mean(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return known.mean() if len(known) else np.nan
+    total, count = 0.0, 0
+    for value in values:
+        if np.isfinite(value):
+            total += value
+            count += 1
+    return total / count if count else np.nan

@@ -1,4 +1,4 @@
-"""Choice among candidates: log-relative rolling-origin scores, a pooled pseudo-origin, softmax weights."""
+"""Choice among candidates: log-relative rolling-origin scores, their mean in a group, softmax weights."""
 
 from __future__ import annotations
 
@@ -55,14 +55,6 @@ def mean0(values: Array) -> Array:
     count = known.sum(axis=0)
     total = np.where(known, values, 0.0).sum(axis=0)
     return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
-
-
-def combined_score(scores: Array, pool: Array, pooled_weight: float) -> Array:
-    """Own scores [O, K, N] and `pooled_weight` pseudo-origins at the pool's score, averaged, [K, N]."""
-    known = np.isfinite(scores)
-    count = known.sum(axis=0) + pooled_weight
-    total = np.where(known, scores, 0.0).sum(axis=0) + pooled_weight * pool
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1e-12), pool))
 
 
 def weights(score: Array, usable: Mask, temperature: float) -> Array:

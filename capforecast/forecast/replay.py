@@ -17,7 +17,7 @@ from capforecast.forecast import backtest
 from capforecast.forecast.base import Array, Block, Index, Mask
 from capforecast.forecast.blocks import Memo, block_of, observations, tiles
 from capforecast.forecast.candidates import Cube, Room, Shared, candidate_cube, group_means, with_groups
-from capforecast.forecast.ensemble import combined_score, log_relative, pooled, weights
+from capforecast.forecast.ensemble import log_relative, weights
 from capforecast.forecast.experience import Experience, learn
 from capforecast.forecast.sampling import spokesmen
 from capforecast.forecast.situation import situations
@@ -96,8 +96,7 @@ class _Run:
     memo: Memo = field(default_factory=dict)
     room: Room = field(default_factory=Room)  # for cubes of which only the choice is kept
     shared: Shared = field(default_factory=dict)
-    pool: Array = field(default_factory=lambda: np.empty(0))  # hourly: [O + 1, K, G], mean scores; the last for now
-    lessons: list[Experience] = field(default_factory=list)  # daily: what was known at each origin; the last for now
+    lessons: list[Experience] = field(default_factory=list)  # what was known at each origin; the last for now
 
     def all_series(self) -> None:
         """Fill in the replay's forecasts and scores."""
@@ -123,17 +122,10 @@ class _Run:
 
         in_threads(learn, parts, self.setup.threads, "candidates of a sample")
         together = np.concatenate([relative[places[0]] for places, _ in parts], axis=2)
-        if self._daily:
-            self.lessons = self._lessons(together, sample)
-        else:
-            self.pool = self._pools(together, group[sample])
+        self.lessons = self._lessons(together, sample)
         in_threads(choose, tiles(sample, self.setup.block_size), self.setup.threads, "choice for the sample")
         rest = np.setdiff1d(np.arange(len(group)), sample, assume_unique=True)
         in_threads(choose, tiles(rest, self.setup.block_size), self.setup.threads, "candidates and choice")
-
-    @property
-    def _daily(self) -> bool:
-        return self.data.panel.cadence is Cadence.DAILY
 
     def _group(self, places: Index) -> Index:
         return self.data.group[self.past.members[places]]
@@ -162,21 +154,14 @@ class _Run:
     def _known(self) -> list[Index]:
         """For each origin, and last for now: the older origins whose outcome it could know and that choose for it."""
         count = len(self.past.origins)
-        wanted = count if self._daily else self.setup.origins_hourly
         firsts = [*(o + self.plan.gap for o in range(count)), 0]
-        return [np.arange(first, count, self.plan.stride)[:wanted] for first in firsts]
-
-    def _pools(self, relative: Array, group: Index) -> Array:
-        """Mean scores [O + 1, K, G] of groups, from the sample's log-relative errors [O, K, M]."""
-        numbers, firsts = np.unique(group, return_index=True)
-        out = np.zeros((len(self.past.origins) + 1, relative.shape[1], self.data.groups))
-        for row, chosen in zip(out, self._known(), strict=True):
-            row[:, numbers] = pooled(relative[chosen], group)[:, firsts]
-        return out
+        return [np.arange(first, count, self.plan.stride) for first in firsts]
 
     def _situations(self, places: Index) -> Array:
-        """Aspects [O + 1, F, n] at every origin, and last now."""
+        """Aspects [O + 1, F, n] at every origin, and last now; hourly none, where they foretold nothing."""
         moments = np.array([*self.past.origins, self.data.total])
+        if self.data.panel.cadence is Cadence.HOURLY:
+            return np.zeros((len(moments), 0, len(places)))
         return situations(self.data.values(self.past.members[places]), moments)
 
     def _lessons(self, relative: Array, sample: Index) -> list[Experience]:
@@ -188,11 +173,6 @@ class _Run:
     def _scores(self, relative: Array, places: Index) -> list[Array]:
         """Scores [K, n] for each origin, and last for now, from log-relative errors [O, K, n]."""
         group = self._group(places)
-        if not self._daily:
-            return [
-                combined_score(relative[known], pool[:, group], self.setup.pooled_weight)
-                for known, pool in zip(self._known(), self.pool, strict=True)
-            ]
         situation = zip(self._known(), self.lessons, self._situations(places), strict=True)
         return [lesson.expected(relative[known], aspects, group) for known, lesson, aspects in situation]
 

@@ -72,6 +72,13 @@ def test_no_origin_one_origin_and_missing_candidates_are_no_trouble(rng):
         assert (expected[3] == 1).all()
 
 
+def test_without_aspects_the_past_alone_decides(rng):
+    none = np.zeros((ORIGINS, 0, SERIES))
+    scores = noise(rng, 0.1) + rng.normal(0, 1, (4, SERIES))
+    expected = learn(scores, none, ONE_GROUP, 1, GAP).expected(scores, none[0], ONE_GROUP)
+    assert expected == pytest.approx(scores.mean(axis=0), abs=0.1)
+
+
 def test_a_series_does_not_depend_on_those_asked_about_with_it(rng):
     scores, aspects = noise(rng), rng.normal(0, 1, (ORIGINS, 2, SERIES))
     group = np.arange(SERIES) % 3

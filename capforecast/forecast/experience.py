@@ -8,7 +8,7 @@ candidates' errors depended on the situation of a series (after a burst, say), t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -22,32 +22,62 @@ _EXTREME = 3.0  # standard deviations, likewise for situations
 
 
 @dataclass(frozen=True)
+class Effects:
+    """How expected errors of K candidates change with F aspects of a situation, in R rows: a replay's groups each.
+
+    size: [R, F, K], for an aspect one standard deviation above its mean.  usual, spread: [R, F], that mean and that
+    deviation.
+    """
+
+    size: Array
+    usual: Array
+    spread: Array
+
+    def change(self, aspects: Array, row: Index) -> Array:
+        """What situations [F, N] of series with rows [N] add to their scores, [K, N]."""
+        now = standardised(aspects, self.usual[row].T, self.spread[row].T)
+        out = np.zeros((self.size.shape[2], len(row)))
+        for which in np.unique(row):
+            members = row == which
+            for effect, aspect in zip(self.size[which], now[:, members], strict=True):
+                out[:, members] += effect[:, None] * aspect
+        return out
+
+    @staticmethod
+    def none(rows: int, aspects: int, candidates: int) -> Effects:
+        """Rows that change nothing."""
+        return Effects(np.zeros((rows, aspects, candidates)), np.zeros((rows, aspects)), np.ones((rows, aspects)))
+
+    @staticmethod
+    def joined(parts: list[Effects]) -> Effects:
+        """The rows of all parts, one after another."""
+        return Effects(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Effects)))
+
+
+@dataclass(frozen=True)
 class Experience:
-    """What was known at one moment about K candidates in G groups, F aspects of a situation.
+    """What was known at one moment about K candidates in G groups.
 
     pool: [K, G] mean log-relative error.  trust: share of a series' own deviation from it that lasts.
-    effects: [G, F, K] change of the log-relative error with each aspect, in standard deviations of it.
-    usual, spread: [F, 1] mean and standard deviation of the aspects.
+    effects: what situations change, a row for each group.
     """
 
     pool: Array
     trust: float
-    effects: Array
-    usual: Array
-    spread: Array
+    effects: Effects
+
+    def usual(self, scores: Array, group: Index) -> Array:
+        """Expected log-relative errors [K, N] of series with past ones [O, K, N], whatever their situation."""
+        return _blend(mean0(scores), self.pool[:, group], self.trust)
 
     def expected(self, scores: Array, aspects: Array, group: Index) -> Array:
-        """Expected log-relative errors [K, N] of series with past ones [O, K, N], now in a situation [F, N]."""
-        expected = _blend(mean0(scores), self.pool[:, group], self.trust)
-        now = self._standardised(aspects)
-        for which in np.unique(group):
-            members = group == which
-            for effect, aspect in zip(self.effects[which], now[:, members], strict=True):
-                expected[:, members] += effect[:, None] * aspect
-        return expected
+        """The same in a situation [F, N]."""
+        return self.usual(scores, group) + self.effects.change(aspects, group)
 
-    def _standardised(self, aspects: Array) -> Array:
-        return np.clip((aspects - self.usual) / self.spread, -_EXTREME, _EXTREME)
+
+def standardised(aspects: Array, usual: Array, spread: Array) -> Array:
+    """Aspects in standard deviations from their mean, held within limits."""
+    return np.clip((aspects - usual) / spread, -_EXTREME, _EXTREME)
 
 
 def learn(scores: Array, aspects: Array, group: Index, groups: int, gap: int) -> Experience:
@@ -61,11 +91,13 @@ def learn(scores: Array, aspects: Array, group: Index, groups: int, gap: int) ->
     trust = _lasting_deviations(scores, index, gap)
     surprise = scores - _blend(own, pool, trust)
     usual, spread = _usual(aspects)
-    standardised = np.clip((aspects - usual) / spread, -_EXTREME, _EXTREME)
-    effects = _effects(standardised, np.clip(surprise, -_LARGEST, _LARGEST), index, gap)
-    pools, of_groups = np.zeros((len(pool), groups)), np.zeros((groups, *effects.shape[1:]))
-    pools[:, numbers], of_groups[numbers] = pool[:, firsts], effects
-    return Experience(pools, trust, of_groups, usual, spread)
+    then = standardised(aspects, usual, spread)
+    effects = Effects.none(groups, aspects.shape[1], len(pool))
+    effects.size[numbers] = _effects(then, np.clip(surprise, -_LARGEST, _LARGEST), index, gap)
+    effects.usual[:], effects.spread[:] = usual.T, spread.T
+    pools = np.zeros((len(pool), groups))
+    pools[:, numbers] = pool[:, firsts]
+    return Experience(pools, trust, effects)
 
 
 def _blend(own: Array, pool: Array, trust: float) -> Array:

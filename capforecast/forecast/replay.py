@@ -7,7 +7,7 @@ and only its forecasts and scores are kept: memory does not grow with candidates
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,12 @@ from capforecast.forecast.base import Array, Block, Index, Mask
 from capforecast.forecast.blocks import Memo, block_of, observations, tiles
 from capforecast.forecast.candidates import Cube, Room, Shared, candidate_cube, group_means, with_groups
 from capforecast.forecast.ensemble import log_relative, weights
-from capforecast.forecast.experience import Experience, learn
+from capforecast.forecast.experience import Effects, Experience, learn
 from capforecast.forecast.sampling import spokesmen
-from capforecast.forecast.situation import situations
+from capforecast.forecast.situation import ASPECTS, situations
 from capforecast.forecast.threads import in_threads
 from capforecast.forecast.vote import candidate_errors, combine
-from capforecast.schema import Cadence, Panel
+from capforecast.schema import Panel
 from capforecast.settings import ForecastSettings
 
 log = logging.getLogger(__name__)
@@ -65,23 +65,25 @@ class Replay:
     members: Index
     origins: tuple[int, ...]
     forecasts: Forecasts  # [O, H', N'], NaN where a series was too young
-    score: Array  # [K, N'], for a forecast made now
+    score: Array  # [K, N'], for a forecast made now, whatever the situation
+    effects: Effects  # what the situation changes, a row for each pool
 
 
 def replay(
     data: Data, plan: backtest.Plan | None, members: Index, names: tuple[str, ...], setup: ForecastSettings
 ) -> Replay:
     """Both passes over series that share a plan."""
-    score = np.zeros((len(names), len(members)))
+    score, cadence = np.zeros((len(names), len(members))), data.panel.cadence
+    none = Effects.none(data.groups, len(ASPECTS[cadence]), len(names))
     if plan is None:
-        return Replay(None, members, (), np.empty((0, 0, len(members)), dtype=np.float32), score)
-    most = backtest.origins_wanted(data.panel.cadence, setup.origins_daily, setup.origins_hourly)
+        return Replay(None, members, (), np.empty((0, 0, len(members)), dtype=np.float32), score, none)
+    most = backtest.origins_wanted(cadence, setup.origins_daily, setup.origins_hourly)
     origins = plan.origins(data.total, most)
     log.info("replaying %d series at %d origins, %d periods ahead", len(members), len(origins), plan.horizon)
     forecasts = np.full((len(origins), plan.horizon, len(members)), np.nan, dtype=np.float32)
-    past = Replay(plan, members, origins, forecasts, score)
-    _Run(data, plan, past, names, setup).all_series()
-    return past
+    run = _Run(data, plan, Replay(plan, members, origins, forecasts, score, none), names, setup)
+    run.all_series()
+    return replace(run.past, effects=run.lessons[-1].effects)
 
 
 @dataclass
@@ -158,11 +160,9 @@ class _Run:
         return [np.arange(first, count, self.plan.stride) for first in firsts]
 
     def _situations(self, places: Index) -> Array:
-        """Aspects [O + 1, F, n] at every origin, and last now; hourly none, where they foretold nothing."""
-        moments = np.array([*self.past.origins, self.data.total])
-        if self.data.panel.cadence is Cadence.HOURLY:
-            return np.zeros((len(moments), 0, len(places)))
-        return situations(self.data.values(self.past.members[places]), moments)
+        """Aspects [O + 1, F, n] at every origin, and last now."""
+        values, moments = self.data.values(self.past.members[places]), np.array([*self.past.origins, self.data.total])
+        return situations(values, moments, self.data.panel.cadence)
 
     def _lessons(self, relative: Array, sample: Index) -> list[Experience]:
         """What a sample's log-relative errors [O, K, M] taught by each origin, and last by now."""
@@ -170,19 +170,13 @@ class _Run:
         group = self._group(sample)
         return [learn(relative[known], aspects[known], group, self.data.groups, gap) for known in self._known()]
 
-    def _scores(self, relative: Array, places: Index) -> list[Array]:
-        """Scores [K, n] for each origin, and last for now, from log-relative errors [O, K, n]."""
-        group = self._group(places)
-        situation = zip(self._known(), self.lessons, self._situations(places), strict=True)
-        return [lesson.expected(relative[known], aspects, group) for known, lesson, aspects in situation]
-
     def _choose(self, cube: Cube, places: Index) -> None:
         """Forecasts at every origin by weights that had not seen its outcome, and the score for now."""
-        past = self.past
+        past, group = self.past, self._group(places)
         relative, exists = self._relative(cube, places)
-        *before, now = self._scores(relative, places)
-        past.score[:, places] = now
-        young = self._young(past.members[places])
-        for o, score in enumerate(before):
+        aspects, young = self._situations(places), self._young(past.members[places])
+        past.score[:, places] = self.lessons[-1].usual(relative[self._known()[-1]], group)
+        for o, known in enumerate(self._known()[:-1]):
+            score = self.lessons[o].expected(relative[known], aspects[o], group)
             point, _ = combine(cube[o], weights(score, exists[o], self.setup.temperature))
             past.forecasts[o][:, places] = np.where(young[o], np.nan, point)

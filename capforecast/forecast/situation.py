@@ -11,22 +11,25 @@ import numba
 import numpy as np
 
 from capforecast.forecast.base import Array, Index
+from capforecast.schema import Cadence
 
-ASPECTS = ("week", "month", "quarter", "year")
+ASPECTS = {Cadence.DAILY: ("week", "month", "quarter", "year"), Cadence.HOURLY: ()}  # hourly they foretold nothing
 _WEEKS = 60  # looked back
 # (recent weeks, weeks compared with: from .. to, how steeply a difference saturates)
 _COMPARED = np.array([(1, 0, 4, 1.0), (4, 4, 8, 0.3), (4, 4, 16, 0.2), (4, 0, 52, 0.15)])
 
 
-def situations(values: Array, moments: Index) -> Array:
+def situations(values: Array, moments: Index, cadence: Cadence) -> Array:
     """Situation of series [T, N] (NaN = unobserved) at moments (counts of points seen), float64 [M, aspects, N].
 
     Each aspect compares the weekly medians of the last week or month with those of the month, the month before, the
     quarter before and the year, between -1 (far lower) and 1 (far higher); 0 where there is nothing to compare.
     Nothing at or after a moment is read.
     """
-    out = np.zeros((len(moments), len(ASPECTS), values.shape[1]))
-    _situations(np.ascontiguousarray(values.T, dtype=np.float64), np.asarray(moments, dtype=np.int64), _COMPARED, out)
+    out = np.zeros((len(moments), len(ASPECTS[cadence]), values.shape[1]))
+    if out.size:
+        series = np.ascontiguousarray(values.T, dtype=np.float64)
+        _situations(series, np.asarray(moments, dtype=np.int64), _COMPARED, out)
     return out
 
 

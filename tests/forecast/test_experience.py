@@ -59,7 +59,7 @@ def test_a_dependence_that_later_origins_deny_counts_for_little(rng):
     scores = noise(rng, 0.3)
     turns = np.where(np.arange(ORIGINS) // GAP % 2, 1.0, -1.0)[:, None]
     scores[:, 0] += turns * aspects[:, 0]  # the sign changes all the time
-    assert np.abs(learn(scores, aspects, ONE_GROUP, 1, GAP).effects).max() < 0.05
+    assert np.abs(learn(scores, aspects, ONE_GROUP, 1, GAP).effects.size).max() < 0.05
 
 
 def test_no_origin_one_origin_and_missing_candidates_are_no_trouble(rng):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from capforecast.forecast.situation import ASPECTS, situations
+from capforecast.schema import Cadence
 
-DAYS = 500
+DAYS, DAILY = 500, Cadence.DAILY
 
 
 def steady(level: float = 50.0, seed: int = 1) -> np.ndarray:
@@ -14,7 +15,7 @@ def steady(level: float = 50.0, seed: int = 1) -> np.ndarray:
 
 
 def of(series: np.ndarray, moment: int = DAYS) -> dict[str, float]:
-    return dict(zip(ASPECTS, situations(series[:, None], np.array([moment]))[0, :, 0], strict=True))
+    return dict(zip(ASPECTS[DAILY], situations(series[:, None], np.array([moment]), DAILY)[0, :, 0], strict=True))
 
 
 def test_a_burst_shows_in_the_week_and_a_new_plateau_in_the_year():
@@ -53,7 +54,7 @@ def test_gaps_young_and_constant_series_give_finite_aspects():
     gaps[np.arange(DAYS) % 5 < 3] = np.nan
     young[:-20] = np.nan
     odd = np.stack([gaps, young, np.full(DAYS, 7.0), np.zeros(DAYS), np.full(DAYS, np.nan)], axis=1)
-    result = situations(odd, np.array([5, 300, DAYS]))
+    result = situations(odd, np.array([5, 300, DAYS]), DAILY)
     assert np.isfinite(result).all()
     assert np.abs(result).max() <= 1
     assert np.abs(result[:, :, 2:]).max() < 1e-6

@@ -156,10 +156,6 @@ class ForecastSettings(Section):
     origins_daily: Count = Field(12, description="rolling origins for daily input, 30 days apart where history allows")
     origins_hourly: Count = Field(8, description="rolling origins for hourly input, a third of the horizon apart")
     temperature: float = Field(8.0, gt=0, description="how sharply better candidates are preferred (softmax)")
-    pooled_weight: float = Field(
-        1.0, ge=0, description="pseudo-origins given to the mean score of similar series, daily input"
-    )
-    pooled_weight_hourly: float = Field(8.0, ge=0, description="the same, hourly input")
     block_size: Count = Field(128, description="series solved together; results do not depend on it")
     threads: int = Field(0, ge=0, description="blocks at a time, 0 = one per core; results do not depend on it")
 

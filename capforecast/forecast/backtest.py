@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from capforecast.forecast.base import Index
 from capforecast.schema import Cadence
 
-_EXTRA = {Cadence.DAILY: 6, Cadence.HOURLY: 3}  # further, older origins: they choose weights for the others
+_EXTRA = {
+    Cadence.DAILY: 6,
+    Cadence.HOURLY: 3,
+}  # further, older origins: they choose weights for the others, and for now
 _SHORTER = {Cadence.DAILY: (365, 180, 90, 60, 30, 14, 7), Cadence.HOURLY: (720, 336, 168, 72, 48, 24)}
 _ENOUGH_PATHS = 20  # error paths a fleet should have: twice what a probability needs, for some are lost to gaps
 _BUCKETS = {

@@ -16,8 +16,10 @@ from capforecast.forecast.base import Array, Index, Trained
 from capforecast.forecast.blocks import calendar_of, first_rows, group_numbers, recent
 from capforecast.forecast.calibration import Outcome, calibrate
 from capforecast.forecast.candidates import candidate_names
+from capforecast.forecast.experience import Effects
 from capforecast.forecast.model import FleetModel
 from capforecast.forecast.replay import Data, Replay, replay
+from capforecast.forecast.situation import ASPECTS
 from capforecast.forecast.threads import one_blas_thread
 from capforecast.schema import BACKTEST_COLUMNS, METRIC, SERVER_ID, ErrorPaths, FloatArray, Panel
 from capforecast.settings import ForecastSettings, Settings
@@ -117,14 +119,20 @@ class _Ledger:
     ) -> FleetModel:
         """The model of all series."""
         width, cadence = len(data.birth), data.panel.cadence
-        score = np.zeros((len(names), width))
-        for past in replays:
+        score, lesson = np.zeros((len(names), width)), np.zeros(width, dtype=np.int64)
+        for number, past in enumerate(replays):
             score[:, past.members] = past.score
+            lesson[past.members] = number * data.groups + data.group[past.members]
+        effects = Effects.joined(
+            [Effects.none(0, len(ASPECTS[cadence]), len(names)), *(past.effects for past in replays)]
+        )
         series = data.panel.series[[SERVER_ID, METRIC]].reset_index(drop=True)
         stamps = pd.DatetimeIndex(data.panel.timestamps[np.array(list(self.row), dtype=np.int64) - 1])
         none_yet = np.zeros((width, 2), dtype=np.float32)
         history = ErrorPaths(self.errors, stamps, self.scale, self.scale_now, self.states, none_yet, series, cadence)
-        return FleetModel(series, names, score, self.widths, self.replayed, history, horizon, cadence, settings)
+        return FleetModel(
+            series, names, score, effects, lesson, self.widths, self.replayed, history, horizon, cadence, settings
+        )
 
     def table(self, order: Index) -> pd.DataFrame:
         """Backtest rows in the order the panel came in: `order` holds its place of each sorted series."""

@@ -1,4 +1,4 @@
-"""Choice among candidates: log-relative rolling-origin scores, a pooled pseudo-origin, softmax weights."""
+"""Choice among candidates: log-relative rolling-origin scores, their mean in a group, softmax weights."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def pooled(scores: Array, group: Index, prior: float = 4.0) -> Array:
 
     A small group leans on the whole panel, which counts as `prior` series. A candidate nobody could use gets 1.
     """
-    own = _mean0(scores)
-    everyone = _mean0(own.T)
+    own = mean0(scores)
+    everyone = mean0(own.T)
     everyone = np.where(np.isfinite(everyone), everyone, 1.0)
     out = np.empty_like(own)
     for which in np.unique(group):
@@ -49,23 +49,12 @@ def pooled(scores: Array, group: Index, prior: float = 4.0) -> Array:
     return out
 
 
-def _mean0(values: Array) -> Array:
+def mean0(values: Array) -> Array:
+    """Mean over the first axis of the finite values; NaN where there is none."""
     known = np.isfinite(values)
     count = known.sum(axis=0)
     total = np.where(known, values, 0.0).sum(axis=0)
     return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
-
-
-def combined_score(scores: Array, pool: Array, pooled_weight: float, counts: Array | None = None) -> Array:
-    """Own scores [O, K, N] and `pooled_weight` pseudo-origins at the pool's score, averaged, [K, N].
-
-    counts: how many origins each of them stands for, [O]; one where left out.
-    """
-    known = np.isfinite(scores)
-    each = np.ones((len(scores), 1, 1)) if counts is None else counts[:, None, None]
-    count = (known * each).sum(axis=0) + pooled_weight
-    total = np.where(known, scores * each, 0.0).sum(axis=0) + pooled_weight * pool
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1e-12), pool))
 
 
 def weights(score: Array, usable: Mask, temperature: float) -> Array:

@@ -28,8 +28,10 @@ from capforecast.forecast.blocks import (
 )
 from capforecast.forecast.candidates import candidate_cube, group_means, usable, with_groups
 from capforecast.forecast.ensemble import weights
+from capforecast.forecast.experience import Effects
 from capforecast.forecast.kinds import nothing_unknown, places
 from capforecast.forecast.sampling import spokesmen
+from capforecast.forecast.situation import situations
 from capforecast.forecast.threads import in_threads, one_blas_thread
 from capforecast.forecast.vote import combine
 from capforecast.schema import METRIC, SERVER_ID, Cadence, ErrorPaths, Forecast, Panel
@@ -43,6 +45,7 @@ class FleetModel:
     """Everything a forecast needs besides the panel. Series are sorted by server and metric.
 
     series: [N] server_id, metric.  candidates: [K] names.  score: float64 [K, N], lower is better.
+    effects: what the situation a forecast is made in adds to the scores.  lesson: [N], each series' row of them.
     widths: half-widths [2, B, N] by bucket, in the metric's unit, NaN beyond the buckets of `replayed`.
     replayed: [N] horizon the widths were measured on.
     errors: past error paths in the order of `series`, with scales.
@@ -51,6 +54,8 @@ class FleetModel:
     series: pd.DataFrame
     candidates: tuple[str, ...]
     score: Array
+    effects: Effects
+    lesson: Index
     widths: Array
     replayed: Index
     errors: ErrorPaths
@@ -62,7 +67,8 @@ class FleetModel:
     def version(self) -> str:
         """Content hash: equal models have equal versions."""
         digest = hashlib.sha256("\n".join(self.candidates).encode())
-        for part in (self.score, self.replayed, self.widths):
+        effects = self.effects
+        for part in (self.score, effects.size, effects.usual, effects.spread, self.lesson, self.replayed, self.widths):
             digest.update(np.ascontiguousarray(part).tobytes())
         digest.update("\n".join([*self.series[SERVER_ID], *self.series[METRIC]]).encode())
         digest.update(f"{self.cadence}|{self.horizon}|{settings_text(self.settings)}".encode())
@@ -75,7 +81,7 @@ class FleetModel:
 
     @one_blas_thread()
     def predict(self, panel: Panel) -> Forecast:
-        """Forecast what follows the panel's last timestamp; weights and calibration stay as trained.
+        """Forecast what follows the panel's last timestamp; scores, effects and calibration stay as trained.
 
         Raises:
             ModelError: the panel has another cadence or a series the model was not trained on.
@@ -156,9 +162,12 @@ class FleetModel:
 
         def forecast(places: Index) -> None:
             columns = order[places]
+            mine = place[columns]
+            aspects = situations(observations(cut, columns), np.array([total]), self.cadence)[0]
+            score = self.score[:, mine] + self.effects.change(aspects, self.lesson[mine])
             cube = candidate_cube(with_groups(block(places), shared, group[places]), self.candidates)[0]
             cube = np.ascontiguousarray(cube[:, :, : len(columns)])
-            vote = weights(self.score[:, place[columns]], usable(cube), setup.temperature)
+            vote = weights(score, usable(cube), setup.temperature)
             point[:, columns], mean[:, columns] = combine(cube, vote)
 
         in_threads(forecast, tiles(np.arange(len(place)), setup.block_size), setup.threads, "forecast")

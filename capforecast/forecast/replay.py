@@ -7,7 +7,7 @@ and only its forecasts and scores are kept: memory does not grow with candidates
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,10 @@ from capforecast.forecast import backtest
 from capforecast.forecast.base import Array, Block, Index, Mask
 from capforecast.forecast.blocks import Memo, block_of, observations, tiles
 from capforecast.forecast.candidates import Cube, Room, Shared, candidate_cube, group_means, with_groups
-from capforecast.forecast.ensemble import combined_score, log_relative, pooled, weights
+from capforecast.forecast.ensemble import log_relative, weights
+from capforecast.forecast.experience import Effects, Experience, learn
 from capforecast.forecast.sampling import spokesmen
+from capforecast.forecast.situation import ASPECTS, situations
 from capforecast.forecast.threads import in_threads
 from capforecast.forecast.vote import candidate_errors, combine
 from capforecast.schema import Cadence, Panel
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 # Points before now of one more origin, forecast only to be scored on what has come since: it tells which candidates
 # suit the state a series is in today; the other origins are a whole horizon old and cannot. By cadence; 0 = none.
 _FRESH = {Cadence.DAILY: 0, Cadence.HOURLY: 24}
-_FRESH_COUNT = 2.0  # origins it stands for
+_FRESH_SHARE = 0.11  # of a score
 _KEEP_BYTES = 1_200_000_000  # candidates of the sample kept for the choice; beyond it they are computed again
 
 Forecasts = npt.NDArray[np.float32]
@@ -67,23 +69,25 @@ class Replay:
     members: Index
     origins: tuple[int, ...]
     forecasts: Forecasts  # [O, H', N'], NaN where a series was too young
-    score: Array  # [K, N'], for a forecast made now
+    score: Array  # [K, N'], for a forecast made now, whatever the situation
+    effects: Effects  # what the situation changes, a row for each pool
 
 
 def replay(
     data: Data, plan: backtest.Plan | None, members: Index, names: tuple[str, ...], setup: ForecastSettings
 ) -> Replay:
     """Both passes over series that share a plan."""
-    score = np.zeros((len(names), len(members)))
+    score, cadence = np.zeros((len(names), len(members))), data.panel.cadence
+    none = Effects.none(data.groups, len(ASPECTS[cadence]), len(names))
     if plan is None:
-        return Replay(None, members, (), np.empty((0, 0, len(members)), dtype=np.float32), score)
-    most = backtest.origins_wanted(data.panel.cadence, setup.origins_daily, setup.origins_hourly)
+        return Replay(None, members, (), np.empty((0, 0, len(members)), dtype=np.float32), score, none)
+    most = backtest.origins_wanted(cadence, setup.origins_daily, setup.origins_hourly)
     origins = plan.origins(data.total, most)
     log.info("replaying %d series at %d origins, %d periods ahead", len(members), len(origins), plan.horizon)
     forecasts = np.full((len(origins), plan.horizon, len(members)), np.nan, dtype=np.float32)
-    past = Replay(plan, members, origins, forecasts, score)
-    _Run(data, plan, past, names, setup).all_series()
-    return past
+    run = _Run(data, plan, Replay(plan, members, origins, forecasts, score, none), names, setup)
+    run.all_series()
+    return replace(run.past, effects=run.lessons[-1].effects)
 
 
 @dataclass
@@ -98,7 +102,7 @@ class _Run:
     memo: Memo = field(default_factory=dict)
     room: Room = field(default_factory=Room)  # for cubes of which only the choice is kept
     shared: Shared = field(default_factory=dict)
-    pool: Array = field(default_factory=lambda: np.empty(0))  # [O + 1, K, G], mean scores; the last for now
+    lessons: list[Experience] = field(default_factory=list)  # what was known at each origin; the last for now
 
     @property
     def fresh(self) -> tuple[int, ...]:
@@ -135,7 +139,7 @@ class _Run:
 
         in_threads(learn, parts, self.setup.threads, "candidates of a sample")
         together = np.concatenate([relative[places[0]] for places, _ in parts], axis=2)
-        self.pool = self._pools(together, group[sample])
+        self.lessons = self._lessons(together, sample)
         in_threads(choose, tiles(sample, self.setup.block_size), self.setup.threads, "choice for the sample")
         rest = np.setdiff1d(np.arange(len(group)), sample, assume_unique=True)
         in_threads(choose, tiles(rest, self.setup.block_size), self.setup.threads, "candidates and choice")
@@ -170,43 +174,37 @@ class _Run:
 
     def _known(self) -> list[Index]:
         """For each origin, and last for now: the older origins whose outcome it could know and that choose for it."""
-        setup, count = self.setup, len(self.past.origins)
-        wanted = setup.origins_daily if self.data.panel.cadence is Cadence.DAILY else setup.origins_hourly
+        count = len(self.past.origins)
         firsts = [*(o + self.plan.gap for o in range(count)), 0]
-        return [np.arange(first, count, self.plan.stride)[:wanted] for first in firsts]
+        return [np.arange(first, count, self.plan.stride) for first in firsts]
 
-    def _pools(self, relative: Array, group: Index) -> Array:
-        """Mean scores [O + 1, K, G] of groups, from the sample's log-relative errors [O, K, M]."""
-        numbers, firsts = np.unique(group, return_index=True)
-        out = np.zeros((len(self.past.origins) + 1, relative.shape[1], self.data.groups))
-        for row, chosen in zip(out, self._known(), strict=True):
-            row[:, numbers] = pooled(relative[chosen], group)[:, firsts]
-        return out
+    def _situations(self, places: Index) -> Array:
+        """Aspects [O + 1, F, n] at every origin, and last now."""
+        values, moments = self.data.values(self.past.members[places]), np.array([*self.past.origins, self.data.total])
+        return situations(values, moments, self.data.panel.cadence)
+
+    def _lessons(self, relative: Array, sample: Index) -> list[Experience]:
+        """What a sample's log-relative errors [O, K, M] taught by each origin, and last by now."""
+        aspects, gap = self._situations(sample), -(-self.plan.gap // self.plan.stride)
+        group = self._group(sample)
+        return [learn(relative[known], aspects[known], group, self.data.groups, gap) for known in self._known()]
 
     def _choose(self, cube: Cube, places: Index) -> None:
         """Forecasts at every origin by weights that had not seen its outcome, and the score for now."""
         past, group = self.past, self._group(places)
         relative, exists = self._relative(cube, places)
-        *before, now = self._known()
-        *pools, pool = self.pool[:, :, group]
-        past.score[:, places] = self._score_now(cube, relative[now], pool, places)
-        young = self._young(past.members[places], past.origins)
+        aspects, young = self._situations(places), self._young(past.members[places], past.origins)
+        past.score[:, places] = self._score_now(cube, relative[self._known()[-1]], places)
         forecasts = cube[len(self.fresh) :]
-        for o, chosen in enumerate(before):
-            score = combined_score(relative[chosen], pools[o], self._pooled_weight)
+        for o, known in enumerate(self._known()[:-1]):
+            score = self.lessons[o].expected(relative[known], aspects[o], group)
             point, _ = combine(forecasts[o], weights(score, exists[o], self.setup.temperature))
             past.forecasts[o][:, places] = np.where(young[o], np.nan, point)
 
-    def _score_now(self, cube: Cube, relative: Array, pool: Array, places: Index) -> Array:
-        """Scores [K, n] for a forecast made now, from those of the origins that choose for it."""
-        counts = np.ones(len(relative))
-        if self.fresh:
-            known = self.data.total - self.fresh[0]
-            newest, _ = self._scored(cube[:1], self.fresh, known, places)
-            relative, counts = np.concatenate([newest, relative]), np.concatenate([[_FRESH_COUNT], counts])
-        return combined_score(relative, pool, self._pooled_weight, counts)
-
-    @property
-    def _pooled_weight(self) -> float:
-        daily = self.data.panel.cadence is Cadence.DAILY
-        return self.setup.pooled_weight if daily else self.setup.pooled_weight_hourly
+    def _score_now(self, cube: Cube, relative: Array, places: Index) -> Array:
+        """Scores [K, n] for a forecast made now, from those of the origins that choose for it and the fresh one."""
+        usual = self.lessons[-1].usual(relative, self._group(places))
+        if not self.fresh:
+            return usual
+        newest, _ = self._scored(cube[:1], self.fresh, self.data.total - self.fresh[0], places)
+        return np.where(np.isfinite(newest[0]), usual + _FRESH_SHARE * (newest[0] - usual), usual)

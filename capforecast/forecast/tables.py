@@ -12,15 +12,18 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from capforecast.errors import ModelError
+from capforecast.forecast.experience import Effects
+from capforecast.forecast.situation import ASPECTS
 from capforecast.schema import METRIC, SERVER_ID, Cadence, ErrorPaths
 from capforecast.settings import Settings
 
 if TYPE_CHECKING:
     from capforecast.forecast.model import FleetModel
 
-FORMAT = 2
+FORMAT = 3
 _COLUMNS = {
-    "weights": (SERVER_ID, METRIC, "score"),
+    "weights": (SERVER_ID, METRIC, "score", "lesson"),
+    "effects": ("size", "usual", "spread"),
     "errors": (SERVER_ID, METRIC, "origin", "scale", "states", "path"),
     "calibration": (SERVER_ID, METRIC, "scale_now", "states_now", "replayed", "half_80", "half_95"),
     "metadata": ("key", "value"),
@@ -28,7 +31,10 @@ _COLUMNS = {
 
 
 def to_tables(model: FleetModel) -> dict[str, pa.Table]:
-    """weights: candidates' scores; errors: one row per series and origin; calibration: per series; metadata."""
+    """Scores of candidates (weights), what situations add to them (effects, a row per lesson), errors, calibration.
+
+    errors: one row per series and origin; calibration: per series.
+    """
     from capforecast.forecast.model import settings_text
 
     server, metric = (pa.array(model.series[name].to_list(), pa.string()) for name in (SERVER_ID, METRIC))
@@ -52,7 +58,10 @@ def to_tables(model: FleetModel) -> dict[str, pa.Table]:
         "half_95": lists(model.widths[1].T, pa.float64()),
     }
     return {
-        "weights": pa.table({SERVER_ID: server, METRIC: metric, "score": lists(model.score.T, pa.float64())}),
+        "weights": pa.table(
+            {SERVER_ID: server, METRIC: metric, "score": lists(model.score.T, pa.float64()), "lesson": model.lesson}
+        ),
+        "effects": _effect_table(model.effects),
         "errors": error_table(errors, server, metric),
         "calibration": pa.table(calibration),
         "metadata": pa.table({"key": list(metadata), "value": list(metadata.values())}),
@@ -64,6 +73,18 @@ def lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     rows, width = values.shape
     flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind, from_pandas=False)
     return pa.ListArray.from_arrays(pa.array(np.arange(rows + 1) * width, pa.int32()), flat)
+
+
+def _effect_table(effects: Effects) -> pa.Table:
+    """One row per lesson; `size` runs through the candidates of the first aspect, then of the second, and so on."""
+    size = effects.size.reshape(len(effects.size), -1)
+    columns = {"size": size, "usual": effects.usual, "spread": effects.spread}
+    return pa.table({name: lists(values, pa.float64()) for name, values in columns.items()})
+
+
+def _read_effects(table: pa.Table, aspects: int, candidates: int) -> Effects:
+    size = matrix(table["size"], aspects * candidates).reshape(table.num_rows, aspects, candidates)
+    return Effects(size, matrix(table["usual"], aspects), matrix(table["spread"], aspects))
 
 
 def error_table(errors: ErrorPaths, server: pa.Array, metric: pa.Array) -> pa.Table:
@@ -123,11 +144,13 @@ def _read(tables: Mapping[str, pa.Table]) -> tuple[FleetModel, str]:
     candidates = tuple(json.loads(known["candidates"]))
     horizon, cadence = int(known["horizon"]), Cadence(known["cadence"])
     wide = len(calibration["half_80"].combine_chunks().flatten()) // max(len(series), 1)
-    halves = [_matrix(calibration[name], wide).T for name in ("half_80", "half_95")]
+    halves = [matrix(calibration[name], wide).T for name in ("half_80", "half_95")]
     model = FleetModel(
         series=series,
         candidates=candidates,
-        score=np.ascontiguousarray(_matrix(weights["score"], len(candidates)).T),
+        score=np.ascontiguousarray(matrix(weights["score"], len(candidates)).T),
+        effects=_read_effects(tables["effects"], len(ASPECTS[cadence]), len(candidates)),
+        lesson=weights["lesson"].to_numpy().astype(np.int64),
         widths=np.ascontiguousarray(np.stack(halves)),
         replayed=calibration["replayed"].to_numpy().astype(np.int64),
         errors=read_errors(tables["errors"], calibration, series, horizon, cadence, int(known["states"])),
@@ -138,7 +161,7 @@ def _read(tables: Mapping[str, pa.Table]) -> tuple[FleetModel, str]:
     return model, known["version"]
 
 
-def _matrix(column: pa.ChunkedArray, width: int) -> Any:
+def matrix(column: pa.ChunkedArray, width: int) -> Any:
     """A list column as a matrix [rows, width]."""
     rows = column.combine_chunks()
     if isinstance(rows, pa.ChunkedArray):  # newer pyarrow keeps an empty column chunked
@@ -159,14 +182,12 @@ def read_errors(
             raise ValueError("table `errors` lists other series than `weights`")
     stamps = pd.DatetimeIndex(table["origin"].to_numpy()[:origins]).tz_localize("UTC").as_unit("us")
     return ErrorPaths(
-        errors=np.ascontiguousarray(
-            _matrix(table["path"], horizon).reshape(width, origins, horizon).transpose(1, 2, 0)
-        ),
+        errors=np.ascontiguousarray(matrix(table["path"], horizon).reshape(width, origins, horizon).transpose(1, 2, 0)),
         origins=stamps,
         scale=np.ascontiguousarray(table["scale"].to_numpy().reshape(width, origins).T),
         scale_now=calibration["scale_now"].to_numpy(),
-        states=np.ascontiguousarray(_matrix(table["states"], states).reshape(width, origins, states).swapaxes(0, 1)),
-        states_now=_matrix(calibration["states_now"], states),
+        states=np.ascontiguousarray(matrix(table["states"], states).reshape(width, origins, states).swapaxes(0, 1)),
+        states_now=matrix(calibration["states_now"], states),
         series=series.copy(),
         cadence=cadence,
     )

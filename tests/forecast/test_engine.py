@@ -212,3 +212,18 @@ def test_holdout_sees_nothing_after_the_date(make_panel, weekly):
     kept = first["server_id"] != "srv-000"
     pd.testing.assert_frame_equal(first[kept], second[kept])
     assert (second[~kept]["points"] == 0).all()
+
+
+def test_a_burst_that_began_after_training_is_expected_to_pass_where_bursts_do(make_panel):
+    rng = np.random.default_rng(4)
+    wandering = 40 * np.exp(np.cumsum(rng.normal(0, 0.03, (600, 40)), axis=0))  # so that the last days tell most
+    values = wandering.copy()
+    for column in values.T:
+        for start in rng.integers(0, 545, 6):
+            column[start : start + 10] *= 2.5
+    values[-6:, :20] *= 2.5
+    model = train(make_panel(values[:-30]), 30, SETTINGS).model
+    deaf = replace(model, effects=replace(model.effects, size=0 * model.effects.size))
+    known = wandering[-1, :20]
+    off = [np.abs(np.log(m.predict(make_panel(values)).median[10:, :20] / known)).mean() for m in (model, deaf)]
+    assert off[0] < 0.8 * off[1]

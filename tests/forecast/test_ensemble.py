@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capforecast.forecast.ensemble import combined_score, log_relative, nanmedian0, pooled, weights
+from capforecast.forecast.ensemble import log_relative, nanmedian0, pooled, weights
 
 
 def test_weights_prefer_small_scores_and_ignore_absent_candidates():
@@ -29,12 +29,6 @@ def test_scores_do_not_depend_on_units_and_pool_by_group():
     pool = pooled(log_relative(errors), np.array([0, 0, 0, 1, 1, 1]))
     assert (pool[0, :3] < -0.5).all()
     assert (pool[0, 3:] > pool[0, :3]).all()
-
-
-def test_without_origins_the_pool_decides_and_one_origin_counts_against_it():
-    pool = np.array([[0.2], [0.4]])
-    np.testing.assert_array_equal(combined_score(np.full((2, 2, 1), np.nan), pool, 1.0), pool)
-    np.testing.assert_allclose(combined_score(np.zeros((1, 2, 1)), pool, 1.0), pool / 2)
 
 
 def test_nanmedian_leaves_out_missing_values():

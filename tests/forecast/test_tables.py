@@ -79,7 +79,7 @@ def test_other_cadence_is_refused(make_panel, weekly, trained):
         trained.model.predict(make_panel(weekly(400, 1), "hourly"))
 
 
-@pytest.mark.parametrize("name", ["weights", "errors", "calibration", "metadata"])
+@pytest.mark.parametrize("name", ["weights", "effects", "errors", "calibration", "metadata"])
 def test_missing_table_is_named(tables, name):
     del tables[name]
     with pytest.raises(ModelError, match=name):
@@ -94,7 +94,7 @@ def test_missing_column_is_named(tables):
 
 def test_tables_of_different_models_do_not_mix(make_panel, weekly, tables):
     other = train(make_panel(weekly(230, 3)), 30, SETTINGS).model.tables()
-    for name in ("calibration", "errors", "weights", "metadata"):
+    for name in ("calibration", "effects", "errors", "weights", "metadata"):
         with pytest.raises(ModelError, match="corrupt"):
             FleetModel.from_tables({**tables, name: other[name]})
 

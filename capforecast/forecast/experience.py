@@ -1,0 +1,177 @@
+"""What a sample of series teaches about candidates: who is good in a group, for whom that differs, and when.
+
+Past errors mislead in two ways. A series' own few origins are noisy, so its deviation from its group counts only as far
+as such deviations lasted in the past (empirical Bayes, James & Stein 1961). And the past was not the present: where
+candidates' errors depended on the situation of a series (after a burst, say), that dependence is learnt across series
+(ridge regression, a group leaning on all groups) and counts as far as it foretold origins it was not learnt from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from capforecast.forecast.base import Array, Index
+from capforecast.forecast.ensemble import mean0, pooled
+
+_RIDGE = 400.0  # rows (series times origins) without any effect that a regression counts besides its own
+_UNTRIED = 0.5  # share of own deviations believed before any could be seen to last
+_LARGEST = 2.0  # a log-relative error further from what was expected teaches no more than this
+_EXTREME = 3.0  # standard deviations, likewise for situations
+
+
+@dataclass(frozen=True)
+class Effects:
+    """How expected errors of K candidates change with F aspects of a situation, in R rows: a replay's groups each.
+
+    size: [R, F, K], for an aspect one standard deviation above its mean.  usual, spread: [R, F], that mean and that
+    deviation.
+    """
+
+    size: Array
+    usual: Array
+    spread: Array
+
+    def change(self, aspects: Array, row: Index) -> Array:
+        """What situations [F, N] of series with rows [N] add to their scores, [K, N]."""
+        now = standardised(aspects, self.usual[row].T, self.spread[row].T)
+        out = np.zeros((self.size.shape[2], len(row)))
+        for which in np.unique(row):
+            members = row == which
+            for effect, aspect in zip(self.size[which], now[:, members], strict=True):
+                out[:, members] += effect[:, None] * aspect
+        return out
+
+    @staticmethod
+    def none(rows: int, aspects: int, candidates: int) -> Effects:
+        """Rows that change nothing."""
+        return Effects(np.zeros((rows, aspects, candidates)), np.zeros((rows, aspects)), np.ones((rows, aspects)))
+
+    @staticmethod
+    def joined(parts: list[Effects]) -> Effects:
+        """The rows of all parts, one after another."""
+        return Effects(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Effects)))
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What was known at one moment about K candidates in G groups.
+
+    pool: [K, G] mean log-relative error.  trust: share of a series' own deviation from it that lasts.
+    effects: what situations change, a row for each group.
+    """
+
+    pool: Array
+    trust: float
+    effects: Effects
+
+    def usual(self, scores: Array, group: Index) -> Array:
+        """Expected log-relative errors [K, N] of series with past ones [O, K, N], whatever their situation."""
+        return _blend(mean0(scores), self.pool[:, group], self.trust)
+
+    def expected(self, scores: Array, aspects: Array, group: Index) -> Array:
+        """The same in a situation [F, N]."""
+        return self.usual(scores, group) + self.effects.change(aspects, group)
+
+
+def standardised(aspects: Array, usual: Array, spread: Array) -> Array:
+    """Aspects in standard deviations from their mean, held within limits."""
+    return np.clip((aspects - usual) / spread, -_EXTREME, _EXTREME)
+
+
+def learn(scores: Array, aspects: Array, group: Index, groups: int, gap: int) -> Experience:
+    """Experience from log-relative errors [O, K, M] of sample series at past origins, newest first.
+
+    aspects: [O, F, M] situations at the origins.  group: [M], numbers below `groups`; groups without a series here
+    stay empty.  gap: origins nearer than this overlap, and do not confirm one another.
+    """
+    numbers, firsts, index = np.unique(group, return_index=True, return_inverse=True)
+    pool, own = pooled(scores, group), mean0(scores)
+    trust = _lasting_deviations(scores, index, gap)
+    surprise = scores - _blend(own, pool, trust)
+    usual, spread = _usual(aspects)
+    then = standardised(aspects, usual, spread)
+    effects = Effects.none(groups, aspects.shape[1], len(pool))
+    effects.size[numbers] = _effects(then, np.clip(surprise, -_LARGEST, _LARGEST), index, gap)
+    effects.usual[:], effects.spread[:] = usual.T, spread.T
+    pools = np.zeros((len(pool), groups))
+    pools[:, numbers] = pool[:, firsts]
+    return Experience(pools, trust, effects)
+
+
+def _blend(own: Array, pool: Array, trust: float) -> Array:
+    """Own mean scores [K, N] held towards the pool's; the pool's where a series has none."""
+    return np.where(np.isfinite(own), pool + trust * (np.where(np.isfinite(own), own, 0.0) - pool), pool)
+
+
+def _usual(aspects: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation [F, 1] of aspects [O, F, M] over origins and series."""
+    if not aspects.size:
+        return np.zeros((aspects.shape[1], 1)), np.ones((aspects.shape[1], 1))
+    return aspects.mean(axis=(0, 2))[:, None], aspects.std(axis=(0, 2))[:, None] + 1e-3
+
+
+class _Lasting:
+    """How much of what was predicted came true: slope of outcomes on predictions, between 0 and 1."""
+
+    def __init__(self) -> None:
+        self._product = self._square = 0.0
+
+    def add(self, predicted: Array, came: Array) -> None:
+        """One origin, [K, M] each; NaN counts for nothing."""
+        both = np.isfinite(predicted) & np.isfinite(came)
+        x, y = np.where(both, predicted, 0.0), np.where(both, came, 0.0)
+        self._product += float((x * y).sum())
+        self._square += float((x * x).sum())
+
+    def share(self, untried: float) -> float:
+        """`untried` where nothing was predicted."""
+        return min(max(self._product / self._square, 0.0), 1.0) if self._square > 0 else untried
+
+
+def _lasting_deviations(scores: Array, index: Index, gap: int) -> float:
+    """Share of a series' deviation from its group over older origins that was there again at a later one."""
+    lasting = _Lasting()
+    known = np.isfinite(scores)
+    count = np.cumsum(known[::-1], axis=0)[::-1]
+    total = np.cumsum(np.where(known, scores, 0.0)[::-1], axis=0)[::-1]
+    for o in range(len(scores) - gap):
+        older = np.where(count[o + gap] > 0, total[o + gap] / np.maximum(count[o + gap], 1), np.nan)
+        lasting.add(_from_group(older, index), _from_group(scores[o], index))
+    return lasting.share(_UNTRIED)
+
+
+def _from_group(values: Array, index: Index) -> Array:
+    """Deviations of [K, M] from the means of the groups."""
+    out = np.empty_like(values)
+    for which in range(int(index.max()) + 1):
+        members = index == which
+        out[:, members] = values[:, members] - mean0(values[:, members].T)[:, None]
+    return out
+
+
+def _effects(aspects: Array, surprise: Array, index: Index, gap: int) -> Array:
+    """Effects [G, F, K] of standardised aspects [O, F, M] on what scores [O, K, M] were beyond expectation."""
+    groups = [index == which for which in range(int(index.max()) + 1)]
+    told = np.where(np.isfinite(surprise), surprise, 0.0)
+    square = np.stack([aspects[:, :, m] @ aspects[:, :, m].transpose(0, 2, 1) for m in groups])  # [G, O, F, F]
+    product = np.stack([aspects[:, :, m] @ told[:, :, m].transpose(0, 2, 1) for m in groups])  # [G, O, F, K]
+    lasting = _Lasting()
+    origins = np.arange(len(surprise))
+    for o in origins:
+        rest = np.abs(origins - o) >= gap
+        if rest.any():
+            effects = _ridge(square[:, rest].sum(axis=1), product[:, rest].sum(axis=1))
+            foretold = np.empty_like(surprise[o])
+            for members, effect in zip(groups, effects, strict=True):
+                foretold[:, members] = effect.T @ aspects[o][:, members]
+            lasting.add(foretold - foretold.mean(axis=0), surprise[o] - mean0(surprise[o]))
+    return lasting.share(0.0) * _ridge(square.sum(axis=1), product.sum(axis=1))
+
+
+def _ridge(square: Array, product: Array) -> Array:
+    """Coefficients [G, F, K] from sums [G, F, F] and [G, F, K]: all groups towards none, each towards all."""
+    held = _RIDGE * np.eye(square.shape[1])
+    common = np.linalg.solve(square.sum(axis=0) + held, product.sum(axis=0))
+    return np.asarray(np.linalg.solve(square + held, product + _RIDGE * common))

@@ -111,13 +111,15 @@ def peak_targets(peaks: pd.DataFrame, what: str) -> list[list[str]]:
 
 
 def against_peers(
-    found: Sequence[real_cases.Case], made: Sequence[PeerForecast], peers: Sequence[str], cache: Path
+    found: Sequence[real_cases.Case], made: Sequence[PeerForecast], options: argparse.Namespace
 ) -> tuple[list[str], list[list[str]]]:
     """Table of pinball loss and coverage of every model on the last windows, and the target's row."""
     chosen = [i for i, case in enumerate(found) if case.window < PEER_WINDOWS]
     few, mine = [found[i] for i in chosen], [made[i] for i in chosen]
     cadence, horizon = few[0].cadence, len(few[0].actual)
-    every = {OURS: mine} | peer_cache.forecasts([c.request for c in few], peers, str(cadence), horizon, cache)
+    requests, peers = [case.request for case in few], peer_cache.named(options.peers)
+    every = {OURS: mine}
+    every |= peer_cache.forecasts(requests, peers, str(cadence), horizon, options.cache, make=not options.cached)
     table = scoring.score(few, every)
     order = sorted(every, key=lambda model: geometric(table, model, column="pinball").value)
     sets = sorted(table["dataset"].unique())
@@ -139,9 +141,7 @@ def against_peers(
     return page.table(head, lines), [page.target(target, f"{ratios[worst]} times {worst}", ratios[worst].value <= 1)]
 
 
-def real(
-    protocol: ModuleType, cadence: Cadence, options: argparse.Namespace, peers: Sequence[str]
-) -> tuple[list[str], list[list[str]]]:
+def real(protocol: ModuleType, cadence: Cadence, options: argparse.Namespace) -> tuple[list[str], list[list[str]]]:
     """Tables of one cadence of real data, and rows of targets."""
     horizon = HORIZON[cadence]
     found = real_cases.cases(protocol, options.data, cadence, horizon, range(options.windows))
@@ -159,17 +159,17 @@ def real(
     targets = coverage_targets(outer, REAL, f"{cadence}, outer loop")
     targets += coverage_targets(inner, REAL, f"{cadence}, replay")
     note(f"{cadence}: peers")
-    beside, row = against_peers(found, made, peers, options.cache)
+    beside, row = against_peers(found, made, options)
     words = "Pinball loss over the five quantiles, in units of the in-sample seasonal-naive error; geometric mean over"
     words += f" series, last {PEER_WINDOWS} windows as history allows."
     return [*lines, f"### {title}, beside peers", "", words, "", *beside, ""], targets + row
 
 
-def section(body: Sequence[str], targets: Sequence[list[str]], peers: bool) -> str:
+def section(body: Sequence[str], targets: Sequence[list[str]]) -> str:
     """The section of RESULTS.md."""
     command = "OMP_NUM_THREADS=1 .venv/bin/python benchmarks/coverage.py ../shared/data/real \\\n"
     command += "    --protocol ../shared/bench/accuracy_protocol.py"
-    lines = ["## Coverage", "", "```", command, "```", "", page.provenance(peers), "", *INTRODUCTION, ""]
+    lines = ["## Coverage", "", "```", command, "```", "", page.provenance(), "", *INTRODUCTION, ""]
     return "\n".join([*lines, *page.targets(targets), "", *body])
 
 
@@ -181,8 +181,8 @@ INTRODUCTION = (
 )
 
 
-def main() -> None:
-    """Measure, print, and write the section when nothing was left out."""
+def arguments() -> argparse.Namespace:
+    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, help="folder of <name>__daily.parquet and <name>__hourly.parquet")
     parser.add_argument("--protocol", type=Path, help="Python file with the accuracy protocol")
@@ -190,10 +190,15 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=SERIES, help="series of a synthetic panel; 0 = none")
     parser.add_argument("--panels", type=int, default=PANELS, help="synthetic panels of each cadence")
     parser.add_argument("--peers", default=",".join(peer_cache.PACKAGES), help="comma-separated; none = ours alone")
+    parser.add_argument("--cached", action="store_true", help="leave out peers whose forecasts are not all cached")
     parser.add_argument("--cache", type=Path, default=peer_cache.CACHE, help="folder of the peers' forecasts")
     parser.add_argument("--dry", action="store_true", help="print only")
-    options = parser.parse_args()
-    peers = [] if options.peers == "none" else options.peers.split(",")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print, and write the section when nothing was left out."""
+    options = arguments()
     body: list[str] = []
     targets: list[list[str]] = []
     for cadence in Cadence if options.series else ():
@@ -202,24 +207,17 @@ def main() -> None:
         targets += coverage_targets(counts, SYNTHETIC, what) + peak_targets(peaks, what)
         body += [f"### Stationary synthetic, {cadence}", "", f"{options.panels} panels of {options.series} series.", ""]
         body += [*coverage_table(counts), ""]
-    missing = [path for path in (options.data, options.protocol) if path is None or not path.exists()]
-    if missing:
+    there = all(path is not None and path.exists() for path in (options.data, options.protocol))
+    if not there:
         print(f"real data skipped: data folder {options.data} or --protocol {options.protocol} is not there")
-    else:
-        protocol = real_cases.load_protocol(options.protocol)
-        for cadence in Cadence:
-            lines, rows = real(protocol, cadence, options, peers)
-            body, targets = body + lines, targets + rows
-    text = section(body, targets, bool(peers))
+    for cadence in Cadence if there else ():
+        lines, rows = real(real_cases.load_protocol(options.protocol), cadence, options)
+        body, targets = body + lines, targets + rows
+    text = section(body, targets)
     print(text)
-    whole = (options.windows, options.series, options.panels, peers) == (
-        WINDOWS,
-        SERIES,
-        PANELS,
-        [*peer_cache.PACKAGES],
-    )
-    if options.dry or missing or not whole:
-        note("not written to RESULTS.md: not the whole run")
+    asked = (options.windows, options.series, options.panels, peer_cache.named(options.peers))
+    if options.dry or not there or asked != (WINDOWS, SERIES, PANELS, list(peer_cache.PACKAGES)):
+        note("not written to RESULTS.md: " + ("dry" if options.dry else "not the whole run"))
     else:
         write_section("coverage", text)
 

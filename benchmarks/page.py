@@ -32,17 +32,15 @@ def targets(rows: Iterable[Sequence[str]]) -> list[str]:
     return table(["target", "measured", ""], rows)
 
 
-def provenance(peers: bool = True) -> str:
+def provenance() -> str:
     """Date, commit, machine and versions, as one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = f"{os.cpu_count()} {platform.machine()} cores, {memory:.0f} GiB, {_system()}"
-    packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in OURS if _installed(name))
-    line = f"Measured {datetime.now(UTC):%Y-%m-%d} at commit {_commit()}; {machine}; Python {platform.python_version()}"
-    line += f", {packages}"
-    if peers:
-        pinned = versions()
-        line += "; peers: " + ", ".join(f"{name} {pinned[name]}" for name in sorted(set(PACKAGES.values()) - {""}))
-    return line + "."
+    ours = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in OURS if _installed(name))
+    pinned = versions()
+    peers = ", ".join(f"{name} {pinned[name]}" for name in sorted(set(PACKAGES.values()) - {""}))
+    when = f"Measured {datetime.now(UTC):%Y-%m-%d} at commit {_commit()}"
+    return f"{when}; {machine}; Python {platform.python_version()}, {ours}; peers: {peers}."
 
 
 def _installed(name: str) -> bool:

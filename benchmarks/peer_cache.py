@@ -63,6 +63,15 @@ def versions() -> dict[str, str]:
     return {name.strip().lower(): version.strip() for name, version in lines if not name.startswith("#")}
 
 
+def named(text: str) -> list[str]:
+    """Peers of a comma-separated option; `none` = none."""
+    peers = [] if text == "none" else text.split(",")
+    unknown = set(peers) - set(PACKAGES)
+    if unknown:
+        raise SystemExit(f"no peer {min(unknown)!r}; there are {', '.join(PACKAGES)}")
+    return peers
+
+
 def cache_file(folder: Path, peer: str, cadence: str, horizon: int) -> Path:
     """Where a peer's forecasts are kept."""
     package = PACKAGES[peer]
@@ -86,15 +95,20 @@ def write(path: Path, rows: pd.DataFrame) -> None:
 
 
 def forecasts(
-    requests: Sequence[Request], peers: Sequence[str], cadence: str, horizon: int, folder: Path = CACHE
+    requests: Sequence[Request],
+    peers: Sequence[str],
+    cadence: str,
+    horizon: int,
+    folder: Path = CACHE,
+    make: bool = True,
 ) -> dict[str, list[PeerForecast]]:
     """Each peer's forecasts in the order of the requests; what is not cached is made now, by .venv-peers.
 
-    A peer that cannot be run (no .venv-peers) is left out, with a message.
+    A peer some of whose forecasts can or shall not be made is left out, with a message.
     """
     keys = [request.key(cadence) for request in requests]
     wanting = [peer for peer in peers if not set(keys) <= set(read(cache_file(folder, peer, cadence, horizon)).index)]
-    if wanting and PYTHON.exists():
+    if wanting and make and PYTHON.exists():
         _make(requests, keys, wanting, cadence, horizon, folder)
     found = {}
     for peer in peers:
@@ -102,7 +116,9 @@ def forecasts(
         if set(keys) <= set(rows.index):
             found[peer] = [_forecast(rows.loc[key]) for key in keys]
         else:
-            print(f"{peer}: left out, {len(set(keys) - set(rows.index))} forecasts are not cached; run: make peers")
+            missing = len(set(keys) - set(rows.index))
+            why = "run: make peers" if make else "run without --cached"
+            print(f"{peer}, {cadence} {horizon}: left out, {missing} of its forecasts are not cached; {why}")
     return found
 
 

@@ -31,7 +31,7 @@ def stationary(cadence: Cadence, horizon: int, series: int, seed: int) -> tuple[
     rng = np.random.default_rng([seed, series, horizon])
     total = LENGTH[cadence] + horizon
     stamps = pd.date_range("2022-01-01", periods=total, freq=cadence.frequency, tz="UTC")
-    values = rng.uniform(20, 60, series) + rng.normal(0, 3, (7, series))[stamps.dayofweek]
+    values = rng.uniform(20, 60, series) + rng.normal(0, 3, (7, series))[stamps.day_of_week]
     if cadence is Cadence.DAILY:
         angle = 2 * np.pi * np.arange(total)[:, None, None] / 365.25 * np.array([1, 2])[:, None]
         waves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)[..., 0]

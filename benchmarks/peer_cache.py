@@ -86,11 +86,14 @@ def read(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path).set_index("key")
 
 
-def write(path: Path, rows: pd.DataFrame) -> None:
-    """Replace the file in one step."""
+def add(path: Path, rows: pd.DataFrame) -> None:
+    """Add rows to the file in one step; what another run added meanwhile stays."""
+    kept = read(path)
+    kept = kept[~kept.index.isin(rows.index)]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    rows.reset_index().to_parquet(partial, index=False, compression="zstd")
+    both = pd.concat([kept, rows]) if len(kept) else rows
+    both.reset_index().to_parquet(partial, index=False, compression="zstd")
     partial.replace(path)
 
 

@@ -161,8 +161,7 @@ def in_batches(rows: list[Any], horizon: int, cadence: str) -> Iterator[dict[str
 def run(peer: str, requests: pd.DataFrame, cadence: str, horizon: int, folder: Path) -> None:
     """Add what is missing to a peer's cache file, saved every half minute."""
     path = peer_cache.cache_file(folder, peer, cadence, horizon)
-    kept = peer_cache.read(path)
-    rows = list(requests[~requests["key"].isin(kept.index)].itertuples())
+    rows = list(requests[~requests["key"].isin(peer_cache.read(path).index)].itertuples())
     if not rows:
         return
     made, saved = [], time.monotonic()
@@ -173,7 +172,7 @@ def run(peer: str, requests: pd.DataFrame, cadence: str, horizon: int, folder: P
         made.append(row)
         if time.monotonic() - saved > SAVE_SECONDS or len(made) == len(rows):
             fresh = pd.DataFrame(made).set_index("key")
-            peer_cache.write(path, pd.concat([kept, fresh]) if len(kept) else fresh)
+            peer_cache.add(path, fresh)
             saved, each = time.monotonic(), 1000 * fresh["cpu"].mean()
             failed = int((fresh["failed"] != "").sum())
             progress = f"{len(made)} of {len(rows)}, {each:.0f} ms CPU each, {failed} failed"

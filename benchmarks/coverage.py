@@ -5,9 +5,9 @@
 
 Real data twice. Outer loop: the engine is trained and asked anew at each of up to ten windows a horizon apart, as a
 user would have; nothing of the outcome is known to it. Replay: what the engine itself reports of its past origins
-(forecast by weights, and intervals by errors, of origins that do not overlap), all origins of one training: more
-origins, and the only way to have ten of series too short for ten windows, but some of its intervals are calibrated
-on later origins. Peers are compared on the windows of accuracy.py, whose forecasts are cached.
+(forecast by weights, and intervals by errors, of origins that do not overlap), all origins of one training: the only
+way to have several of series with room for one window, but some of its intervals are calibrated on later origins.
+Peers are compared on the windows of accuracy.py, whose forecasts are cached.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in lines]
 
 
-def target(words: str, measured: str, met: bool) -> list[str]:
-    """A row of the table `target | measured | `."""
-    return [words, measured, "met" if met else "**not met**"]
+def target(words: str, measured: str, met: bool | None) -> list[str]:
+    """A row of the table `target | measured | `; None = not all that it needs was run."""
+    return [words, measured, "open" if met is None else "met" if met else "**not met**"]
 
 
 def targets(rows: Iterable[Sequence[str]]) -> list[str]:

@@ -56,6 +56,14 @@ def test_a_peer_better_by_more_than_two_percent_is_named(bench: Any) -> None:
     assert "not run: AutoETS" in sets[1]
 
 
+def test_a_comparison_that_lacks_a_peer_stays_open(bench: Any) -> None:
+    table = pd.concat([rows("ours", {("a", "x", 0): 0.5}), rows("Prophet", {("a", "x", 0): 0.9})])
+    cadence = bench.accuracy_section.Cadence.DAILY
+    for left_out, verdict in (((), "met"), (("AutoETS",), "open")):
+        trial = bench.accuracy_section.Trial(cadence, 90, table, "window 0", left_out)
+        assert [row[2] for row in bench.accuracy_section.target_rows(trial, "shared")[2:]] == [verdict, verdict]
+
+
 def test_coverage_is_pooled_over_points_and_drawn_by_series(bench: Any) -> None:
     counts = pd.DataFrame({"dataset": "a", "series": ["x", "y", "y"], "points": [10, 45, 45], "in_80": [10, 27, 27]})
     found = bench.scoring.share(counts, "in_80")

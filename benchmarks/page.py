@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
-import subprocess
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
 from peer_cache import PACKAGES, versions
-
-ROOT = Path(__file__).parents[1]
-OURS = ("numpy", "pandas", "scipy", "numba", "capforecast")
+from results import setting
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -33,35 +25,7 @@ def targets(rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def provenance() -> str:
-    """Date, commit, machine and versions, as one line."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    machine = f"{os.cpu_count()} {platform.machine()} cores, {memory:.0f} GiB, {_system()}"
-    ours = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in OURS if _installed(name))
+    """When, where and with what, the peers' versions too."""
     pinned = versions()
     peers = ", ".join(f"{name} {pinned[name]}" for name in sorted(set(PACKAGES.values()) - {""}))
-    when = f"Measured {datetime.now(UTC):%Y-%m-%d} at commit {_commit()}"
-    return f"{when}; {machine}; Python {platform.python_version()}, {ours}; peers: {peers}."
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def _system() -> str:
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        return platform.system()
-    return release.get("PRETTY_NAME", platform.system())
-
-
-def _commit() -> str:
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "capforecast", "benchmarks/*.py")
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if changed else "")
+    return f"{setting()} Peers: {peers}."

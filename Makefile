@@ -7,6 +7,7 @@ BIN := .venv/bin
 RUN := .venv/.installed
 DEV := .venv/.installed-dev
 SERVICES := .venv-services/.installed
+PEERS := .venv-peers/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 # A .venv that does not run, or was copied from elsewhere, is made anew: then what it holds is stale.
 STALE := $(shell $(BIN)/python -c '' 2>/dev/null && [ "$$(cat .venv/.made-in 2>/dev/null || pwd)" = "$$(pwd)" ] || echo stale)
@@ -19,7 +20,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fuzz ui system lint format clean stale
+.PHONY: help demo test fuzz ui system lint format peers clean stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -51,8 +52,10 @@ format: $(DEV) ## let ruff mend and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+peers: $(PEERS) ## make .venv-peers: Prophet, AutoETS and others that benchmarks compare with
+
 clean: ## remove all that make made: .venv, demo, caches (never a lake of yours)
-	rm -rf .venv .venv-services $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-services .venv-peers $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A failed install leaves no stamp behind, so that the next call tries again.
@@ -76,4 +79,12 @@ $(SERVICES): requirements-services.lock
 	@echo "Installing the S3 server of the tests into .venv-services ..."
 	@sh scripts/make_venv.sh .venv-services
 	@.venv-services/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-services.lock
+	@touch $@
+
+# Forecasters that benchmarks compare with, apart from the product: statsforecast wants pandas < 3.
+$(PEERS): requirements-peers.lock
+	@rm -rf .venv-peers
+	@echo "Installing the peers of the benchmarks into .venv-peers (a minute or two) ..."
+	@sh scripts/make_venv.sh .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.lock
 	@touch $@

@@ -16,6 +16,7 @@ from capforecast.forecast import (  # noqa: F401  (they register)
     autoregression,
     baselines,
     breaks,
+    cycles,
     daily_shape,
     hourly,
     hourly_profiles,

@@ -197,6 +197,14 @@ def probability_column(level: str, periods: int, cadence: Cadence) -> str:
     return f"p_{level}_{cadence.label(periods).replace(' ', '')}"
 
 
+# Rows of a fleet model's table `choice`: the five candidates that carry each forecast, heaviest first.
+CHOICE_COLUMNS = (
+    SERVER_ID, METRIC,
+    "candidate",  # family/member
+    "weight",  # share of the vote, 0..1
+    "expected_error",  # its error by the median candidate's, as past origins tell
+)  # fmt: skip
+
 # Rows of the `risks` dataset, one per series, unknown ones included. Breach probabilities (0..1) stand beside these,
 # one column per level (high, very_high) and horizon, named by probability_column.
 RISK_COLUMNS = (

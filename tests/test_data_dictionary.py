@@ -17,6 +17,7 @@ from capforecast.report.summary import Accuracy, Quality, Risk, RunSummary, Unit
 from capforecast.risk.tiers import SERVER_COLUMNS
 from capforecast.schema import (
     BACKTEST_COLUMNS,
+    CHOICE_COLUMNS,
     INVENTORY_NUMBERS,
     INVENTORY_TEXT,
     QUANTILE_NAMES,
@@ -48,6 +49,7 @@ def section(title):
         ("Risks", RISK_COLUMNS),
         ("Servers", SERVER_COLUMNS[1:]),
         ("Backtests", BACKTEST_COLUMNS),
+        ("Choice of candidates", CHOICE_COLUMNS),
         ("Leaderboard", (*LEADERBOARD_COLUMNS, *model_names())),
         ("Forecasts", QUANTILE_NAMES),
         ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS)),

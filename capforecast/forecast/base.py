@@ -131,8 +131,10 @@ class Trained(Generic[M_co]):
 
     backtest: rows of BACKTEST_COLUMNS, from forecasts at past origins by weights that had not seen the outcome.
     errors: the same forecasts' errors as whole paths.
+    choice: rows of CHOICE_COLUMNS; None where a model has nothing to choose from.
     """
 
     model: M_co
     backtest: pd.DataFrame
     errors: ErrorPaths
+    choice: pd.DataFrame | None = None

@@ -36,7 +36,7 @@ def train(panel: Panel, horizon: int, settings: Settings) -> Trained[FleetModel]
 
     Returns:
         The model, backtest rows (`origins` and `points` say what was replayed; a history too short for the horizon is
-        replayed over a shorter one) and error paths, all in the order of `panel.series`.
+        replayed over a shorter one), error paths and the choice of candidates, all in the order of `panel.series`.
     """
     data, order = _prepare(panel, horizon, settings)
     names = candidate_names(panel.cadence)
@@ -45,7 +45,8 @@ def train(panel: Panel, horizon: int, settings: Settings) -> Trained[FleetModel]
     ledger = _Ledger.empty(data, replays, horizon)
     calibrate(data, replays, ledger.put, settings.forecast.threads)
     model = ledger.model(data, replays, names, horizon, settings)
-    return Trained(model, ledger.table(order), model.error_paths(panel))
+    errors, choice = model.evidence(panel)
+    return Trained(model, ledger.table(order), errors, choice)
 
 
 def _prepare(panel: Panel, horizon: int, settings: Settings) -> tuple[Data, Index]:

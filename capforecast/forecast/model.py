@@ -27,6 +27,7 @@ from capforecast.forecast.blocks import (
     tiles,
 )
 from capforecast.forecast.candidates import candidate_cube, group_means, usable, with_groups
+from capforecast.forecast.choice import Leaders
 from capforecast.forecast.ensemble import weights
 from capforecast.forecast.experience import Effects
 from capforecast.forecast.kinds import nothing_unknown, places
@@ -87,7 +88,7 @@ class FleetModel:
             ModelError: the panel has another cadence or a series the model was not trained on.
         """
         place = self._place(panel)
-        point, mean = self._points(panel, place)
+        point, mean, _ = self._points(panel, place)
         half = self._half_widths(place)
         low, high = (limit.astype(np.float64) for limit in physical_range(panel, self.settings))
         quantiles = intervals.quantile_levels(point, half, mean, low, high).astype(np.float32)
@@ -104,9 +105,18 @@ class FleetModel:
         Raises:
             ModelError: as `predict`.
         """
+        return self.evidence(panel)[0]
+
+    @one_blas_thread()
+    def evidence(self, panel: Panel) -> tuple[ErrorPaths, pd.DataFrame]:
+        """The error paths, as above, and which candidates carry each forecast: rows of CHOICE_COLUMNS.
+
+        Raises:
+            ModelError: as `predict`.
+        """
         place = self._place(panel)
-        point, _ = self._points(panel, place)
-        stored = self.errors
+        point, _, leaders = self._points(panel, place)
+        stored, series = self.errors, panel.series[[SERVER_ID, METRIC]].reset_index(drop=True)
         scale_now = stored.scale_now[place]
         now = np.empty((len(place), stored.states.shape[2]), dtype=np.float32)
         for columns in tiles(np.arange(len(place)), self.settings.forecast.block_size):
@@ -115,12 +125,11 @@ class FleetModel:
             expected = scale_now[columns].astype(np.float64)
             now[columns] = paths.states(filled, point[:, columns], expected, self.cadence.per_day)
         kept = slice(None) if (place == np.arange(len(self.series))).all() else place  # a slice copies nothing
-        return replace(
-            stored,
-            errors=stored.errors[:, :, kept], scale=stored.scale[:, kept], scale_now=scale_now,
-            states=stored.states[:, kept], states_now=now,
-            series=panel.series[[SERVER_ID, METRIC]].reset_index(drop=True),
+        errors = replace(
+            stored, errors=stored.errors[:, :, kept], scale=stored.scale[:, kept], scale_now=scale_now,
+            states=stored.states[:, kept], states_now=now, series=series,
         )  # fmt: skip
+        return errors, leaders.table(series, self.candidates)
 
     def tables(self) -> dict[str, pa.Table]:
         """The model as plain columns: weights, errors, calibration, metadata. `from_tables` is the inverse."""
@@ -143,11 +152,12 @@ class FleetModel:
         """Row of each of the panel's series in the model."""
         return places(self.series, self.cadence, panel)
 
-    def _points(self, panel: Panel, place: Index) -> tuple[Array, Array]:
-        """Weighted median and weighted mean of the candidates, [H, N] each, in the panel's order."""
+    def _points(self, panel: Panel, place: Index) -> tuple[Array, Array, Leaders]:
+        """Weighted median and weighted mean of the candidates, [H, N] each, in the panel's order; who carries them."""
         cut, setup = recent(panel, self.settings.forecast), self.settings.forecast
         total = len(cut.timestamps)
         point, mean = np.empty((2, self.horizon, len(place)))
+        leaders = Leaders.empty(len(place))
         order = np.argsort(place, kind="stable")
         group = group_numbers(panel.series)[order]  # of the sorted series, which the places below count
         calendar = calendar_of(cut, self.horizon, self.settings.calendar)
@@ -169,9 +179,10 @@ class FleetModel:
             cube = np.ascontiguousarray(cube[:, :, : len(columns)])
             vote = weights(score, usable(cube), setup.temperature)
             point[:, columns], mean[:, columns] = combine(cube, vote)
+            leaders.put(columns, vote, score)
 
         in_threads(forecast, tiles(np.arange(len(place)), setup.block_size), setup.threads, "forecast")
-        return point, mean
+        return point, mean, leaders
 
     def _half_widths(self, place: Index) -> Array:
         """Half-widths [2, H, N]."""

@@ -22,6 +22,7 @@ from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Reference
 
 EVIDENCE = "backtest"  # the file of a version that holds its backtest
+CHOICE = "choice"  # and which candidates carry its forecasts
 
 
 def _folder(cadence: Cadence, business_unit: str) -> str:
@@ -31,9 +32,11 @@ def _folder(cadence: Cadence, business_unit: str) -> str:
 def save(
     store: Store, trained: Trained[Champion], *, business_unit: str, as_of: pd.Timestamp, notes: dict[str, Any]
 ) -> Reference:
-    """Publish a model and its backtest as version `<as_of>-<hash of all that>`; returns its manifest's reference."""
+    """Publish a model and its evidence as version `<as_of>-<hash of all that>`; returns its manifest's reference."""
     model = trained.model
     parts = model.tables() | {EVIDENCE: table_of(trained.backtest)}
+    if trained.choice is not None:
+        parts[CHOICE] = table_of(trained.choice)
     tables = {name: (to_parquet(table), table.num_rows) for name, table in sorted(parts.items())}
     digest = hashlib.sha256(to_json(notes))
     for name, (data, _) in tables.items():
@@ -61,7 +64,7 @@ def load(store: Store, manifest: Reference) -> tuple[Champion, str]:
     tables = {
         name: read_table(store, Reference.model_validate(reference))
         for name, reference in content["files"].items()
-        if name != EVIDENCE
+        if name not in (EVIDENCE, CHOICE)
     }
     return champions.from_tables(content.get("kind", NAME), tables), str(content["version"])
 

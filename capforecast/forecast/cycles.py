@@ -15,7 +15,8 @@ from capforecast.forecast.lanes import LANES
 from capforecast.schema import Cadence
 
 _SHORTEST, _LONGEST = 10, 120  # days of a cycle
-_WINDOW = 180  # days compared with those a cycle before
+_WINDOW = 180  # days compared with those a cycle before ...
+_STRIDE = 2  # ... every other one of them
 _LEAST = 2 * _LONGEST  # days of history
 _MARGIN = 0.15  # by which a longer cycle must fit better
 MEMBERS = ("last", "two", "last_moved", "two_moved")
@@ -30,15 +31,20 @@ def periods(values: Array, origin: int) -> Index:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _periods(values, origin, window, out):  # type: ignore[no-untyped-def]
+    start = origin - window - _LONGEST
     total, least, growth = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    sums = np.zeros((window + _LONGEST + 1, LANES))
     for first in range(0, values.shape[1], LANES):
         least[:] = np.inf
+        for t in range(window + _LONGEST):
+            for j in range(LANES):
+                sums[t + 1, j] = sums[t, j] + values[start + t, first + j]
         for lag in range(_SHORTEST, _LONGEST + 1):
-            total[:], growth[:] = 0.0, 0.0
-            for t in range(origin - window, origin):
-                for j in range(LANES):
-                    growth[j] += (values[t, first + j] - values[t - lag, first + j]) / window
-            for t in range(origin - window, origin):
+            for j in range(LANES):
+                now = sums[-1, j] - sums[_LONGEST, j]
+                growth[j] = (now - sums[window + _LONGEST - lag, j] + sums[_LONGEST - lag, j]) / window
+            total[:] = 0.0
+            for t in range(origin - window, origin, _STRIDE):
                 for j in range(LANES):
                     total[j] += abs(values[t, first + j] - values[t - lag, first + j] - growth[j])
             for j in range(LANES):

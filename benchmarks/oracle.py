@@ -32,7 +32,7 @@ from capforecast.fleet.synthetic_rows import delivered, settled
 from capforecast.fleet.synthetic_servers import cast
 from capforecast.forecast import engine
 from capforecast.schema import Cadence, Panel
-from capforecast.settings import Settings
+from capforecast.settings import MetricSettings, Settings
 
 DAYS, HORIZON = 1095, 90
 CHANGE_SPAN = 500  # days of which servers change in the second fifth to half: 100 to 250 before the end
@@ -40,6 +40,7 @@ ENDS = (END, END - pd.Timedelta(days=182))
 BLOCK = 120  # servers made at once
 TARGET = 1.05
 LOAD = ("cpu", "net_in", "net_out")  # where a change of the load shows
+ANY_SIGN = Settings(metrics={"load": MetricSettings(unit="", minimum=None)})  # these series may fall below zero
 RESIZED = ("cpu", "mem")
 KINDS = (  # name, stories, metrics in which they show
     ("steady, load", ("steady",), LOAD),
@@ -170,7 +171,7 @@ def prophet_lines(count: int) -> list[str]:
     for name, (values, truth, stamps) in drawn.items():
         names = np.array([f"{i:04d}" for i in range(count)])
         panel = Panel(values[:DAYS], stamps[:DAYS], described(names, np.full(count, "load")), Cadence.DAILY)
-        ours = engine.train(panel, HORIZON, Settings(metrics={})).model.predict(panel).median
+        ours = engine.train(panel, HORIZON, ANY_SIGN).model.predict(panel).median
         actual = values[DAYS:].astype(np.float64)
         theirs = np.full_like(ours, np.nan)
         if peer_run.there():

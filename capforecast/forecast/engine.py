@@ -121,8 +121,9 @@ class _Ledger:
         """The model of all series."""
         width, cadence = len(data.birth), data.panel.cadence
         score, lesson = np.zeros((len(names), width)), np.zeros(width, dtype=np.int64)
+        sharpness = np.ones(width)
         for number, past in enumerate(replays):
-            score[:, past.members] = past.score
+            score[:, past.members], sharpness[past.members] = past.score, past.sharpness
             lesson[past.members] = number * data.groups + data.group[past.members]
         effects = Effects.joined(
             [Effects.none(0, len(ASPECTS[cadence]), len(names)), *(past.effects for past in replays)]
@@ -132,8 +133,9 @@ class _Ledger:
         none_yet = np.zeros((width, 2), dtype=np.float32)
         history = ErrorPaths(self.errors, stamps, self.scale, self.scale_now, self.states, none_yet, series, cadence)
         return FleetModel(
-            series, names, score, effects, lesson, self.widths, self.replayed, history, horizon, cadence, settings
-        )
+            series, names, score, effects, lesson, sharpness,
+            self.widths, self.replayed, history, horizon, cadence, settings,
+        )  # fmt: skip
 
     def table(self, order: Index) -> pd.DataFrame:
         """Backtest rows in the order the panel came in: `order` holds its place of each sorted series."""

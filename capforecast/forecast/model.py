@@ -26,7 +26,7 @@ from capforecast.forecast.blocks import (
     recent,
     tiles,
 )
-from capforecast.forecast.candidates import candidate_cube, group_means, usable, with_groups
+from capforecast.forecast.candidates import candidate_cube, family_shares, group_means, usable, with_groups
 from capforecast.forecast.choice import Leaders
 from capforecast.forecast.ensemble import weights
 from capforecast.forecast.experience import Effects
@@ -47,6 +47,7 @@ class FleetModel:
 
     series: [N] server_id, metric.  candidates: [K] names.  score: float64 [K, N], lower is better.
     effects: what the situation a forecast is made in adds to the scores.  lesson: [N], each series' row of them.
+    sharpness: [N], multiple of the softmax temperature its group votes with.
     widths: half-widths [2, B, N] by bucket, in the metric's unit, NaN beyond the buckets of `replayed`.
     replayed: [N] horizon the widths were measured on.
     errors: past error paths in the order of `series`, with scales.
@@ -57,6 +58,7 @@ class FleetModel:
     score: Array
     effects: Effects
     lesson: Index
+    sharpness: Array
     widths: Array
     replayed: Index
     errors: ErrorPaths
@@ -69,7 +71,10 @@ class FleetModel:
         """Content hash: equal models have equal versions."""
         digest = hashlib.sha256("\n".join(self.candidates).encode())
         effects = self.effects
-        for part in (self.score, effects.size, effects.usual, effects.spread, self.lesson, self.replayed, self.widths):
+        for part in (
+            self.score, effects.size, effects.usual, effects.spread, self.lesson, self.sharpness,
+            self.replayed, self.widths,
+        ):  # fmt: skip
             digest.update(np.ascontiguousarray(part).tobytes())
         digest.update("\n".join([*self.series[SERVER_ID], *self.series[METRIC]]).encode())
         digest.update(f"{self.cadence}|{self.horizon}|{settings_text(self.settings)}".encode())
@@ -162,6 +167,7 @@ class FleetModel:
         group = group_numbers(panel.series)[order]  # of the sorted series, which the places below count
         calendar = calendar_of(cut, self.horizon, self.settings.calendar)
         memo: Memo = {}
+        shares = family_shares(self.candidates)
 
         def block(places: Index) -> Block:
             values = observations(cut, order[places])
@@ -177,7 +183,7 @@ class FleetModel:
             score = self.score[:, mine] + self.effects.change(aspects, self.lesson[mine])
             cube = candidate_cube(with_groups(block(places), shared, group[places]), self.candidates)[0]
             cube = np.ascontiguousarray(cube[:, :, : len(columns)])
-            vote = weights(score, usable(cube), setup.temperature)
+            vote = weights(score, usable(cube), setup.temperature * self.sharpness[mine], shares)
             point[:, columns], mean[:, columns] = combine(cube, vote)
             leaders.put(columns, vote, score)
 

@@ -20,9 +20,9 @@ from capforecast.settings import Settings
 if TYPE_CHECKING:
     from capforecast.forecast.model import FleetModel
 
-FORMAT = 3
+FORMAT = 4
 _COLUMNS = {
-    "weights": (SERVER_ID, METRIC, "score", "lesson"),
+    "weights": (SERVER_ID, METRIC, "score", "lesson", "sharpness"),
     "effects": ("size", "usual", "spread"),
     "errors": (SERVER_ID, METRIC, "origin", "scale", "states", "path"),
     "calibration": (SERVER_ID, METRIC, "scale_now", "states_now", "replayed", "half_80", "half_95"),
@@ -31,9 +31,9 @@ _COLUMNS = {
 
 
 def to_tables(model: FleetModel) -> dict[str, pa.Table]:
-    """Scores of candidates (weights), what situations add to them (effects, a row per lesson), errors, calibration.
+    """Scores of candidates and how sharply they choose (weights), what situations add to them (effects), and the rest.
 
-    errors: one row per series and origin; calibration: per series.
+    effects: one row per lesson; errors: one row per series and origin; calibration: per series.
     """
     from capforecast.forecast.model import settings_text
 
@@ -59,7 +59,13 @@ def to_tables(model: FleetModel) -> dict[str, pa.Table]:
     }
     return {
         "weights": pa.table(
-            {SERVER_ID: server, METRIC: metric, "score": lists(model.score.T, pa.float64()), "lesson": model.lesson}
+            {
+                SERVER_ID: server,
+                METRIC: metric,
+                "score": lists(model.score.T, pa.float64()),
+                "lesson": model.lesson,
+                "sharpness": model.sharpness,
+            }
         ),
         "effects": _effect_table(model.effects),
         "errors": error_table(errors, server, metric),
@@ -151,6 +157,7 @@ def _read(tables: Mapping[str, pa.Table]) -> tuple[FleetModel, str]:
         score=np.ascontiguousarray(matrix(weights["score"], len(candidates)).T),
         effects=_read_effects(tables["effects"], len(ASPECTS[cadence]), len(candidates)),
         lesson=weights["lesson"].to_numpy().astype(np.int64),
+        sharpness=weights["sharpness"].to_numpy().astype(np.float64),
         widths=np.ascontiguousarray(np.stack(halves)),
         replayed=calibration["replayed"].to_numpy().astype(np.int64),
         errors=read_errors(tables["errors"], calibration, series, horizon, cadence, int(known["states"])),

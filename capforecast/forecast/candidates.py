@@ -38,15 +38,6 @@ def candidate_names(cadence: Cadence) -> tuple[str, ...]:
     return tuple(name for family in families(cadence) for name in family.candidates)
 
 
-def family_shares(names: Sequence[str]) -> Array:
-    """Weights [K] before anything is known: a family's own grows as the square root of its members.
-
-    Members of a family err alike: with a vote each, the families with the finest grids would outvote the others.
-    """
-    family = [name.split("/")[0] for name in names]
-    return np.array([family.count(one) ** -0.5 for one in family])
-
-
 class Room(threading.local):
     """Memory for a cube in each thread, used for block after block: new memory costs as much as many candidates."""
 

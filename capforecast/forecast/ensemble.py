@@ -57,10 +57,10 @@ def mean0(values: Array) -> Array:
     return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
-def weights(score: Array, usable: Mask, temperature: float | Array, share: Array) -> Array:
+def weights(score: Array, usable: Mask, temperature: float | Array) -> Array:
     """Softmax weights [K, N] of candidates that exist; each column with one usable candidate or more sums to 1.
 
-    temperature: one, or one of each series, [N].  share: [K], weights of candidates with equal scores.
+    temperature: one, or one of each series, [N].
 
     Where noise rules, all candidates' errors are alike and mostly the same noise, so small differences mean more: a
     spread of scores (median less the best tenth) below 0.2 raises the temperature in proportion, at most fourfold.
@@ -68,7 +68,7 @@ def weights(score: Array, usable: Mask, temperature: float | Array, share: Array
     held = np.where(usable, score, np.inf)
     best = held.min(axis=0)
     sharp = temperature * np.clip(_SPREAD / np.maximum(_spread(held), 1e-9), 1.0, _SHARPEST)
-    raw = np.where(usable, share[:, None] * np.exp(-sharp * (held - np.where(np.isfinite(best), best, 0.0))), 0.0)
+    raw = np.where(usable, np.exp(-sharp * (held - np.where(np.isfinite(best), best, 0.0))), 0.0)
     raw[raw < _NEGLIGIBLE * raw.max(axis=0)] = 0.0
     total = raw.sum(axis=0)
     return np.asarray(np.divide(raw, total, out=np.zeros_like(raw), where=total > 0))

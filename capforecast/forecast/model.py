@@ -26,7 +26,7 @@ from capforecast.forecast.blocks import (
     recent,
     tiles,
 )
-from capforecast.forecast.candidates import candidate_cube, family_shares, group_means, usable, with_groups
+from capforecast.forecast.candidates import candidate_cube, group_means, usable, with_groups
 from capforecast.forecast.choice import Leaders
 from capforecast.forecast.ensemble import weights
 from capforecast.forecast.experience import Effects
@@ -167,7 +167,6 @@ class FleetModel:
         group = group_numbers(panel.series)[order]  # of the sorted series, which the places below count
         calendar = calendar_of(cut, self.horizon, self.settings.calendar)
         memo: Memo = {}
-        shares = family_shares(self.candidates)
 
         def block(places: Index) -> Block:
             values = observations(cut, order[places])
@@ -183,7 +182,7 @@ class FleetModel:
             score = self.score[:, mine] + self.effects.change(aspects, self.lesson[mine])
             cube = candidate_cube(with_groups(block(places), shared, group[places]), self.candidates)[0]
             cube = np.ascontiguousarray(cube[:, :, : len(columns)])
-            vote = weights(score, usable(cube), setup.temperature * self.sharpness[mine], shares)
+            vote = weights(score, usable(cube), setup.temperature * self.sharpness[mine])
             point[:, columns], mean[:, columns] = combine(cube, vote)
             leaders.put(columns, vote, score)
 

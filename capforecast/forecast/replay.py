@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,6 @@ from capforecast.forecast.candidates import (
     Room,
     Shared,
     candidate_cube,
-    family_shares,
     group_means,
     with_groups,
 )
@@ -140,11 +138,6 @@ class _Run:
     def _every(self) -> int:
         return _EVERY[self.data.panel.cadence]
 
-    @cached_property
-    def shares(self) -> Array:
-        """Weights of candidates with equal scores, [K]."""
-        return family_shares(self.names)
-
     @property
     def fresh(self) -> tuple[int, ...]:
         """The origin whose outcome is known in part, newer than the others; none where they are as new."""
@@ -252,7 +245,7 @@ class _Run:
 
     def _vote(self, forecasts: Cube, score: Array, exists: Mask, multiple: float | Array) -> Array:
         """Forecasts [H, n] by scores, at a multiple of the usual temperature."""
-        return combine(forecasts, weights(score, exists, self.setup.temperature * multiple, self.shares))[0]
+        return combine(forecasts, weights(score, exists, self.setup.temperature * multiple))[0]
 
     def _hear(self, cube: Cube, relative: Array, exists: Mask, places: Index) -> _Heard:
         """What the witnesses among a block's series have to say."""

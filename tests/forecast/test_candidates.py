@@ -8,7 +8,7 @@ import pytest
 from capforecast.errors import ModelError
 from capforecast.forecast.base import Family, families, register
 from capforecast.forecast.blocks import blocks, calendar_of
-from capforecast.forecast.candidates import Room, candidate_cube, candidate_names, family_shares, with_shared
+from capforecast.forecast.candidates import Room, candidate_cube, candidate_names, with_shared
 from capforecast.schema import Cadence, Panel
 from capforecast.settings import CalendarSettings
 
@@ -95,11 +95,6 @@ def test_unknown_candidate_of_a_stored_model_is_refused(make_panel, weekly):
     (_, block), *_ = blocks(panel.values.astype(float), panel.cadence, (100,), 7, calendar, 64)
     with pytest.raises(ModelError, match="gone/away"):
         candidate_cube(block, ["gone/away"])
-
-
-def test_a_finer_grid_wins_a_family_few_votes():
-    share = family_shares(["a/1", "b/1", "b/2", "b/3", "b/4"])
-    assert share[0] < share[1:].sum() < 4 * share[0]
 
 
 def test_a_family_name_is_registered_once():

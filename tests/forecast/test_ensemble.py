@@ -6,12 +6,10 @@ import numpy as np
 
 from capforecast.forecast.ensemble import log_relative, nanmedian0, pooled, weights
 
-EQUAL = np.ones(20)
-
 
 def test_weights_prefer_small_scores_and_ignore_absent_candidates():
     score = np.array([[-0.5], [0.0], [0.3], [-9.0]])
-    weight = weights(score, np.array([[True], [True], [True], [False]]), 8.0, EQUAL[:4])[:, 0]
+    weight = weights(score, np.array([[True], [True], [True], [False]]), 8.0)[:, 0]
     assert weight.sum() == 1.0
     assert weight[0] > weight[1] > weight[2] > 0.0
     assert weight[3] == 0.0
@@ -19,19 +17,14 @@ def test_weights_prefer_small_scores_and_ignore_absent_candidates():
 
 def test_each_series_may_have_a_temperature_of_its_own():
     score, exist = np.repeat(np.linspace(0.0, 1.0, 11)[:, None], 2, axis=1), np.ones((11, 2), dtype=bool)
-    both = weights(score, exist, np.array([8.0, 32.0]), EQUAL[:11])
+    both = weights(score, exist, np.array([8.0, 32.0]))
     assert both[0, 0] < 0.7 < 0.9 < both[0, 1]
-    np.testing.assert_array_equal(both[:, [1]], weights(score[:, [1]], exist[:, [1]], 32.0, EQUAL[:11]))
-
-
-def test_equal_scores_share_the_vote_as_told():
-    weight = weights(np.zeros((3, 1)), np.ones((3, 1), dtype=bool), 8.0, np.array([1.0, 0.5, 0.5]))
-    np.testing.assert_allclose(weight[:, 0], [0.5, 0.25, 0.25])
+    np.testing.assert_array_equal(both[:, [1]], weights(score[:, [1]], exist[:, [1]], 32.0))
 
 
 def test_where_noise_rules_small_differences_still_decide():
     score = np.linspace(0.0, 0.05, 11)[:, None]
-    weight = weights(score, np.ones((11, 1), dtype=bool), 8.0, EQUAL[:11])[:, 0]
+    weight = weights(score, np.ones((11, 1), dtype=bool), 8.0)[:, 0]
     assert weight[0] / weight[-1] > np.exp(8.0 * 0.05) * 1.5
 
 

@@ -88,7 +88,8 @@ def test_buckets_cover_the_horizon_once():
 
 def calibrating(errors: np.ndarray, cadence: Cadence, gap: int = 2) -> intervals.Errors:
     origins, _, count = errors.shape
-    return intervals.Errors(errors, np.ones((origins, count)), gap, cadence)
+    every = np.ones(origins, dtype=bool)
+    return intervals.Errors(errors, np.ones((origins, count)), gap, cadence, every, every)
 
 
 def widths_of_one_group(scored: intervals.Errors, scale: np.ndarray, origin: int | None = None) -> np.ndarray:
@@ -144,7 +145,7 @@ def test_expected_error_follows_past_errors_and_never_vanishes():
     errors = np.full((6, 10, 3), 4.0)
     errors[:, :, 2] = 0.0
     naive, group = np.array([4.0, 8.0, 0.0]), np.zeros(3, dtype=np.int64)
-    sizes = paths.Sizes(paths.mean_sizes(errors), np.tile(naive, (7, 1)), gap=3)
+    sizes = paths.Sizes(paths.mean_sizes(errors), np.tile(naive, (7, 1)), np.ones(6, dtype=bool), gap=3)
     typical = paths.typical_ratios(sizes, group, 1)
     scale = paths.expected(sizes, typical[:, group])
     scale = np.maximum(scale, paths.floors(scale, group, 1)[:, group])

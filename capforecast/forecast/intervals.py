@@ -124,7 +124,10 @@ def _most_supported(worst: Array, gap: int) -> Array:
 def _own_quantiles(size, chosen, ends, levels, fewest, out):  # type: ignore[no-untyped-def]
     """Quantiles by bucket of each series' own |errors| [O, H, N] at chosen origins, into [2, B, N].
 
-    A series seen at fewer than `fewest` origins of a bucket keeps what stands there.
+    A series seen at fewer than `fewest` origins of a bucket keeps what stands there. The next value lies below the
+    k-th smallest of n independent ones with probability k / (n + 1). Of errors worth fewer independent ones, w, the
+    quantile at level p is less certain, and as tails thin out it covers less than p: by p / 2w where the tail is
+    exponential (half of F''(q) times the variance p (1 - p) / w f(q)^2 of the quantile).
     """
     width = size.shape[2]
     held = np.empty(len(chosen) * size.shape[1])
@@ -142,10 +145,22 @@ def _own_quantiles(size, chosen, ends, levels, fewest, out):  # type: ignore[no-
             first = ends[b]
             if origins < fewest:
                 continue
+            excess = count / _worth(held[:count]) - 1.0
             ordered = np.sort(held[:count])
             for q in range(len(levels)):
-                rank = min(max(int(np.ceil(levels[q] * (count + 1))) - 1, 0), count - 1)
+                rank = min(max(int(np.ceil(levels[q] * (count + 1 + 0.5 * excess))) - 1, 0), count - 1)
                 out[q, b, n] = ordered[rank]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _worth(held):  # type: ignore[no-untyped-def]
+    """How many independent values some [n] are worth: n (1 - r) / (1 + r), r their lag-one correlation (Bartlett)."""
+    count = len(held)
+    centred = held - held.mean()
+    total = (centred * centred).sum()
+    carry = (centred[1:] * centred[:-1]).sum() / total if total > 0.0 else 0.0
+    carry = min(max(carry, 0.0), 1.0 - 1.0 / count)
+    return max(count * (1.0 - carry) / (1.0 + carry), 1.0)
 
 
 def lent_widths(scored: Array, group: Index, wanted: Index, cadence: Cadence) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from capforecast.forecast import intervals, paths
 from capforecast.forecast.backtest import buckets, densified, plan_for
@@ -124,6 +125,17 @@ def test_one_wild_series_does_not_widen_the_others_beyond_their_own_worst_errors
     assert (widths[1] >= widths[0]).all()
     few = widths_of_one_group(calibrating(errors[:3], Cadence.DAILY), np.ones(5))
     assert (few[1, :, 1:] > 100).all()  # three origins prove nothing
+
+
+@pytest.mark.parametrize("carry", [0.0, 0.8, 0.98])
+def test_own_widths_hold_however_long_errors_go_on(carry):
+    errors = np.random.default_rng(0).normal(0, 1, (8, 168, 500))
+    for hour in range(1, 168):
+        errors[:, hour] = carry * errors[:, hour - 1] + np.sqrt(1 - carry**2) * errors[:, hour]
+    half = widths_of_one_group(calibrating(errors, Cadence.HOURLY), np.ones(500))
+    covered = (2 * norm.cdf(half) - 1).mean(axis=2)  # [2, B]
+    np.testing.assert_allclose(covered[0], 0.80, atol=0.02)
+    np.testing.assert_allclose(covered[1], 0.95, atol=0.01)
 
 
 def test_width_of_a_past_origin_never_sees_its_own_outcome():

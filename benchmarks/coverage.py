@@ -179,7 +179,7 @@ INTRODUCTION = (
     "Share of observed points inside the 80 and 95 % interval, pooled over points; in brackets 95 % of a bootstrap",
     "that draws whole series. **Outer loop**: trained and asked anew at up to ten windows a horizon apart. **Replay**:",
     "the engine's own report on its past origins, from weights and intervals that had not seen the outcome, though",
-    "where no older origin exists later ones calibrate; it gives many origins to series with room for one window only.",
+    "where older origins are few later ones calibrate; it gives many origins to series with room for one window only.",
 )
 
 

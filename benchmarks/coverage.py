@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import page
 import pandas as pd
 import peer_cache
@@ -56,8 +55,8 @@ def replayed(found: Sequence[real_cases.Case]) -> pd.DataFrame:
             }
         )
         for level in NOMINAL:
-            frame[f"in_{level}"] = np.nan_to_num(rows[f"coverage_{level}"].to_numpy() * frame["points"].to_numpy())
-        frames.append(frame)
+            frame[f"in_{level}"] = rows[f"coverage_{level}"].to_numpy() * frame["points"].to_numpy()
+        frames.append(frame.dropna())  # no origin had an interval: neither hit nor miss
     table = pd.concat(frames, ignore_index=True)
     return table[table["bucket"] != "all"]
 
@@ -180,7 +179,7 @@ INTRODUCTION = (
     "Share of observed points inside the 80 and 95 % interval, pooled over points; in brackets 95 % of a bootstrap",
     "that draws whole series. **Outer loop**: trained and asked anew at up to ten windows a horizon apart. **Replay**:",
     "the engine's own report on its past origins, from weights and intervals that had not seen the outcome, though",
-    "where no older origin exists later ones calibrate; it gives many origins to series with room for one window only.",
+    "where older origins are few later ones calibrate; it gives many origins to series with room for one window only.",
 )
 
 

@@ -177,7 +177,8 @@ class ErrorPaths:
 
     errors: float32 [O, H, N], actual - forecast made at that origin by weights that had not seen it; NaN where
     nothing was observed or no forecast could be made.  origins: UTC [O], newest first.
-    scale: float32 [O, N], size of error to expect, as known at that origin; scale_now: [N], at the panel's end.
+    scale: float32 [O, N], size of error to expect, as known at that origin, NaN where it was not yet known;
+    scale_now: [N], at the panel's end.
     states: float32 [O, N, S], where the series stood at the origin, in units of scale; states_now: [N, S].
     series: [N] server_id and metric, in the order of the forecast.
     """

@@ -12,7 +12,7 @@ _EXTRA = {
     Cadence.HOURLY: 3,
 }  # further, older origins: they choose weights for the others, and for now
 _SHORTER = {Cadence.DAILY: (365, 180, 90, 60, 30, 14, 7), Cadence.HOURLY: (720, 336, 168, 72, 48, 24)}
-_ENOUGH_PATHS = 20  # error paths a fleet should have: twice what a probability needs, for some are lost to gaps
+ENOUGH_PATHS = 20  # error paths a fleet should have: twice what a probability needs, for some are lost to gaps
 _BUCKETS = {
     Cadence.DAILY: (7, 30, 60, 90, 180, 365),
     Cadence.HOURLY: (24, 72, 168, 336, 720),
@@ -81,8 +81,8 @@ def densified(plans: list[tuple[Plan | None, Index]], most: int) -> list[Plan | 
         plan, ages = plans[i]
         if plan is None:
             continue
-        if longer + _paths(plan, ages, most) < _ENOUGH_PATHS:
-            result[i] = plan = _denser(plan, ages, _ENOUGH_PATHS - longer, most)
+        if longer + _paths(plan, ages, most) < ENOUGH_PATHS:
+            result[i] = plan = _denser(plan, ages, ENOUGH_PATHS - longer, most)
         longer += _paths(plan, ages, most)
     return result
 
@@ -97,7 +97,7 @@ def _denser(plan: Plan, ages: Index, needed: int, most: int) -> Plan:
             return tried
     cramped = _cramped(plan.horizon)
     weeks_only = plan.horizon == cramped.horizon and plan.step == cramped.step and plan != cramped
-    if weeks_only and _paths(tried, ages, most) < _ENOUGH_PATHS // 2:
+    if weeks_only and _paths(tried, ages, most) < ENOUGH_PATHS // 2:
         return _denser(cramped, ages, needed, most)
     return tried
 

@@ -60,6 +60,15 @@ class _Sized:
     def members(self) -> Index:
         return self.replay.members[self.places]
 
+    @property
+    def settled(self) -> Mask:
+        """Moments [O + 1] at which the size of error to expect was known."""
+        return self.sizes.settled(len(self.replay.members))
+
+    def as_known(self, scale: Array) -> Array:
+        """Scales [O + 1, n], NaN at origins too old to know."""
+        return np.where(self.settled[:, None], scale, np.nan)
+
 
 @dataclass(frozen=True)
 class _Common:
@@ -77,10 +86,10 @@ class _Common:
     lent: Array | None
     lent_horizon: int
 
-    def scale(self, sizes: paths.Sizes, group: Index) -> Array:
-        """Size of error to expect, over the longest horizon, [O + 1, n]."""
-        own = np.maximum(paths.expected(sizes, self.typical[:, group]), self.floor[:, group])
-        return own * self.ratio[:, group]
+    def scale(self, one: _Sized, group: Index) -> Array:
+        """Size of error to expect, over the longest horizon, [O + 1, n]; NaN at origins too old to know."""
+        own = np.maximum(paths.expected(one.sizes, self.typical[:, group]), self.floor[:, group])
+        return one.as_known(own * self.ratio[:, group])
 
 
 def calibrate(data: Data, replays: list[Replay], put: Callable[[Outcome], None], threads: int = 1) -> None:
@@ -115,11 +124,12 @@ def _size(data: Data, past: Replay, places: Index) -> _Sized:
         gap, stride = plan.gap, plan.stride
         for row, origin, made in zip(errors, past.origins, point, strict=True):
             row[:] = values[origin : origin + plan.horizon] - made
-    return _Sized(past, places, values, point, errors, paths.Sizes(paths.mean_sizes(errors), naive, gap, stride))
+    sizes = paths.Sizes(paths.mean_sizes(errors), naive, _learnt(past), gap, stride)
+    return _Sized(past, places, values, point, errors, sizes)
 
 
 def _learnt(past: Replay) -> Mask:
-    """Origins [O] that calibrate: the oldest had no choice, all candidates were alike to them."""
+    """Origins [O] that calibrate: the oldest had no choice, all candidates were alike to them and err more."""
     count, gap = len(past.origins), past.plan.gap if past.plan else 1
     chosen = np.arange(count) + gap < count
     return chosen if chosen.sum() >= _FEWEST_CHOSEN else np.ones(count, dtype=bool)
@@ -136,13 +146,14 @@ def _scales(data: Data, one: _Sized, typical: Array) -> tuple[Array, Array]:
 def _long_paths(data: Data, one: _Sized) -> LongPaths:
     group = data.group[one.members]
     scale, _ = _scales(data, one, paths.typical_ratios(one.sizes, group, data.groups))
+    scale = one.as_known(scale)
     origins, horizon, width = one.errors.shape
     naive, scale = one.sizes.naive[:-1], scale[:-1]
     return LongPaths(
         (one.errors / scale[:, None]).transpose(0, 2, 1).reshape(-1, horizon),
         np.repeat(np.array(one.replay.origins, dtype=np.int64), width),
         np.tile(group, origins),
-        np.repeat(_learnt(one.replay), width),
+        np.repeat(one.sizes.telling, width),
         np.divide(scale, naive, out=np.full_like(scale, np.nan), where=naive > 0).ravel(),
     )
 
@@ -164,21 +175,22 @@ def _common(data: Data, one: _Sized, long: LongPaths | None) -> _Common:
     scale, floor = _scales(data, one, typical)
     widths = np.empty((1, 2, 0, data.groups))
     if past.plan is not None:
-        scored = _scored(data, one, scale * ratio[:, data.group[one.members]])
+        scored = _scored(data, one, one.as_known(scale * ratio[:, data.group[one.members]]))
         widths = intervals.group_widths(scored, data.group[one.members], data.groups)
     return _Common(typical, ratio, floor, widths, lent, long.horizon if long else 0)
 
 
 def _scored(data: Data, one: _Sized, scale: Array) -> intervals.Errors:
     """Errors that calibrate, with scales [O + 1, n] over the longest horizon."""
-    calibrating = np.where(_learnt(one.replay)[:, None, None], one.errors, np.nan)
-    return intervals.Errors(calibrating, scale[:-1], one.sizes.gap, data.panel.cadence)
+    telling, settled = one.sizes.telling, one.settled[:-1]
+    calibrating = np.where(telling[:, None, None], one.errors, np.nan)
+    return intervals.Errors(calibrating, scale[:-1], one.sizes.gap, data.panel.cadence, telling, settled)
 
 
 def _unreplayed(data: Data, one: _Sized, common: _Common) -> Outcome:
     """Too young for any replay: only the size of past changes is known, and what errors others made beside theirs."""
     group, nothing, width = data.group[one.members], one.point, len(one.places)
-    now = common.scale(one.sizes, group)[-1]
+    now = common.scale(one, group)[-1]
     replayed = 7 * data.panel.cadence.per_day
     if common.lent is not None:
         widths, replayed = common.lent[:, :, group] * now, common.lent_horizon
@@ -194,7 +206,7 @@ def _unreplayed(data: Data, one: _Sized, common: _Common) -> Outcome:
 
 def _outcome(data: Data, one: _Sized, common: _Common) -> Outcome:
     past, cadence, group = one.replay, data.panel.cadence, data.group[one.members]
-    scale = common.scale(one.sizes, group)
+    scale = common.scale(one, group)
     scored = _scored(data, one, scale)
     now, replayed = scale[-1], one.errors.shape[1]
     widths = intervals.widths(scored, scored.now, now, common.widths[-1][:, :, group])

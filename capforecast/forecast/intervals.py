@@ -2,7 +2,8 @@
 
 Daily: errors in units of the size expected at their origin, pooled over the series of a group (slow drift, few
 independent origins). Hourly: the series' own errors, pooled only where it has few origins. A width for a past origin
-never uses an origin whose outcome overlaps its own.
+never uses an origin whose outcome overlaps its own, nor one at which less was known than now: forecast by weights
+that were not learnt, or in units of an error that was not known.
 """
 
 from __future__ import annotations
@@ -14,28 +15,38 @@ import numba
 import numpy as np
 
 from capforecast.forecast.backtest import buckets
-from capforecast.forecast.base import Array, Index
+from capforecast.forecast.base import Array, Index, Mask
 from capforecast.schema import Cadence
 
 LEVELS = (0.8, 0.95)
 _FEWEST_SCORES = 50  # a group with fewer leans on the whole panel
-_FEWEST_ORIGINS = 4  # a series with fewer own origins is pooled
+_FEWEST_ORIGINS = 4  # a series with fewer own origins is pooled; fewer older origins yield to newer ones
 _TAIL = 1.5  # exponent of the tail assumed beyond the worst error seen; a larger one costs coverage
 _GROWTH = (0.1, 0.5)  # exponent of the horizon beyond what was replayed
 
 
 @dataclass(frozen=True)
 class Errors:
-    """What calibration works on: errors [O, H, N], newest first, scales [O, N], independence gap."""
+    """What calibration works on: errors [O, H, N], newest first, scales [O, N], independence gap.
+
+    telling: [O], origins that calibrate; errors of the others are NaN.  settled: [O], origins whose scale was known;
+    scales of the others are NaN.
+    """
 
     errors: Array
     scale: Array
     gap: int
     cadence: Cadence
+    telling: Mask
+    settled: Mask
 
     def then(self, origin: int) -> Index:
-        """Origins that calibrate past origin number `origin`."""
-        return independent(len(self.errors), origin, self.gap)
+        """Origins whose errors calibrate past origin number `origin`."""
+        return independent(self.telling, origin, self.gap)
+
+    def scaled_then(self, origin: int) -> Index:
+        """Origins whose scaled errors do."""
+        return independent(self.telling & self.settled, origin, self.gap)
 
     @cached_property
     def bucket_ends(self) -> Index:
@@ -59,7 +70,7 @@ def group_widths(errors: Errors, group: Index, groups: int) -> Array:
 
     group: [N], of the series whose errors are given.
     """
-    sets = [*(errors.then(o) for o in range(len(errors.errors))), errors.now]
+    sets = [*(errors.scaled_then(o) for o in range(len(errors.errors))), errors.now]
     wanted = np.arange(groups)
     places = buckets(errors.cadence, errors.errors.shape[1])
     out = np.full((len(sets), len(LEVELS), len(places), groups), np.nan)
@@ -70,13 +81,12 @@ def group_widths(errors: Errors, group: Index, groups: int) -> Array:
     return out
 
 
-def independent(count: int, origin: int, gap: int) -> Index:
-    """Origins complete before `origin`; if none, those begun after its outcome; if none, all others."""
-    every: Index = np.arange(count)
-    for chosen in (every[origin + gap :], every[: max(origin - gap + 1, 0)]):
-        if len(chosen):
-            return chosen
-    return np.asarray(every[every != origin])
+def independent(usable: Mask, origin: int, gap: int) -> Index:
+    """Usable origins complete before `origin`; if few, those begun after its outcome if more; if none, all others."""
+    every: Index = np.flatnonzero(usable)
+    older, newer = every[every >= origin + gap], every[every <= origin - gap]
+    chosen = older if len(older) >= min(_FEWEST_ORIGINS, len(newer)) else newer
+    return np.asarray(chosen if len(chosen) else every[every != origin])
 
 
 def widths(errors: Errors, chosen: Index, scale: Array, pooled: Array) -> Array:
@@ -90,7 +100,8 @@ def widths(errors: Errors, chosen: Index, scale: Array, pooled: Array) -> Array:
     if errors.cadence is Cadence.HOURLY:
         _own_quantiles(np.abs(errors.errors), chosen, errors.bucket_ends, np.array(LEVELS), _FEWEST_ORIGINS, out)
         return out
-    grown = np.maximum(scale / errors.scale[chosen].max(axis=0), 1.0)  # wilder now than at any origin: no past limit
+    largest = np.fmax.reduce(errors.scale[chosen], axis=0)
+    grown = np.fmax(scale / largest, 1.0)  # wilder now than at any origin: no past limit
     out[1] = np.fmax(out[0], np.minimum(out[1], _most_supported(errors.worst[chosen], errors.gap) * grown))
     return out
 
@@ -113,7 +124,10 @@ def _most_supported(worst: Array, gap: int) -> Array:
 def _own_quantiles(size, chosen, ends, levels, fewest, out):  # type: ignore[no-untyped-def]
     """Quantiles by bucket of each series' own |errors| [O, H, N] at chosen origins, into [2, B, N].
 
-    A series seen at fewer than `fewest` origins of a bucket keeps what stands there.
+    A series seen at fewer than `fewest` origins of a bucket keeps what stands there. The next value lies below the
+    k-th smallest of n independent ones with probability k / (n + 1). Of errors worth fewer independent ones, w, the
+    quantile at level p is less certain, and as tails thin out it covers less than p: by p / 2w where the tail is
+    exponential (half of F''(q) times the variance p (1 - p) / w f(q)^2 of the quantile).
     """
     width = size.shape[2]
     held = np.empty(len(chosen) * size.shape[1])
@@ -131,10 +145,22 @@ def _own_quantiles(size, chosen, ends, levels, fewest, out):  # type: ignore[no-
             first = ends[b]
             if origins < fewest:
                 continue
+            excess = count / _worth(held[:count]) - 1.0
             ordered = np.sort(held[:count])
             for q in range(len(levels)):
-                rank = min(max(int(np.ceil(levels[q] * (count + 1))) - 1, 0), count - 1)
+                rank = min(max(int(np.ceil(levels[q] * (count + 1 + 0.5 * excess))) - 1, 0), count - 1)
                 out[q, b, n] = ordered[rank]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _worth(held):  # type: ignore[no-untyped-def]
+    """How many independent values some [n] are worth: n (1 - r) / (1 + r), r their lag-one correlation (Bartlett)."""
+    count = len(held)
+    centred = held - held.mean()
+    total = (centred * centred).sum()
+    carry = (centred[1:] * centred[:-1]).sum() / total if total > 0.0 else 0.0
+    carry = min(max(carry, 0.0), 1.0 - 1.0 / count)
+    return max(count * (1.0 - carry) / (1.0 + carry), 1.0)
 
 
 def lent_widths(scored: Array, group: Index, wanted: Index, cadence: Cadence) -> Array:

@@ -144,7 +144,8 @@ def measure(
         errors[o] = np.where(old_enough, past.values[origin : origin + reach] - forecasts[o], np.nan)
     group = group_numbers(past.series)
     scale = expected_sizes(past, origins, errors, group, gap)
-    found = intervals.Errors(errors, scale[:-1], gap, past.cadence)
+    settled = np.asarray(np.isfinite(scale[:-1]).any(axis=1))
+    found = intervals.Errors(errors, scale[:-1], gap, past.cadence, np.ones(len(origins), dtype=bool), settled)
     pooled = intervals.group_widths(found, group, int(group.max(initial=0)) + 1)[-1][:, :, group]
     widths = intervals.widths(found, found.now, scale[-1], pooled)
     widths = np.where(np.isfinite(widths), widths, scale[-1] * _UNMEASURED[:, None, None])
@@ -153,9 +154,10 @@ def measure(
 
 
 def expected_sizes(past: Past, origins: tuple[int, ...], errors: Array, group: Index, gap: int) -> Array:
-    """Size of error to expect at each origin and now, [O + 1, N], from past `errors` [O, H, N]; see paths.py."""
+    """Size of error to expect at each origin and now, [O + 1, N], from past `errors` [O, H, N]; see paths.Sizes."""
     groups = int(group.max(initial=0)) + 1
     naive = paths.naive_scales(past.values, (*origins, past.total), past.cadence.season)
-    sizes = paths.Sizes(paths.mean_sizes(errors), naive, gap)
+    sizes = paths.Sizes(paths.mean_sizes(errors), naive, np.ones(len(origins), dtype=bool), gap)
     scale = paths.expected(sizes, paths.typical_ratios(sizes, group, groups)[:, group])
-    return np.maximum(scale, paths.floors(scale, group, groups)[:, group])
+    scale = np.maximum(scale, paths.floors(scale, group, groups)[:, group])
+    return np.where(sizes.settled(errors.shape[2])[:, None], scale, np.nan)

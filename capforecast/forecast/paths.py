@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capforecast.forecast.base import Array, Index
+from capforecast.forecast.backtest import ENOUGH_PATHS
+from capforecast.forecast.base import Array, Index, Mask
 
 _PSEUDO = 2.0  # past origins that the in-sample scale counts for
 _LATEST = 12  # origins averaged
-_FEWEST_ORIGINS = 3  # that a group's ratio rests on
+_FEWEST_ORIGINS = 3  # with a known size of error that make the others dispensable
 _FLOOR = 0.01  # of the pool's median scale: an idle series may wake up
 _STATE_LIMIT = 6.0
 
@@ -35,17 +36,32 @@ class Sizes:
 
     size: [O, N], mean absolute error at each origin, newest first, NaN where nothing was observed.
     naive: [O + 1, N], in-sample seasonal naive error before each origin, last row = now.
+    telling: [O], origins whose errors are of the kind to expect.
     gap: origins between two whose outcomes do not overlap.  stride: every so many origins count.
     """
 
     size: Array
     naive: Array
+    telling: Mask
     gap: int = 1
     stride: int = 1
 
-    def known(self, o: int) -> slice:
-        """Origins whose outcome was complete at origin number `o`; O = now."""
-        return slice(o + self.gap if o < len(self.size) else 0, None, self.stride)
+    def known(self, o: int) -> Index:
+        """Telling origins whose outcome was complete at origin number `o`; O = now."""
+        count = len(self.size)
+        older = np.arange(o + self.gap if o < count else 0, count, self.stride)
+        return older[self.telling[older]]
+
+    def settled(self, series: int) -> Mask:
+        """Moments [O + 1] at which past errors told the size of error to expect; all, where these leave few paths.
+
+        At older origins it rests on the in-sample naive error alone. Errors in units of that say nothing of errors in
+        units of what is expected now: noise around a level errs 1 / sqrt(2) of its naive error.  series: how many are
+        replayed alike.
+        """
+        found = np.array([len(self.known(o)) > 0 for o in range(len(self.size))], dtype=bool)
+        enough = found.sum() >= _FEWEST_ORIGINS and found.sum() * series >= ENOUGH_PATHS
+        return np.append(found if enough else np.ones_like(found), True)
 
 
 def mean_sizes(errors: Array) -> Array:
@@ -63,7 +79,7 @@ def typical_ratios(sizes: Sizes, group: Index, groups: int) -> Array:
     out = np.ones((len(sizes.naive), groups))
     for o, row in enumerate(out):
         known = ratio[sizes.known(o)]
-        for which in np.unique(group) if len(known) >= _FEWEST_ORIGINS else ():
+        for which in np.unique(group) if len(known) else ():
             pool = known[:, group == which]
             pool = pool[np.isfinite(pool)]
             row[which] = np.median(pool) if pool.size else 1.0
@@ -73,8 +89,8 @@ def typical_ratios(sizes: Sizes, group: Index, groups: int) -> Array:
 def expected(sizes: Sizes, typical: Array) -> Array:
     """Size of error to expect at each origin and now, [O + 1, N], without a floor.
 
-    Mean of the mean errors of at most 12 origins whose outcome was complete, and 2 pseudo-origins at the in-sample
-    naive error times `typical` [O + 1, N].
+    Mean of the mean errors of at most 12 telling origins whose outcome was complete, and 2 pseudo-origins at the
+    in-sample naive error times `typical` [O + 1, N].
     """
     out = np.empty_like(sizes.naive)
     for o, row in enumerate(out):

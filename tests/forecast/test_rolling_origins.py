@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from capforecast.forecast import intervals, paths
 from capforecast.forecast.backtest import buckets, densified, plan_for
@@ -88,7 +89,8 @@ def test_buckets_cover_the_horizon_once():
 
 def calibrating(errors: np.ndarray, cadence: Cadence, gap: int = 2) -> intervals.Errors:
     origins, _, count = errors.shape
-    return intervals.Errors(errors, np.ones((origins, count)), gap, cadence)
+    every = np.ones(origins, dtype=bool)
+    return intervals.Errors(errors, np.ones((origins, count)), gap, cadence, every, every)
 
 
 def widths_of_one_group(scored: intervals.Errors, scale: np.ndarray, origin: int | None = None) -> np.ndarray:
@@ -125,6 +127,17 @@ def test_one_wild_series_does_not_widen_the_others_beyond_their_own_worst_errors
     assert (few[1, :, 1:] > 100).all()  # three origins prove nothing
 
 
+@pytest.mark.parametrize("carry", [0.0, 0.8, 0.98])
+def test_own_widths_hold_however_long_errors_go_on(carry):
+    errors = np.random.default_rng(0).normal(0, 1, (8, 168, 500))
+    for hour in range(1, 168):
+        errors[:, hour] = carry * errors[:, hour - 1] + np.sqrt(1 - carry**2) * errors[:, hour]
+    half = widths_of_one_group(calibrating(errors, Cadence.HOURLY), np.ones(500))
+    covered = (2 * norm.cdf(half) - 1).mean(axis=2)  # [2, B]
+    np.testing.assert_allclose(covered[0], 0.80, atol=0.02)
+    np.testing.assert_allclose(covered[1], 0.95, atol=0.01)
+
+
 def test_width_of_a_past_origin_never_sees_its_own_outcome():
     errors = np.ones((6, 7, 3))
     before = widths_of_one_group(calibrating(errors, Cadence.DAILY), np.ones(3), 1)
@@ -144,7 +157,7 @@ def test_expected_error_follows_past_errors_and_never_vanishes():
     errors = np.full((6, 10, 3), 4.0)
     errors[:, :, 2] = 0.0
     naive, group = np.array([4.0, 8.0, 0.0]), np.zeros(3, dtype=np.int64)
-    sizes = paths.Sizes(paths.mean_sizes(errors), np.tile(naive, (7, 1)), gap=3)
+    sizes = paths.Sizes(paths.mean_sizes(errors), np.tile(naive, (7, 1)), np.ones(6, dtype=bool), gap=3)
     typical = paths.typical_ratios(sizes, group, 1)
     scale = paths.expected(sizes, typical[:, group])
     scale = np.maximum(scale, paths.floors(scale, group, 1)[:, group])

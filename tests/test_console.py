@@ -21,4 +21,4 @@ def test_a_shorter_reach_and_rows_set_aside_are_said() -> None:
     reach, rows = notes(a_summary(reach="14 d", quality=quality))
     assert "14 d ahead, not 90 d" in reach
     assert "240 of 600 rows" in rows
-    assert "233 bad_timestamp" in rows
+    assert "entries: 233 bad_timestamp" in rows

@@ -268,7 +268,7 @@ def backtest(
     from deployments.direct import measure
 
     rows = measure(loaded.settings, source, inventory, train_until)
-    console.show_json(rows) if as_json else console.show_table(rows)
+    console.show_json(rows) if as_json else console.show_scores(rows)
 
 
 @app.command(rich_help_panel="One step at a time")

@@ -153,7 +153,7 @@ def show_contest(result: dict[str, Any]) -> None:
     """Tables for people: all scores over everything, then relative MAE by metric and business unit."""
     rows = pd.DataFrame(result["leaderboard"])
     whole = rows[rows["scope"] == EVERYTHING].drop(columns=["scope", "name"])
-    console.show_table(_shown(whole))
+    console.show_scores(_shown(whole))
     parts = rows[rows["scope"] != EVERYTHING]
     if len(parts):
         console.out.print("\n[bold]relative MAE[/] by metric and business unit")

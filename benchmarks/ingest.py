@@ -1,7 +1,7 @@
 """Ingest at scale: a source of wide Parquet into the raw months of a lake, then every business unit validated.
 
     python benchmarks/ingest.py                      # 10,000 servers, 3 years, daily: 11 million rows
-    python benchmarks/ingest.py --servers 500 --keep /tmp/somewhere --no-write
+    python benchmarks/ingest.py --servers 500 --keep /tmp/somewhere --dry
 
 The work runs in a process of its own, so that its peak memory is its own. Figures go into RESULTS.md.
 """
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=10_000)
     parser.add_argument("--days", type=int, default=1096)
     parser.add_argument("--keep", type=Path, help="folder for source and lake, kept; default: a temporary one")
-    parser.add_argument("--no-write", action="store_true", help="print only")
+    parser.add_argument("--dry", "--no-write", action="store_true", help="print only")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -153,7 +153,7 @@ def main() -> None:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         text = section(json.loads(done.stdout.splitlines()[-1]), options.servers, options.days)
     print(text)
-    if not options.no_write:
+    if not options.dry:
         publish(text)
 
 

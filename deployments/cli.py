@@ -89,7 +89,7 @@ def generate_data(
         bool, typer.Option("--dirty/--clean", help="With or without gaps, late rows and duplicates.")
     ] = True,
     truth: Annotated[
-        bool, typer.Option("--truth", help="Also write what is true of the fleet, into FOLDER/truth.")
+        bool, typer.Option("--truth", help="Also write what is true of the fleet, into FOLDER/_truth.")
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -242,10 +242,11 @@ def backtest(
     """Measure accuracy: of the engine, or of models side by side. Writes to no lake.
 
     Only observed points are scored, beside the seasonal naive forecast on them.
-    Without --models and --origins: the engine's own rolling origins, or the one
-    of --train-until.
+    Without --models, --origins, --step and --output: the engine's own rolling
+    origins, or the one of --train-until.
 
-    With them every model is fitted anew at each origin, on what lies before it.
+    With any of them every model is fitted anew at each origin, on what lies before
+    it.
     A leaderboard is printed and plotted: MAE, RMSE, WAPE, MASE, relative MAE
     (geometric mean over series; below 1 beats seasonal naive), pinball loss,
     coverage of the 80 and 95 % intervals, CPU seconds (Prophet takes about 0.2
@@ -267,7 +268,7 @@ def backtest(
     from deployments.direct import measure
 
     rows = measure(loaded.settings, source, inventory, train_until)
-    console.show_json(rows) if as_json else console.show_table(rows)
+    console.show_json(rows) if as_json else console.show_scores(rows)
 
 
 @app.command(rich_help_panel="One step at a time")

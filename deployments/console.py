@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -161,19 +162,33 @@ def notes(summary: dict[str, Any]) -> list[str]:
         reasons = sorted(quality["rejected_by_reason"].items(), key=lambda item: -item[1])
         worst = ", ".join(f"{count} {reason}" for reason, count in reasons[:3])
         said.append(
-            f"{quality['rows_rejected']} of {quality['rows_read']} rows read were set aside ({worst}): quarantine/"
+            f"{quality['rows_rejected']} of {quality['rows_read']} rows read were set aside "
+            f"(entries: {worst}): quarantine/"
         )
     return said
 
 
+def show_scores(rows: list[dict[str, Any]]) -> None:
+    """Rows of figures as a table, turned on its side where the terminal is too narrow: no figure may be cut off."""
+    table = _table(rows)
+    if rows and Measurement.get(out, out.options, table).maximum >= out.width:
+        first, *names = rows[0]
+        table = _table([{first: name} | {str(row[first]): row[name] for row in rows} for name in names])
+    out.print(table)
+
+
 def show_table(rows: list[dict[str, Any]]) -> None:
     """Rows as a table; numbers to three digits."""
+    out.print(_table(rows))
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in rows[0] if rows else []:
         table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:
         table.add_row(*[f"{v:.3f}" if isinstance(v, float) else _escaped(str(v)) for v in row.values()])
-    out.print(table)
+    return table
 
 
 def _escaped(text: str) -> str:

@@ -102,7 +102,8 @@ def train_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, 
         for unit in _validated(store, claims, loaded, asked):
             added = stages.train(store, loaded.settings, unit)
             version = added["model"].uri.split("/")[-2] if "model" in added else "none: nothing to forecast"
-            rows.append({"business_unit": unit.business_unit, "series": unit.usable, "model": version})
+            kind = loaded.settings.forecast.model
+            rows.append({"business_unit": unit.business_unit, "series": unit.usable, "kind": kind, "model": version})
     return rows
 
 

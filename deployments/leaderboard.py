@@ -19,7 +19,7 @@ from capforecast.forecast.kinds import Kind
 from capforecast.forecast.leaderboard import EVERYTHING, Fold, contest, folds_of, origins_back
 from capforecast.forecast.models import model_kind
 from capforecast.report.leaderboard_chart import leaderboard_chart
-from capforecast.schema import TIMESTAMP, Cadence
+from capforecast.schema import METRIC, TIMESTAMP, Cadence
 from capforecast.settings import Settings
 from capforecast.sources.files import Batch, read_files
 from deployments import console
@@ -44,7 +44,7 @@ class Contest:
 
 def run_contest(settings: Settings, asked: Contest, *, quiet: bool) -> dict[str, Any]:
     """Compare the models, write the plot, and return all of it as plain data."""
-    kinds = chosen(asked.models or MODELS)
+    kinds = chosen(MODELS if asked.models is None else asked.models)
     plot = writable_plot(asked.output or Path(PLOT))
     batch = read_files(asked.source, settings, asked.inventory)
     horizon = settings.horizon(batch.cadence)
@@ -153,7 +153,7 @@ def show_contest(result: dict[str, Any]) -> None:
     """Tables for people: all scores over everything, then relative MAE by metric and business unit."""
     rows = pd.DataFrame(result["leaderboard"])
     whole = rows[rows["scope"] == EVERYTHING].drop(columns=["scope", "name"])
-    console.show_table(_shown(whole))
+    console.show_scores(_shown(whole))
     parts = rows[rows["scope"] != EVERYTHING]
     if len(parts):
         console.out.print("\n[bold]relative MAE[/] by metric and business unit")
@@ -162,6 +162,7 @@ def show_contest(result: dict[str, Any]) -> None:
     origins = len(result["origins"])
     console.out.print(f"\n{result['horizon']} ahead from {origins} origin{'s' if origins > 1 else ''}; relative MAE "
                       "below 1 beats repeating the last week (hourly: day)", soft_wrap=True)  # fmt: skip
+    console.out.print(_legend(rows), soft_wrap=True)
     if result["unknown"]:
         first = result["unknown"][0]
         console.out.print(
@@ -169,6 +170,13 @@ def show_contest(result: dict[str, Any]) -> None:
             f"{first['model']} of {first['server_id']} {first['metric']}: {first['reason']}", soft_wrap=True
         )  # fmt: skip
     console.out.print(f"plot in {result['plot']}", soft_wrap=True)
+
+
+def _legend(rows: pd.DataFrame) -> str:
+    """Units, and what coverage should be."""
+    mixed = rows.loc[rows["scope"] == METRIC, "name"].nunique() > 1
+    units = "mix the units of all metrics (--json has them by metric)" if mixed else "are in the metric's unit"
+    return f"mae, rmse and pinball {units}; coverage should be near 0.80 and 0.95"
 
 
 def _shown(rows: pd.DataFrame) -> list[dict[str, Any]]:

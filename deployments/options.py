@@ -58,7 +58,8 @@ Models = Annotated[
     str | None,
     typer.Option(
         "--models",
-        help="Models side by side, separated by commas: fleet, prophet, trees, random-forest, seasonal-naive.",
+        help="Models side by side, separated by commas: fleet, prophet, trees, random-forest, seasonal-naive. "
+        "Default of the comparison: fleet,seasonal-naive.",
         metavar="NAMES",
     ),
 ]

@@ -40,7 +40,9 @@ def cut_after(batch: Batch, train_until: str, end: pd.Timestamp) -> tuple[pd.Tim
     cut = last + batch.cadence.step
     first = batch.observations[TIMESTAMP].min()
     if not first < cut < end:
-        raise UsageError(f"--train-until {train_until}: give a date within the observations ({first} to before {end})")
+        newest = end - 2 * batch.cadence.step  # one period at least stays to be tested on
+        span = " to ".join(f"{when:%Y-%m-%d %H:%M}".removesuffix(" 00:00") for when in (first, newest))
+        raise UsageError(f"--train-until {train_until}: give a date within the observations ({span})")
     return last, cut
 
 

@@ -42,6 +42,8 @@ def test_people_get_tables_progress_and_the_path_of_the_plot(source: list[object
     done = call("backtest", *source, *options, "--output", tmp_path / "board.svg")
     assert done.returncode == 0, done.stderr
     assert "1 of 1: seasonal-naive from 2026-01-31" in done.stderr
+    for words in ("mix the units of all metrics", "near 0.80 and 0.95"):
+        assert words in done.stdout
     for words in ("relative_mae", "coverage_95", "cpu_seconds", "by metric and business unit", "retail"):
         assert words in done.stdout
     assert f"plot in {tmp_path / 'board.svg'}" in done.stdout
@@ -52,6 +54,7 @@ def test_people_get_tables_progress_and_the_path_of_the_plot(source: list[object
     [
         (["--models", "fleet,arima"], 2, "no model 'arima'; choose from: fleet"),
         (["--models", ","], 2, "names no model"),
+        (["--models", ""], 2, "names no model"),
         (["--origins", 40], 3, "220 d of history hold 13 origins 14 d apart"),
         (["--origins", 2, "--train-until", "2026-01-31"], 2, "leave out --origins"),
         (["--models", "fleet", "--step", "soon"], 2, "--step 'soon': write 30d"),

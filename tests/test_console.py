@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from rich.console import Console
+
+from deployments import console
 from deployments.console import notes
 
 
@@ -21,4 +25,16 @@ def test_a_shorter_reach_and_rows_set_aside_are_said() -> None:
     reach, rows = notes(a_summary(reach="14 d", quality=quality))
     assert "14 d ahead, not 90 d" in reach
     assert "240 of 600 rows" in rows
-    assert "233 bad_timestamp" in rows
+    assert "entries: 233 bad_timestamp" in rows
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_score_is_cut_off_in_a_narrow_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Console(width=width, record=True, quiet=False)
+    monkeypatch.setattr(console, "out", shown)
+    names = ("series", "relative_mae", "coverage_80", "coverage_95", "cpu_seconds", "mae", "rmse", "wape", "mase")
+    console.show_scores([{"model": kind} | dict.fromkeys(names, 0.123) for kind in ("fleet", "seasonal-naive")])
+    text = shown.export_text()
+    assert "…" not in text
+    assert text.count("0.123") == 2 * len(names)
+    assert all(name in text for name in ("seasonal-naive", *names))

@@ -32,37 +32,9 @@ def by_slot(values: Array, season: int, cycles: int) -> Array:
     return values[len(values) - cycles * season :].reshape(cycles, season, values.shape[1])
 
 
-def profile(values: Array, season: int, cycles: int, horizon: int) -> Array | None:
-    """Median of each slot of the season over the last `cycles` seasons, [H, N]; None when history is shorter."""
-    if len(values) < season * cycles:
-        return None
-    return np.asarray(median0(by_slot(values, season, cycles))[np.arange(horizon) % season])
-
-
-def weekly_shape(values: Array, season: int, cycles: int, horizon: int, multiply: bool) -> Array | None:
-    """Median shape around (or in proportion to) each season's mean, placed on the last season's mean, [H, N]."""
-    if len(values) < season * cycles:
-        return None
-    slots = by_slot(values, season, cycles)
-    level = slots.mean(axis=1)
-    if multiply:
-        shape = median0(slots / np.maximum(np.abs(level), 1e-30)[:, None]) * level[-1]
-    else:
-        shape = median0(slots - level[:, None]) + level[-1]
-    return np.asarray(shape[np.arange(horizon) % season])
-
-
-def flat(values: Array, points: int, horizon: int) -> Array | None:
-    """Median of the last points, [H, N]."""
-    if len(values) < points:
-        return None
-    return np.broadcast_to(median0(values[-points:]), (horizon, values.shape[1]))
-
-
-def put(out: Array32, result: Array | None, enough: np.ndarray) -> None:
+def put(out: Array32, result: Array, enough: np.ndarray) -> None:
     """Write a result [H, N] where the series is old enough."""
-    if result is not None:
-        out[:] = np.where(enough, result, np.nan)
+    out[:] = np.where(enough, result, np.nan)
 
 
 def _profiles_daily(block: Block, out: Array32) -> None:

@@ -15,7 +15,6 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import ValidationError
 
 from capforecast.errors import ModelError
 from capforecast.forecast import backtest, engine, paths
@@ -23,7 +22,7 @@ from capforecast.forecast.base import Array, Trained
 from capforecast.forecast.baselines import seasonal_naive
 from capforecast.forecast.blocks import group_numbers
 from capforecast.forecast.evidence import evidence
-from capforecast.forecast.kinds import Kind, Model, checked_columns, places
+from capforecast.forecast.kinds import Kind, Model, checked_columns, places, reading
 from capforecast.forecast.measured import Past, expected_sizes, past_of, replay_plan
 from capforecast.forecast.model import NAME, FleetModel
 from capforecast.forecast.models import model_kind, model_names
@@ -123,13 +122,11 @@ def from_tables(kind: str, tables: Mapping[str, pa.Table]) -> Champion:
     checked_columns(tables, _COLUMNS)
     parts = [{name.removeprefix(p): t for name, t in tables.items() if name.startswith(p)} for p in (_OWN, _ENGINE)]
     model, engine_model = model_kind(kind).from_tables(parts[0]), FleetModel.from_tables(parts[1])
-    try:
+    with reading():
         errors = read_errors(
             tables["errors"], tables["calibration"], engine_model.series, engine_model.horizon, engine_model.cadence,
             _STATES,
         )  # fmt: skip
-    except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException, ValidationError) as problem:
-        raise ModelError(f"the stored model is corrupt ({problem}); train it again") from problem
     return Challenger(kind, model, errors, engine_model)
 
 

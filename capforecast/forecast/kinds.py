@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,6 +103,16 @@ def content_hash(*parts: bytes | str) -> str:
         data = part.encode() if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()[:16]
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Whatever reading a stored model stumbles over is a ModelError: its content is not what was written."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, pa.ArrowException) as problem:
+        reason = str(problem).split("\n")[0]
+        raise ModelError(f"the stored model is corrupt ({reason}); train it again") from problem
 
 
 def checked_columns(tables: Mapping[str, pa.Table], columns: Mapping[str, tuple[str, ...]]) -> None:

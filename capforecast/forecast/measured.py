@@ -19,7 +19,7 @@ from capforecast.fleet.bounds import physical_range
 from capforecast.forecast import backtest, intervals, paths
 from capforecast.forecast.base import Array, Index
 from capforecast.forecast.blocks import fill, first_rows, group_numbers, recent
-from capforecast.forecast.kinds import ahead, checked_columns, forecast_series, places
+from capforecast.forecast.kinds import ahead, checked_columns, forecast_series, places, reading
 from capforecast.forecast.model import settings_text
 from capforecast.schema import METRIC, SERVER_ID, Cadence, Forecast, Panel
 from capforecast.settings import Settings
@@ -114,12 +114,17 @@ def read_measured(tables: Mapping[str, pa.Table]) -> tuple[Measured, dict[str, s
     known = dict(zip(tables["metadata"]["key"].to_pylist(), tables["metadata"]["value"].to_pylist(), strict=True))
     if known.get("format") != FORMAT:
         raise ModelError(f"the stored model has format {known.get('format')}, not {FORMAT}; train it again")
-    table, cadence, replayed = tables["calibration"], Cadence(known["cadence"]), int(known["replayed"])
+    with reading():
+        return _measured(tables["calibration"], known), known
+
+
+def _measured(table: pa.Table, known: Mapping[str, str]) -> Measured:
+    cadence, replayed = Cadence(known["cadence"]), int(known["replayed"])
     shape = (table.num_rows, len(backtest.buckets(cadence, replayed)))
     halves = [np.array(table[name].to_pylist(), dtype=np.float64).reshape(shape).T for name in ("half_80", "half_95")]
     series = pd.DataFrame({name: pd.array(table[name].to_pylist(), dtype="str") for name in (SERVER_ID, METRIC)})
     settings = Settings.model_validate(json.loads(known["settings"]))
-    return Measured(series, np.stack(halves), replayed, int(known["horizon"]), cadence, settings), known
+    return Measured(series, np.stack(halves), replayed, int(known["horizon"]), cadence, settings)
 
 
 def replay_plan(past: Past, horizon: int, settings: Settings) -> tuple[backtest.Plan | None, tuple[int, ...]]:

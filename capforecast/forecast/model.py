@@ -129,7 +129,8 @@ class FleetModel:
             filled = fill(values, first_rows(values), self.cadence)
             expected = scale_now[columns].astype(np.float64)
             now[columns] = paths.states(filled, point[:, columns], expected, self.cadence.per_day)
-        kept = slice(None) if (place == np.arange(len(self.series))).all() else place  # a slice copies nothing
+        whole = np.array_equal(place, np.arange(len(self.series)))
+        kept = slice(None) if whole else place  # a slice copies nothing
         errors = replace(
             stored, errors=stored.errors[:, :, kept], scale=stored.scale[:, kept], scale_now=scale_now,
             states=stored.states[:, kept], states_now=now, series=series,

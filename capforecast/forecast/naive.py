@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from capforecast.errors import ModelError
 from capforecast.forecast.baselines import seasonal_naive
-from capforecast.forecast.kinds import Kind, content_hash, nothing_unknown
+from capforecast.forecast.kinds import Kind, content_hash, nothing_unknown, reading
 from capforecast.forecast.measured import Measured, measure, past_of, read_measured, replay_plan
 from capforecast.schema import Forecast, Panel
 from capforecast.settings import Settings
@@ -44,7 +45,7 @@ class SeasonalNaive:
 
     def tables(self) -> dict[str, pa.Table]:
         """See Model.tables."""
-        return self.measured.tables(kind=NAME)
+        return self.measured.tables(kind=NAME, version=self.version)
 
 
 def fit(panel: Panel, horizon: int, settings: Settings) -> SeasonalNaive:
@@ -59,7 +60,13 @@ def fit(panel: Panel, horizon: int, settings: Settings) -> SeasonalNaive:
 
 def from_tables(tables: Mapping[str, pa.Table]) -> SeasonalNaive:
     """The inverse of `tables`; raises ModelError."""
-    return SeasonalNaive(read_measured(tables)[0])
+    measured, known = read_measured(tables)
+    model = SeasonalNaive(measured)
+    with reading():
+        intact = known["kind"] == NAME and model.version == known["version"]
+    if not intact:
+        raise ModelError(f"the stored {NAME} model is corrupt or another kind ({known['kind']}); train it again")
+    return model
 
 
 SEASONAL_NAIVE = Kind(NAME, "the last week (hourly: the last day) repeated", fit, from_tables)

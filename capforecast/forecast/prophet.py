@@ -27,6 +27,7 @@ from capforecast.forecast.kinds import (
     content_hash,
     forecast_series,
     places,
+    reading,
 )
 from capforecast.forecast.model import settings_text
 from capforecast.forecast.prophet_worker import Ask, History, fit_one, predict_one, run_all
@@ -135,13 +136,16 @@ def from_tables(tables: Mapping[str, pa.Table]) -> ProphetModel:
     known = dict(zip(tables["metadata"]["key"].to_pylist(), tables["metadata"]["value"].to_pylist(), strict=True))
     if known.get("kind") != NAME or known.get("format") != _FORMAT:
         raise ModelError(f"this is no stored prophet model of format {_FORMAT}: {known.get('kind')}; train it again")
-    columns = {name: tables["models"][name].to_pylist() for name in _COLUMNS["models"]}
-    series = pd.DataFrame({name: pd.array(columns[name], dtype="str") for name in (SERVER_ID, METRIC)})
-    model = ProphetModel(
-        series, tuple(columns["model"]), tuple(columns["reason"]), int(known["horizon"]), Cadence(known["cadence"]),
-        Settings.model_validate(json.loads(known["settings"])),
-    )  # fmt: skip
-    if model.version != known["version"]:
+    with reading():
+        columns = {name: tables["models"][name].to_pylist() for name in _COLUMNS["models"]}
+        series = pd.DataFrame({name: pd.array(columns[name], dtype="str") for name in (SERVER_ID, METRIC)})
+        settings = Settings.model_validate(json.loads(known["settings"]))
+        model = ProphetModel(
+            series, tuple(columns["model"]), tuple(columns["reason"]), int(known["horizon"]), Cadence(known["cadence"]),
+            settings,
+        )  # fmt: skip
+        intact = model.version == known["version"]
+    if not intact:
         raise ModelError("the stored prophet model is corrupt: its content hashes to another version; train it again")
     return model
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import ValidationError
 
 from capforecast.errors import ModelError
 from capforecast.forecast.experience import Effects
+from capforecast.forecast.kinds import checked_columns, reading
 from capforecast.forecast.situation import ASPECTS
 from capforecast.schema import METRIC, SERVER_ID, Cadence, ErrorPaths
 from capforecast.settings import Settings
@@ -118,16 +118,9 @@ def read_tables(tables: Mapping[str, pa.Table]) -> FleetModel:
     Raises:
         ModelError: a table or column is missing, unreadable, or does not fit the others.
     """
-    for name, columns in _COLUMNS.items():
-        if name not in tables:
-            raise ModelError(f"the stored model lacks table {name!r}; train it again")
-        missing = [column for column in columns if column not in tables[name].column_names]
-        if missing:
-            raise ModelError(f"table {name!r} of the stored model lacks column {missing[0]!r}; train it again")
-    try:
+    checked_columns(tables, _COLUMNS)
+    with reading():
         model, version = _read(tables)
-    except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException, ValidationError) as problem:
-        raise ModelError(f"the stored model is corrupt ({problem}); train it again") from problem
     if model.version != version:
         raise ModelError(
             f"the stored model is corrupt: its content hashes to {model.version}, its metadata say {version}; "
@@ -144,9 +137,6 @@ def _read(tables: Mapping[str, pa.Table]) -> tuple[FleetModel, str]:
         raise ModelError(f"the stored model has format {known['format']}, this version reads {FORMAT}; train it again")
     weights, calibration = tables["weights"], tables["calibration"]
     series = pd.DataFrame({name: pd.array(weights[name].to_pylist(), dtype="str") for name in (SERVER_ID, METRIC)})
-    for name in (SERVER_ID, METRIC):
-        if calibration[name].to_pylist() != weights[name].to_pylist():
-            raise ValueError("tables `weights` and `calibration` list other series")
     candidates = tuple(json.loads(known["candidates"]))
     horizon, cadence = int(known["horizon"]), Cadence(known["cadence"])
     wide = len(calibration["half_80"].combine_chunks().flatten()) // max(len(series), 1)
@@ -184,6 +174,8 @@ def read_errors(
     if origins * width != table.num_rows:
         raise ValueError(f"table `errors` has {table.num_rows} rows for {width} series")
     for name in (SERVER_ID, METRIC):
+        if calibration[name].to_pylist() != series[name].to_list():
+            raise ValueError("table `calibration` lists other series than the model")
         expected = series[name].repeat(origins).to_list()
         if table[name].to_pylist() != expected:
             raise ValueError("table `errors` lists other series than `weights`")
@@ -192,7 +184,7 @@ def read_errors(
         errors=np.ascontiguousarray(matrix(table["path"], horizon).reshape(width, origins, horizon).transpose(1, 2, 0)),
         origins=stamps,
         scale=np.ascontiguousarray(table["scale"].to_numpy().reshape(width, origins).T),
-        scale_now=calibration["scale_now"].to_numpy(),
+        scale_now=calibration["scale_now"].to_numpy().astype(np.float32),
         states=np.ascontiguousarray(matrix(table["states"], states).reshape(width, origins, states).swapaxes(0, 1)),
         states_now=matrix(calibration["states_now"], states),
         series=series.copy(),

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from capforecast.errors import ModelError
 from capforecast.forecast.base import Array, Index
-from capforecast.forecast.kinds import Kind, checked_columns, content_hash, nothing_unknown
+from capforecast.forecast.kinds import Kind, checked_columns, content_hash, nothing_unknown, reading
 from capforecast.forecast.measured import Measured, measure, past_of, read_measured, replay_plan
 from capforecast.forecast.tree_nodes import NODE_COLUMNS, Nodes, boosted_nodes, forest_nodes, no_trees, nodes_of
 from capforecast.forecast.tree_rows import Lore, Rows, feature_rows, lag_rows, lore_of, targets, units
@@ -77,7 +77,8 @@ class TreeModel:
     @property
     def version(self) -> str:
         """Content hash."""
-        return content_hash(self.name, *self.measured.content, repr(self.nodes.start), *self.nodes.content)
+        about = f"{self.nodes.start!r}|{self.nodes.features}"
+        return content_hash(self.name, *self.measured.content, about, *self.nodes.content)
 
     @property
     def unknown(self) -> pd.DataFrame:
@@ -176,9 +177,11 @@ def from_tables(name: str, tables: Mapping[str, pa.Table]) -> TreeModel:
     """The inverse of `tables`; raises ModelError."""
     checked_columns(tables, {"nodes": NODE_COLUMNS})
     measured, known = read_measured(tables)
-    nodes = nodes_of(tables["nodes"], float(known["start"]), int(known["features"]))
-    model = TreeModel(known["kind"], nodes, measured)
-    if known["kind"] != name or model.version != known["version"]:
+    with reading():
+        nodes = nodes_of(tables["nodes"], float(known["start"]), int(known["features"]))
+        model = TreeModel(known["kind"], nodes, measured)
+        intact = known["kind"] == name and model.version == known["version"]
+    if not intact:
         raise ModelError(f"the stored {name} model is corrupt or another kind ({known['kind']}); train it again")
     return model
 

@@ -81,8 +81,9 @@ def test_a_stored_model_of_no_known_kind_is_refused(trained):
     with pytest.raises(ModelError, match="kind 'arima'"):
         champions.from_tables("arima", trained.model.tables())
     tables = trained.model.tables()
-    with pytest.raises(ModelError, match="corrupt"):
-        champions.from_tables("seasonal-naive", tables | {"errors": tables["errors"].slice(1)})
+    for name in ("errors", "calibration"):
+        with pytest.raises(ModelError, match="corrupt"):
+            champions.from_tables("seasonal-naive", tables | {name: tables[name].slice(1)})
 
 
 def test_the_order_of_the_panel_changes_nothing(panel, trained):

@@ -142,6 +142,17 @@ def test_empty_panel(make_panel):
     assert trained.backtest.empty
 
 
+def test_error_paths_of_some_of_the_series_are_theirs(make_panel, weekly):
+    """A server that went stale since training is left out of the forecast; the others keep what was stored of them."""
+    panel = make_panel(weekly(200, 4))
+    trained = train(panel, 30, SETTINGS)
+    for kept in ([False, True, False, True], [False] * 4):
+        some = trained.model.error_paths(panel.take(np.array(kept)))
+        np.testing.assert_array_equal(some.errors, trained.errors.errors[:, :, kept])
+        np.testing.assert_array_equal(some.scale, trained.errors.scale[:, kept])
+        assert some.states_now.shape == (sum(kept), 2)
+
+
 def test_mase_is_in_units_of_what_was_known_at_each_origin(make_panel):
     values = np.tile([10.0, 20, 30, 40, 50, 60, 70], 60)[:, None] + np.arange(420)[:, None] / 70
     calm, wild = values.copy(), values.copy()

@@ -61,6 +61,25 @@ def test_a_model_that_lacks_a_part_says_which(kind, model):
             kind.from_tables({key: table for key, table in model.tables().items() if key != name})
 
 
+def damaged(tables):
+    """The tables with one thing wrong, each time another: a fact of the metadata is gone or odd, a column is empty."""
+    facts = dict(zip(*(tables["metadata"][name].to_pylist() for name in ("key", "value")), strict=True))
+    for key in facts:
+        for value in (None, "", "999", "{"):
+            kept = {name: text for name, text in facts.items() if name != key} | ({} if value is None else {key: value})
+            yield tables | {"metadata": pa.table({"key": list(kept), "value": list(kept.values())})}
+    for name, table in tables.items():
+        for i, field in enumerate(table.schema if name != "metadata" else ()):
+            yield tables | {name: table.set_column(i, field, pa.nulls(table.num_rows, field.type))}
+            yield tables | {name: table.set_column(i, field.name, pa.array(["x"] * table.num_rows))}
+
+
+def test_a_damaged_model_is_refused_in_words(kind, model):
+    for tables in damaged(model.tables()):
+        with pytest.raises(ModelError, match=r"train (it )?again"):
+            kind.from_tables(tables)
+
+
 def test_the_forecast_is_named_ordered_and_ahead(kind, model, panel):
     forecast = model.predict(panel)
     assert set(forecast.series["model"]) == {kind.name}

@@ -195,7 +195,7 @@ def _unreplayed(data: Data, one: _Sized, common: _Common) -> Outcome:
     if common.lent is not None:
         widths, replayed = common.lent[:, :, group] * now, common.lent_horizon
     else:
-        widths = intervals.naive_widths(one.values, replayed)
+        widths = intervals.naive_widths(one.values, replayed, data.panel.cadence)
     widths = np.where(np.isfinite(widths), widths, now)
     series, none = data.panel.series.iloc[one.members], np.empty((5, 0, 0, width))
     scale = np.empty((0, width))

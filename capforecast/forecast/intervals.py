@@ -201,9 +201,11 @@ def own_quantiles(size: Array) -> Array:
     return np.stack(out)
 
 
-def naive_widths(values: Array, week: int) -> Array:
-    """Half-widths [2, 1, N] without any past origin: quantiles of the change over a week."""
-    return own_quantiles(np.abs(values[week:] - values[:-week]))[:, None]
+def naive_widths(values: Array, week: int, cadence: Cadence) -> Array:
+    """Half-widths [2, B, N] of a week's buckets without any past origin: quantiles of the change over a week."""
+    known = own_quantiles(np.abs(values[week:] - values[:-week])) if len(values) > week else None
+    found = np.full((len(LEVELS), values.shape[1]), np.nan) if known is None else known
+    return np.repeat(found[:, None], len(buckets(cadence, week)), axis=1)
 
 
 def spread(widths: Array, replayed: int, horizon: int, cadence: Cadence) -> Array:

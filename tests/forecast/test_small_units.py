@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from capforecast import configuration, stages
+from capforecast.forecast.engine import train
 from capforecast.lake.datasets import read_frame
 from capforecast.lake.store import Store
+from capforecast.settings import Settings
 
 
 def risks_of(tmp_path, days: int, servers: int, **overrides: object) -> pd.DataFrame:
@@ -47,3 +49,12 @@ def test_without_any_checked_forecast_no_probability_is_made_up(tmp_path):
     assert risks["reason"].tolist() == ["no_evidence"] * 2
     assert risks["tier"].tolist() == ["unknown"] * 2
     assert risks["probability_high"].isna().all()
+
+
+@pytest.mark.parametrize(("cadence", "total"), [("hourly", 169), ("hourly", 180), ("hourly", 168), ("daily", 8)])
+def test_a_unit_too_young_for_any_replay_gets_finite_intervals(make_panel, cadence, total):
+    values = 30 + np.random.default_rng(0).normal(0, 2, (total, 2))
+    panel = make_panel(values, cadence)
+    quantiles = train(panel, 7 if cadence == "daily" else 24, Settings()).model.predict(panel).quantiles
+    assert np.isfinite(quantiles).all()
+    assert (np.diff(quantiles[:5], axis=0) >= 0).all()

@@ -1,7 +1,7 @@
 """Do the intervals hold? Coverage by horizon and data set, on real telemetry and on stationary synthetic panels.
 
-    python benchmarks/coverage.py ../shared/data/real --protocol ../shared/bench/accuracy_protocol.py
-    python benchmarks/coverage.py --dry                        the synthetic panels only
+    python benchmarks/interval_coverage.py ../shared/data/real --protocol ../shared/bench/accuracy_protocol.py
+    python benchmarks/interval_coverage.py --dry                        the synthetic panels only
 
 Real data twice. Outer loop: the engine is trained and asked anew at each of up to ten windows a horizon apart, as a
 user would have; nothing of the outcome is known to it. Replay: what the engine itself reports of its past origins
@@ -169,7 +169,7 @@ def real(protocol: ModuleType, cadence: Cadence, options: argparse.Namespace) ->
 
 def section(body: Sequence[str], targets: Sequence[list[str]]) -> str:
     """The section of RESULTS.md."""
-    command = "OMP_NUM_THREADS=1 .venv/bin/python benchmarks/coverage.py ../shared/data/real \\\n"
+    command = "OMP_NUM_THREADS=1 .venv/bin/python benchmarks/interval_coverage.py ../shared/data/real \\\n"
     command += "    --protocol ../shared/bench/accuracy_protocol.py"
     lines = ["## Coverage", "", "```", command, "```", "", page.provenance(), "", *INTRODUCTION, ""]
     return "\n".join([*lines, *page.targets(targets), "", *body])

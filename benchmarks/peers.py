@@ -1,4 +1,4 @@
-"""Forecasts of other people's methods, for accuracy.py and coverage.py. Runs in .venv-peers (`make peers`):
+"""Forecasts of other people's methods, for accuracy.py and interval_coverage.py. Runs in .venv-peers (`make peers`):
 
     .venv-peers/bin/python benchmarks/peers.py requests.parquet --cadence daily --horizon 90 --peers AutoETS,Prophet
 

@@ -224,6 +224,62 @@ RISK_COLUMNS = (
     "relative_mae", "coverage_80",  # evidence from the backtest of this series
 )  # fmt: skip
 
+# Rows of the `warnings` dataset: what would have been said of a series at a past origin, and what came. One per series,
+# origin and level; series in breach of the level at the origin are left out. Breach probabilities stand beside these,
+# one column per horizon, named p_<periods><d|h>.
+WARNING_COLUMNS = (
+    SERVER_ID, METRIC, *DIMENSIONS,
+    "origin",  # last moment seen, UTC
+    "level", "threshold",  # high | very_high; metric's unit
+    "paths",  # error paths behind the probabilities
+    "days_q10", "days_q50",  # first breach by them, days after the origin; NaN = later than the horizon
+    "event_days",  # first breach that came, days after the origin; NaN = none within observed_days
+    "observed_days",  # days after the origin whose outcome is known
+    "line_28", "line_90",  # days until a line through the last 28, 90 days crosses the threshold; inf = never
+    "near_share",  # largest value of the last 7 days by the threshold
+    "above_share",  # share of the last 365 days above the threshold
+)  # fmt: skip
+
+# Rows of the `scorecard` dataset: one per scope, level, horizon and rule.
+SCORECARD_COLUMNS = (
+    "scope", "name",  # fleet | business_unit | metric | criticality | region; which one ("" = fleet)
+    "level", "horizon_days", "rule",  # high | very_high | both; see risk.rules
+    "servers", "series", "origins", "cases", "events", "base_rate",
+    "warned", "precision", "recall", "recall_low", "recall_high",
+    "false_alarms",  # per 100 servers and month
+    "lead_days",  # median days from a warning to the breach it announced
+    "brier", "brier_skill", "skill_low", "skill_high",  # of rules that state a probability
+    "calibration_error", "chance_floor",  # expected calibration error; what perfect probabilities would show by chance
+    "mean_probability",
+    "our_recall", "recall_ratio", "ratio_low", "ratio_high",  # ours at this rule's false alarms, by its
+)  # fmt: skip
+
+# Rows of the `reliability` dataset: stated against observed frequency, ten bins per scope, level and horizon.
+RELIABILITY_COLUMNS = (
+    "scope", "name", "level", "horizon_days", "low", "high", "cases", "mean_probability", "rate",
+)  # fmt: skip
+
+# Rows of the `pools` dataset: one per pool (business unit x region) and resource; `demand` has them by date.
+POOL_COLUMNS = (
+    BUSINESS_UNIT, REGION, "resource",  # vcpu | memory_gib
+    "servers", "unsized", "unforecast",  # all; of unknown size; without a forecast (counted at their last demand)
+    "supply", "usable",  # units; less the N+1 reserve and the policy buffer
+    "demand_now", "peak_q50", "peak_q90",  # units; of the largest demand within the horizon
+    "p_30d", "p_90d",  # 0..1, P(demand over `usable` by the breach rule)
+    "days_q10", "days_q50", "days_q90", "horizon_days",  # to running out; NaN = later than the horizon
+    "buy_q50", "buy_q90",  # units to add so that the peak fits `usable` with headroom; 0 = none
+    "buy_by",  # last day to order, for the 10 % date and the procurement lead time; NaT = none
+    "paths",
+)  # fmt: skip
+DEMAND_COLUMNS = (BUSINESS_UNIT, REGION, "resource", "date", "usable", *(f"demand_{q}" for q in QUANTILE_NAMES))
+
+# Rows of the `anomalies` dataset: incident spikes and level shifts of the history.
+ANOMALY_COLUMNS = (
+    SERVER_ID, METRIC, *DIMENSIONS, "kind",  # spike | level_shift
+    "told", "began",  # UTC: first moment at which it could be told; estimated start
+    "value", "usual", "size",  # metric's unit: seen, expected then, and the difference
+)  # fmt: skip
+
 # Rows of the `backtests` dataset: one per series and horizon bucket ("all" = the whole horizon).
 BACKTEST_COLUMNS = (
     SERVER_ID, METRIC, *DIMENSIONS, "bucket", "origins", "points",

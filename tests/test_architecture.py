@@ -249,7 +249,7 @@ def test_each_rule_finds_its_fault_and_names_file_and_line(tmp_path, check, path
         ("tasks/x.py", "from capforecast import stages\n@task(result_serializer='json')\ndef f(): ..."),
         ("capforecast/configuration.py", "import os\nos.environ"),
         ("capforecast/risk/x.py", "from capforecast import __version__\nfrom capforecast.forecast import paths"),
-        ("capforecast/stages.py", "from capforecast.report import pdf\nfrom capforecast.lake import store"),
+        ("capforecast/stages/x.py", "from capforecast.report import pdf\nfrom capforecast.lake import store"),
     ],
 )
 def test_what_is_allowed_passes(tmp_path, path, code):

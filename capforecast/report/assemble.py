@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from capforecast.fleet.snapshot import from_tables
 from capforecast.forecast import frames
@@ -12,7 +13,7 @@ from capforecast.lake.store import Store
 from capforecast.report.build_summary import UnitInput, build_summary
 from capforecast.report.data import FanChart, ReportData
 from capforecast.report.summary import Quality, Risk
-from capforecast.schema import METRIC, SERVER_ID, Cadence, Forecast, Panel, Reference
+from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Forecast, Panel, Reference
 from capforecast.settings import Settings
 
 HISTORY_SHOWN = {Cadence.DAILY: 365, Cadence.HOURLY: 21 * 24}  # points of history in a fan chart
@@ -36,7 +37,13 @@ def report_data(
     """
     loaded = {name: _loaded(store, references) for name, references in sorted(units.items())}
     inputs = [
-        UnitInput(name=name, servers=parts["servers"], risks=parts["risks"], backtest=parts["backtests"])
+        UnitInput(
+            name=name,
+            servers=parts["servers"],
+            risks=parts["risks"],
+            backtest=parts["backtests"],
+            models=series_by_model(store, units[name]),
+        )
         for name, parts in loaded.items()
     ] + [UnitInput(name=name, problem=problem) for name, problem in sorted(problems.items())]
     summary = build_summary(
@@ -60,6 +67,15 @@ def report_data(
 
 def _loaded(store: Store, references: dict[str, Reference]) -> dict[str, pd.DataFrame]:
     return {name: read_frame(store, references[name]) for name in ("servers", "risks", "backtests")}
+
+
+def series_by_model(store: Store, references: dict[str, Reference]) -> dict[str, int]:
+    """Series of a unit by the model that forecast them."""
+    if "forecasts" not in references:
+        return {}
+    table = read_table(store, references["forecasts"], [TIMESTAMP, "model"])
+    first = table.filter(pc.equal(table[TIMESTAMP], pc.min(table[TIMESTAMP])))  # one row of every series
+    return {str(each["values"]): int(each["counts"].as_py()) for each in pc.value_counts(first["model"])}
 
 
 def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from capforecast import __version__
 from capforecast.errors import StageError
 from capforecast.report.accuracy import figure, metric_accuracy
-from capforecast.report.sentences import definitions, risk_sentence
+from capforecast.report.sentences import definitions, forecast_by, risk_sentence
 from capforecast.report.summary import Accuracy, Quality, Risk, RollUp, RunSummary, Tiers, UnitSummary
 from capforecast.risk.rule import rule_for
 from capforecast.risk.tiers import count_tiers, order_by_risk, roll_up
@@ -28,7 +29,8 @@ AT_RISK = (Tier.CRITICAL, Tier.HIGH, Tier.WATCH)
 class UnitInput:
     """One business unit of a run: its tables, or the `problem` for which it has none.
 
-    servers: from `server_tiers`.  risks: from `assess`.  backtest: rows of BACKTEST_COLUMNS.
+    servers: from `server_tiers`.  risks: from `assess`.  backtest: rows of BACKTEST_COLUMNS.  models: series by the
+    model that forecast them.
     """
 
     name: str
@@ -36,6 +38,7 @@ class UnitInput:
     risks: pd.DataFrame | None = None
     backtest: pd.DataFrame | None = None
     problem: str | None = None
+    models: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         tables = (self.servers is not None) + (self.risks is not None)
@@ -67,6 +70,7 @@ def build_summary(
     _check_totals(units, servers, parts, tiers)
     missing = [unit.name for unit in units if unit.problem is not None]
     metrics = {name for unit in units if unit.risks is not None for name in unit.risks[METRIC].unique()}
+    models = _models(units)
     return RunSummary(
         product_version=__version__,
         as_of=_utc(as_of).isoformat(),
@@ -88,8 +92,13 @@ def build_summary(
         top_risks=_top_risks(servers, settings),
         accuracy=_accuracy(units),
         accuracy_at_risk=_accuracy_at_risk(servers, units),
+        models=models,
         quality=quality,
-        definitions=definitions(settings, cadence, metrics, missing),
+        definitions=definitions(settings, cadence, metrics, missing)
+        | {
+            "forecast by": f"{forecast_by(models)}. The model named first made most forecasts; `fleet` is the engine, "
+            "which also forecasts what another model cannot."
+        },
     )
 
 
@@ -98,6 +107,14 @@ def _reach(servers: pd.DataFrame, asked: float) -> str:
     known = servers["horizon_days"].dropna() if "horizon_days" in servers else pd.Series(dtype="float64")
     typical = float(known.median()) if len(known) else asked
     return f"{typical:g} d" if typical < asked else ""
+
+
+def _models(units: Sequence[UnitInput]) -> dict[str, int]:
+    """Series by the model that forecast them, the model of most series first."""
+    counts: Counter[str] = Counter()
+    for unit in units:
+        counts.update(unit.models)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _unit(unit: UnitInput) -> UnitSummary:

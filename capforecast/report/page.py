@@ -21,6 +21,7 @@ from capforecast.report.data import (
     units_by_metric,
 )
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
+from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, Risk, RunSummary
 from capforecast.report.words import (
     NONE,
@@ -58,6 +59,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "as_of": date_text(as_of_time(summary)),
         "as_of_iso": f"{as_of_time(summary):%Y-%m-%dT%H:%M:%SZ}",
         "headline": headline(summary),
+        "forecast_by": forecast_by(summary.models),
         "facts": [fact for fact in (reach(summary), where(summary), when(data), unknown_fact(summary)) if fact],
         "missing": [u for u in summary.business_units if u.status == "failed"],
         "act_first": [{"risk": r, "why": _why(r)} for r in summary.top_risks[:_ACT_FIRST]],

@@ -76,6 +76,14 @@ def _dates(risk: Risk) -> str:
     return f" (10 % by {risk.days_q10:.0f} d, {half})"
 
 
+def forecast_by(models: Mapping[str, int]) -> str:
+    """Which models made the forecasts, that of most series first: `prophet; 12 series by fleet`."""
+    if not models:
+        return "no model: no series could be forecast"
+    first, *others = models
+    return "; ".join([first, *(f"{models[name]:,} series by {name}" for name in others)])
+
+
 def definitions(settings: Settings, cadence: Cadence, metrics: Iterable[str], missing: Iterable[str]) -> dict[str, str]:
     """The definitions a report used, with the configured numbers. `missing`: business units without figures."""
     breach = settings.risk.breach

@@ -135,5 +135,6 @@ class RunSummary(Part):
     top_risks: list[Risk]
     accuracy: list[Accuracy]
     accuracy_at_risk: Accuracy | None = None  # of the series that put servers at critical or high; null = none scored
+    models: dict[str, int] = {}  # series by the model that forecast them, most first
     quality: Quality
     definitions: dict[str, str]  # term -> the definition this report used

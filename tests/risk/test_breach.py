@@ -348,3 +348,20 @@ def test_results_do_not_depend_on_the_order_of_series_or_on_threads(fleet):
     straight = assess(*world.arguments(), Settings.model_validate({"forecast": {"threads": 1}}))
     back = mixed.sort_values("server_id", ignore_index=True)
     pd.testing.assert_frame_equal(back, straight, check_exact=True)
+
+
+def test_capacity_remaining_in_units_where_the_size_is_known(fleet):
+    world = fleet(np.array([50.0, 50.0]), spread=0.1, metrics=("mem", "net"))
+    panel = replace(world.panel, series=world.panel.series.assign(capacity=[64.0, 200.0, np.nan, np.nan]))
+    risks = assess(panel, world.forecast, world.errors, Settings())
+    assert risks["capacity_remaining"].tolist() == pytest.approx([49.7, 74.9, 49.7, np.nan], abs=0.3, nan_ok=True)
+    expected = [32.0, 150.0, np.nan, np.nan]
+    assert risks["capacity_remaining_units"].tolist() == pytest.approx(expected, abs=0.4, nan_ok=True)
+    assert risks["threshold_high"].tolist() == pytest.approx([80, 160, 80, np.nan], nan_ok=True)
+
+
+def test_capacity_held_back_is_not_there_to_remain(fleet):
+    world = fleet(np.array([50.0, 90.0]), spread=0.1)
+    risks = assess(*world.arguments(), settings(reserve_share=0.2))
+    assert risks["capacity_remaining"].tolist() == pytest.approx([100 * 30 / 80, 0], abs=0.5)
+    assert risks["threshold_high"].tolist() == [64.0, 64.0]

@@ -140,6 +140,14 @@ def test_hourly_past_origin(fleet):
     assert (found.figures.horizon_days == 7).all()
 
 
+def test_an_origin_that_could_look_back_on_hardly_any_other_states_nothing(fleet):
+    """12 origins a month apart, of which those 90 days older are complete: the newest 7 have 3 or more of these."""
+    world = a_fleet(fleet)
+    stated = [past_risk(world.panel, world.errors, Settings(), origin).figures for origin in range(12)]
+    assert [bool(np.isfinite(figures.by_horizon[0, -1]).all()) for figures in stated] == [True] * 7 + [False] * 5
+    assert (stated[11].paths == 0).all()
+
+
 def test_an_origin_outside_the_panel_is_refused(fleet):
     world = a_fleet(fleet)
     late = world.panel.timestamps > world.errors.origins[0]

@@ -220,6 +220,7 @@ RISK_COLUMNS = (
     "horizon_days",  # horizon that stood behind the tier
     "peak_q50", "peak_q90",  # quantiles of the maximum over the horizon, metric's unit
     "capacity_remaining",  # percent of usable capacity left at the 90 % peak within the procurement lead time
+    "capacity_remaining_units",  # the same in vCPU, GiB, Mbit/s; NaN where the server's size is not known
     "paths",  # how many error paths stand behind the probabilities
     "relative_mae", "coverage_80",  # evidence from the backtest of this series
 )  # fmt: skip

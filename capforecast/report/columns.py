@@ -129,6 +129,13 @@ _KNOWN = {
             "percent",
             10,
         ),
+        Column(
+            "capacity_remaining_units",
+            "Units left",
+            "The same in vCPU, GiB or Mbit/s; empty = size not known.",
+            "figure",
+            10,
+        ),
         Column("paths", "Paths", "Past error paths behind the probabilities.", "count", 8),
         Column("bucket", "Horizon bucket", "Part of the horizon the figures are for; `all` = the whole.", width=10),
         Column("series", "Series", "Number of series.", "count", 9),
@@ -207,7 +214,8 @@ def risk_order(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
     printed = (*PLACE, "tier", "reason", "metric", "statistic", "unit", "last_value", "threshold_high",
                "probability_high", *high, "breach_10", "breach_50", "capacity_remaining")  # fmt: skip
     further = ("in_breach_high", "in_breach_very_high", "threshold_very_high", "probability_very_high", *very_high,
-               "breach_90", "peak_q50", "peak_q90", "days_q10", "days_q50", "days_q90")  # fmt: skip
+               "breach_90", "peak_q50", "peak_q90", "capacity_remaining_units", "days_q10", "days_q50",
+               "days_q90")  # fmt: skip
     return printed, further
 
 

@@ -15,7 +15,7 @@ import pytest
 from lakes import data_outputs, executed, summary_of
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("forecast", "risk", "train", "validate")
+STAGES = ("forecast", "pools", "risk", "train", "validate")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,7 +75,11 @@ def test_the_report_is_published_whole(outcome: dict[str, Any], lake: Path) -> N
 
 
 def test_every_stage_ran_once_in_every_unit(outcome: dict[str, Any], units: list[str], lake: Path) -> None:
-    wanted = [f"{stage}:{unit}" for stage in STAGES for unit in units] + ["ingest:_fleet", "report:_fleet"]
+    wanted = [f"{stage}:{unit}" for stage in STAGES for unit in units] + [
+        "fleet-pools:_fleet",
+        "ingest:_fleet",
+        "report:_fleet",
+    ]
     assert executed(lake, outcome["run_id"], 1) == sorted(wanted)
 
 

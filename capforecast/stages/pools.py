@@ -47,13 +47,15 @@ def pools(store: Store, settings: Settings, unit: Unit) -> References:
 
 
 def fleet_pools(store: Store, settings: Settings, ingested: Ingested, units: Sequence[Unit]) -> References:
-    """Sums of the pools of finished units, draw by draw, in the fleet's partition; nothing without a unit."""
+    """Sums of the pools of all units, draw by draw, in the fleet's partition; nothing where a unit is missing."""
+    missing = sorted(set(ingested.business_units) - {unit.business_unit for unit in units})
+    if missing:
+        log.info("no sums of pools over the fleet: %d business units are missing", len(missing))
+        return {}
     parts = []
     for unit in units:
         table, paths = (read_frame(store, unit.references[name]) for name in ("pools", "pool_paths"))
         parts += read_paths(table, paths, unit.cut_off)
-    if not parts:
-        return {}
     sums = totals(parts)
     return {
         name: write_table(store, unit_key(name, ingested.cadence, ingested.cut_off), table)

@@ -6,9 +6,10 @@ an error path of that origin, in a quarter of the draws its own, else that of a 
 1 / nearest_share series drawn at random (tournament selection from nearest neighbours). What all series shared at that
 origin is kept; what is a server's own is drawn anew in every repeat.
 
-A handful of independent origins says little about how far the shared part can go: with nu of them, errors scaled by a
-known spread are Student-t with nu degrees of freedom. A t variable is a normal one times sqrt(nu / chi2(nu)), so the
-repeats of an origin are stretched by the quantiles of that factor (Gelman et al., Bayesian Data Analysis, 3.2).
+A handful of independent origins says little about how far the shared part, the mean scaled error of an origin, can go:
+with nu of them its predictive distribution is Student-t with about nu degrees of freedom. A t variable is a normal one
+times sqrt(nu / chi2(nu)), so in the repeats of an origin the shared part is stretched by the quantiles of that factor
+(Gelman et al., Bayesian Data Analysis, 3.2). Of what is a server's own there are many samples: it stays as it is.
 
 Demand is kept on a grid of 2^-20 units. Sums of such numbers are exact, so they do not depend on order, blocks or
 threads, and totals of pools add up to the last digit.
@@ -16,7 +17,6 @@ threads, and totals of pools add up to the last digit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numba
@@ -26,6 +26,7 @@ import pandas as pd
 from scipy.stats import chi2
 
 from capforecast.forecast.threads import in_threads
+from capforecast.risk.whole_paths import PathPlan, plan_paths, scaled_paths
 from capforecast.schema import METRIC, SERVER_ID, BoolArray, ErrorPaths, FloatArray
 
 Array = npt.NDArray[np.float64]
@@ -34,11 +35,6 @@ Keys = npt.NDArray[np.uint64]
 
 REPEATS = 16  # draws of one origin
 GRID = 2.0**20  # steps in a unit
-FEWEST_PATHS = 10  # with fewer nothing is said
-FEWEST_ORIGINS = 3  # a shorter horizon is preferred to fewer
-_LATEST = 24  # origins drawn from
-_PRESENT = 0.25  # share of the fullest origin's paths that an origin must have
-_OBSERVED, _END = 0.8, 0.05  # share of a path that must be observed, and that may be missing at its end
 _LEAST_FREEDOM = 3.0  # degrees of freedom; a t variable with fewer has no variance
 _OWN = np.uint64(4)  # one draw in so many takes the series' own path
 
@@ -73,26 +69,18 @@ class Draws:
     repeat: Index
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Rows of the error paths drawn from [O], which of their paths can be used [O, N], and how far they reach."""
-
-    origins: Index
-    usable: BoolArray
-    length: int
-
-
 def joint_sums(errors: ErrorPaths, load: Load, nearest_share: float, threads: int = 1) -> Draws | None:
     """Sums by pool of joint sample paths of the series of `errors`; None where fewer than FEWEST_PATHS can be drawn.
 
     A path is the median plus the error of a past origin in units of the size expected then, times the size expected
     now, within the physical range. L is the horizon of the median, or the longest that past errors support.
     """
-    plan = _plan(errors, min(len(load.median), errors.errors.shape[1]))
+    plan = plan_paths(errors, min(len(load.median), errors.errors.shape[1]))
     if plan is None:
         return None
-    keys, spread = series_keys(errors.series), _spread(errors, plan)
+    keys = series_keys(errors.series)
     order = np.argsort(keys, kind="stable")  # candidates by name, so that the order of the panel does not matter
+    spread = _spread(errors, plan, order)
     now = np.nan_to_num(errors.states_now.astype(np.float64)) / spread
     median = np.ascontiguousarray(load.median[: plan.length].T)
     scale = np.nan_to_num(errors.scale_now.astype(np.float64))
@@ -103,10 +91,12 @@ def joint_sums(errors: ErrorPaths, load: Load, nearest_share: float, threads: in
 
     def work(k: int) -> None:
         o, usable = plan.origins[k], plan.usable[k]
-        paths = _scaled(errors.errors[o], errors.scale[o].astype(np.float64), usable, plan.length, season)
+        paths = scaled_paths(errors.errors[o], errors.scale[o].astype(np.float64), usable, plan.length, season)
         then = np.nan_to_num(errors.states[o].astype(np.float64)) / spread
+        candidates = order[usable[order]]
+        common = paths[candidates].mean(axis=0, dtype=np.float64)
         _add(
-            total[k], paths, order[usable[order]], usable, then, now, median, scale, load.low, load.high,
+            total[k], paths, common, candidates, usable, then, now, median, scale, load.low, load.high,
             load.units * GRID, load.pool, keys, np.uint64(seeds[k]), stretch, tries,
         )  # fmt: skip
 
@@ -117,9 +107,10 @@ def joint_sums(errors: ErrorPaths, load: Load, nearest_share: float, threads: in
 
 
 def stretches(origins: pd.DatetimeIndex, length: int, step: pd.Timedelta) -> Array:
-    """Factors of the repeats of an origin [REPEATS], largest first: quantiles of sqrt(nu / chi2(nu)).
+    """Factors of the shared part in the repeats of an origin [REPEATS], largest first: those of Student's t.
 
-    nu: how many outcomes, `length` steps long, that do not overlap fit where those of the origins lie; at least 3.
+    Quantiles of sqrt(nu / chi2(nu)). nu: how many outcomes of `length` steps that do not overlap fit where those of the
+    origins lie, at least 3.
     """
     span = (origins.max() - origins.min()) / step
     freedom = max(1.0 + span / length, _LEAST_FREEDOM)
@@ -141,83 +132,11 @@ def series_keys(series: pd.DataFrame) -> Keys:
     return keys
 
 
-def _plan(errors: ErrorPaths, horizon: int) -> _Plan | None:
-    """The longest reach with enough paths of FEWEST_ORIGINS origins, else of fewer."""
-    recent = errors.errors[:_LATEST]
-    reaches = np.stack([_reach(part) for part in recent]) if len(recent) else np.zeros((0, 0), np.int64)
-    lengths: Sequence[int] = [horizon, *np.unique(reaches[(reaches > 0) & (reaches < horizon)])[::-1].tolist()]
-    for fewest in (FEWEST_ORIGINS, 1):
-        for length in lengths:
-            usable = np.zeros(reaches.shape, np.bool_)
-            for o, part in enumerate(recent):
-                usable[o] = _complete(part, length) & np.isfinite(errors.scale[o]) & (errors.scale[o] > 0)
-            count = usable.sum(axis=1)
-            kept = (count > 0) & (count >= _PRESENT * count.max(initial=0))
-            if kept.sum() >= fewest and count[kept].sum() >= FEWEST_PATHS:
-                return _Plan(np.flatnonzero(kept), usable[kept], length)
-    return None
-
-
-def _spread(errors: ErrorPaths, plan: _Plan) -> Array:
+def _spread(errors: ErrorPaths, plan: PathPlan, order: Index) -> Array:
     """Standard deviation of the states of usable paths, [S]; 1 where there is none."""
-    states = np.nan_to_num(errors.states[plan.origins][plan.usable].astype(np.float64))
+    states = np.nan_to_num(errors.states[plan.origins][:, order][plan.usable[:, order]].astype(np.float64))
     spread: Array = states.std(axis=0)
     return np.where(spread > 0, spread, 1.0)
-
-
-def _complete(path: FloatArray, length: int) -> BoolArray:
-    """Paths [N] of [H, N] that are observed well enough over `length` periods."""
-    late = length - int(_END * length)
-    seen: BoolArray = _seen(path, length) >= _OBSERVED * length
-    return seen & (_reach(path) >= late)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _reach(path: FloatArray) -> Index:
-    """Periods up to the last observed one, [N] of [H, N]."""
-    periods, count = path.shape
-    reach = np.zeros(count, np.int64)
-    for h in range(periods):
-        for i in range(count):
-            if np.isfinite(path[h, i]):
-                reach[i] = h + 1
-    return reach
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _seen(path: FloatArray, length: int) -> Index:
-    """Periods observed among the first `length`, [N] of [H, N]."""
-    seen = np.zeros(path.shape[1], np.int64)
-    for h in range(length):
-        for i in range(path.shape[1]):
-            seen[i] += np.isfinite(path[h, i])
-    return seen
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _scaled(path: FloatArray, scale: Array, usable: BoolArray, length: int, season: int) -> FloatArray:
-    """Usable paths in units of the size of error expected, float32 [N, L], gaps filled; others are left 0.
-
-    A gap takes the error one season earlier, else one season later, else the mean of the path.
-    """
-    out = np.zeros((path.shape[1], length), np.float32)
-    for i in range(path.shape[1]):
-        if not usable[i]:
-            continue
-        total, seen = 0.0, 0
-        for h in range(length):
-            value = path[h, i] / scale[i]
-            if not np.isfinite(value) and h >= season:
-                value = out[i, h - season]
-            out[i, h] = value
-            if np.isfinite(value):
-                total, seen = total + value, seen + 1
-        for back in range(length):
-            h = length - 1 - back
-            if not np.isfinite(out[i, h]):
-                later = out[i, h + season] if h + season < length else np.nan
-                out[i, h] = later if np.isfinite(later) else total / seen
-    return out
 
 
 @numba.njit(forceinline=True, nogil=True, error_model="numpy")
@@ -231,9 +150,9 @@ def _mix(x: np.uint64) -> np.uint64:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _add(
-    total: Array, paths: FloatArray, candidates: Index, usable: BoolArray, then: Array, now: Array, median: FloatArray,
-    scale: Array, low: FloatArray, high: FloatArray, units: Array, pool: Index, keys: Keys, seed: np.uint64,
-    stretch: Array, tries: int,
+    total: Array, paths: FloatArray, common: Array, candidates: Index, usable: BoolArray, then: Array, now: Array,
+    median: FloatArray, scale: Array, low: FloatArray, high: FloatArray, units: Array, pool: Index, keys: Keys,
+    seed: np.uint64, stretch: Array, tries: int,
 ) -> None:  # fmt: skip
     """Add the draws of one origin to total [R, P, L], in steps of the grid."""
     for i in range(len(units)):
@@ -251,7 +170,7 @@ def _add(
                         distance += (then[one, s] - now[i, s]) ** 2
                     if distance < nearest:
                         pick, nearest = one, distance
-            size, row = stretch[r] * scale[i], total[r, pool[i]]
+            size, more, row = scale[i], (stretch[r] - 1.0) * scale[i], total[r, pool[i]]
             for h in range(len(row)):
-                value = min(max(median[i, h] + size * paths[pick, h], low[i]), high[i])
-                row[h] += np.floor(value * units[i] + 0.5)
+                value = median[i, h] + size * paths[pick, h] + more * common[h]
+                row[h] += np.floor(min(max(value, low[i]), high[i]) * units[i] + 0.5)

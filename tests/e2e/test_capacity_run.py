@@ -101,7 +101,7 @@ def test_the_prefect_ui_shows_subflows_and_artifacts(outcome: dict[str, Any], un
     assert shown["capacity-summary"].type == "markdown"
     assert shown["business-units"].data == 100.0
     assert "capacity-report.pdf" in str(shown["report-pdf"].data)
-    assert {f"{kind}-{unit}" for kind in ("tiers", "risks", "quality") for unit in units} <= {
+    assert {f"{kind}-{unit}" for kind in ("tiers", "risks", "quality", "pools") for unit in units} <= {
         artifact.key for artifact in everything
     }
 

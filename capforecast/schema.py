@@ -92,6 +92,15 @@ class Reason(StrEnum):
     NO_EVIDENCE = "no_evidence"  # forecast, but too few past forecast errors to state a probability
 
 
+class PoolReason(StrEnum):
+    """Why figures of a pool are missing; the first that holds."""
+
+    NO_SIZES = "no_sizes"  # no server whose vCPUs, or memory, are known
+    NO_OBSERVATIONS = "no_observations"  # of none of these has the metric been seen
+    NO_FORECAST = "no_forecast"  # all series are unknown: only the demand last seen can be told
+    NO_EVIDENCE = "no_evidence"  # forecast, but too few past forecast errors to state a probability
+
+
 class Tier(StrEnum):
     """Risk of a server, worst first."""
 
@@ -261,18 +270,22 @@ RELIABILITY_COLUMNS = (
 )  # fmt: skip
 
 # Rows of the `pools` dataset: one per pool (business unit x region) and resource; `demand` has them by date.
+# Sums of pools stand apart, in the partition of FLEET: region ALL_REGIONS of each unit, and business unit FLEET.
 POOL_COLUMNS = (
     BUSINESS_UNIT, REGION, "resource",  # vcpu | memory_gib
-    "servers", "unsized", "unforecast",  # all; of unknown size; without a forecast (counted at their last demand)
+    "reason",  # PoolReason of the figures that are missing, "" = none is
+    "servers", "unsized",  # all; of unknown size, which stand for nothing
+    "unobserved", "unforecast",  # of known size: never seen, so in no demand; counted at their last known demand
     "supply", "usable",  # units; less the N+1 reserve and the policy buffer
-    "demand_now", "peak_q50", "peak_q90",  # units; of the largest demand within the horizon
-    "p_30d", "p_90d",  # 0..1, P(demand over `usable` by the breach rule)
+    "demand_now", "peak_q50", "peak_q90",  # units; on the last day; quantiles of the largest demand within the horizon
+    "p_30d", "p_90d",  # 0..1, P(demand over `usable` by the breach rule) within so many days, or the horizon if shorter
     "days_q10", "days_q50", "days_q90", "horizon_days",  # to running out; NaN = later than the horizon
     "buy_q50", "buy_q90",  # units to add so that the peak fits `usable` with headroom; 0 = none
     "buy_by",  # last day to order, for the 10 % date and the procurement lead time; NaT = none
     "paths",
 )  # fmt: skip
 DEMAND_COLUMNS = (BUSINESS_UNIT, REGION, "resource", "date", "usable", *(f"demand_{q}" for q in QUANTILE_NAMES))
+ALL_REGIONS = "_all"  # region of rows that sum over regions
 
 # Rows of the `anomalies` dataset: incident spikes and level shifts of the history.
 ANOMALY_COLUMNS = (

@@ -201,10 +201,23 @@ class BreachSettings(Section):
         return self
 
 
+class PoolSettings(Section):
+    """What of a pool (business unit x region) may be used, and how full a purchase may leave it."""
+
+    reserve_servers: int = Field(0, ge=0, description="largest servers of a pool held back; 1 = N+1, 0 = none")
+    buffer_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="policy buffer: share of what the reserve leaves that may not be used"
+    )
+    headroom_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="headroom: share of usable capacity that the peak should leave free after a purchase"
+    )
+
+
 class RiskSettings(Section):
-    """Breach probability and tiers."""
+    """Breach probability, tiers and pools."""
 
     breach: BreachSettings = BreachSettings()
+    pool: PoolSettings = PoolSettings()
     horizons_daily: tuple[Count, ...] = Field(
         (7, 14, 30, 60, 90), min_length=1, description="days at which P(breach) is stated"
     )

@@ -14,16 +14,22 @@ from capforecast.forecast.leaderboard import LEADERBOARD_COLUMNS
 from capforecast.forecast.models import model_names
 from capforecast.lake.datasets import PER_UNIT
 from capforecast.report.summary import Accuracy, Quality, Risk, RunSummary, UnitSummary
+from capforecast.risk.pool_totals import PATH_COLUMNS
 from capforecast.risk.tiers import SERVER_COLUMNS
 from capforecast.schema import (
+    ALL_REGIONS,
     BACKTEST_COLUMNS,
     CHOICE_COLUMNS,
+    DEMAND_COLUMNS,
+    FLEET,
     INVENTORY_NUMBERS,
     INVENTORY_TEXT,
+    POOL_COLUMNS,
     QUANTILE_NAMES,
     RISK_COLUMNS,
     SERIES_COLUMNS,
     STATISTICS,
+    PoolReason,
     Reason,
     Tier,
 )
@@ -48,6 +54,10 @@ def section(title):
         ("Quality", SERIES_COLUMNS),
         ("Risks", RISK_COLUMNS),
         ("Servers", SERVER_COLUMNS[1:]),
+        ("Pools", (*PoolReason, FLEET, ALL_REGIONS)),
+        ("Table of pools", POOL_COLUMNS),
+        ("Demand of pools by day", DEMAND_COLUMNS),
+        ("Joint sample paths of pools", PATH_COLUMNS),
         ("Backtests", BACKTEST_COLUMNS),
         ("Choice of candidates", CHOICE_COLUMNS),
         ("Leaderboard", (*LEADERBOARD_COLUMNS, *model_names())),

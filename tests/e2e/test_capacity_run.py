@@ -15,7 +15,7 @@ import pytest
 from lakes import data_outputs, executed, summary_of
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("forecast", "risk", "train", "validate")
+STAGES = ("forecast", "pools", "risk", "train", "validate")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,7 +75,8 @@ def test_the_report_is_published_whole(outcome: dict[str, Any], lake: Path) -> N
 
 
 def test_every_stage_ran_once_in_every_unit(outcome: dict[str, Any], units: list[str], lake: Path) -> None:
-    wanted = [f"{stage}:{unit}" for stage in STAGES for unit in units] + ["ingest:_fleet", "report:_fleet"]
+    wanted = [f"{stage}:{unit}" for stage in STAGES for unit in units]
+    wanted += ["fleet-pools:_fleet", "ingest:_fleet", "report:_fleet"]
     assert executed(lake, outcome["run_id"], 1) == sorted(wanted)
 
 
@@ -100,7 +101,7 @@ def test_the_prefect_ui_shows_subflows_and_artifacts(outcome: dict[str, Any], un
     assert shown["capacity-summary"].type == "markdown"
     assert shown["business-units"].data == 100.0
     assert "capacity-report.pdf" in str(shown["report-pdf"].data)
-    assert {f"{kind}-{unit}" for kind in ("tiers", "risks", "quality") for unit in units} <= {
+    assert {f"{kind}-{unit}" for kind in ("tiers", "risks", "quality", "pools") for unit in units} <= {
         artifact.key for artifact in everything
     }
 
@@ -145,7 +146,7 @@ def test_refresh_runs_every_stage_anew(
 ) -> None:
     before = data_outputs(lake)
     again = start(fleet_folder, lake, refresh=True)
-    assert len(executed(lake, again["run_id"], 1)) == 4 * len(STAGES) + 2
+    assert len(executed(lake, again["run_id"], 1)) == 4 * len(STAGES) + 3
     assert data_outputs(lake) == before
 
 
@@ -191,7 +192,9 @@ def test_a_retry_runs_the_failed_stage_and_what_follows_and_nothing_else(
     run_id = error.outcome["run_id"]
     done = retry(run_id, prefect_api)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert executed(broken_lake, run_id, 2) == sorted([f"forecast:{units[2]}", f"risk:{units[2]}", "report:_fleet"])
+    assert executed(broken_lake, run_id, 2) == sorted(
+        [f"{stage}:{units[2]}" for stage in ("forecast", "risk", "pools")] + ["fleet-pools:_fleet", "report:_fleet"]
+    )
     assert summary_of(broken_lake)["complete"]
     sound, mended = data_outputs(lake), data_outputs(broken_lake)
     partial = {name for name in sound if "business_unit=" in name and name.startswith("reports/")}
@@ -223,7 +226,9 @@ def test_a_retry_keeps_its_cut_off_and_goes_on_although_the_source_has_grown(
     following = start(growing, lake)
     done = retry(error.outcome["run_id"], prefect_api)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert executed(lake, error.outcome["run_id"], 2) == ["report:_fleet", f"risk:{units[0]}"]
+    assert executed(lake, error.outcome["run_id"], 2) == sorted(
+        ["fleet-pools:_fleet", "report:_fleet", f"risk:{units[0]}", f"pools:{units[0]}"]
+    )
     days = {Path(path).parent.name: json.loads(path.read_text()) for path in lake.glob("reports/*/*/summary.json")}
     assert len(days) == 2
     assert following["published"]["as_of"][:10] == max(days)[6:]
@@ -255,5 +260,6 @@ def test_on_a_retry_in_another_order_no_unit_gets_another_units_result(
         addresses = [reference["uri"] for reference in unit["references"].values()]
         assert all(f"business_unit={unit['business_unit']}/" in address for address in addresses)
     assert executed(tmp_path / "lake", error.outcome["run_id"], 2) == sorted(
-        [f"{stage}:{names[1]}" for stage in ("train", "forecast", "risk")] + ["report:_fleet"]
+        [f"{stage}:{names[1]}" for stage in ("train", "forecast", "risk", "pools")]
+        + ["fleet-pools:_fleet", "report:_fleet"]
     )

@@ -206,7 +206,9 @@ def test_a_failed_unit_is_retried_from_the_failed_stage(
     command = [BIN / "prefect", "flow-run", "retry", run_id, "--entrypoint", "flows/capacity.py:capacity_run"]
     retry = call(*command, cwd=ROOT, environment=environment)
     assert retry.returncode == 0, retry.stdout + retry.stderr
-    assert executed(lake, run_id, 2) == sorted([f"forecast:{unit}", f"risk:{unit}", "report:_fleet"])
+    assert executed(lake, run_id, 2) == sorted(
+        [f"{stage}:{unit}" for stage in ("forecast", "risk", "pools")] + ["fleet-pools:_fleet", "report:_fleet"]
+    )
     assert data_outputs(lake) == data_outputs(Store(s3_lake))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from capforecast.fleet import quality
+from capforecast.fleet.incidents import LEVEL_SHIFT, SPIKE
 from capforecast.fleet.peaks import PEAKS_UNSEEN
 from capforecast.fleet.shapes import SIZES_CONFLICT, SIZES_FILLED
 from capforecast.fleet.synthetic import Fleet
@@ -18,6 +19,7 @@ from capforecast.lake.datasets import PER_UNIT
 from capforecast.report.summary import Accuracy, Quality, Risk, RunSummary, UnitSummary
 from capforecast.risk.tiers import SERVER_COLUMNS
 from capforecast.schema import (
+    ANOMALY_COLUMNS,
     BACKTEST_COLUMNS,
     CHOICE_COLUMNS,
     INVENTORY_NUMBERS,
@@ -56,6 +58,7 @@ def section(title):
         ("Leaderboard", (*LEADERBOARD_COLUMNS, *model_names())),
         ("Forecasts", QUANTILE_NAMES),
         ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS, SIZES_FILLED, SIZES_CONFLICT)),
+        ("Anomalies", (*ANOMALY_COLUMNS, SPIKE, LEVEL_SHIFT)),
         ("Shapes", SHAPE_COLUMNS),
         ("Rows set aside", COLUMNS),
         ("Files", TALLY_COLUMNS),

@@ -4,17 +4,19 @@ Tasks, Lambda and SageMaker wrap these; a notebook may call them in order. No st
 what it reads is named in its arguments, and a reference whose object has changed is an error.
 """
 
+from capforecast.stages.anomalies import anomalies
 from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, source_overview
 from capforecast.stages.outputs import is_whole, report
 from capforecast.stages.units import forecast, overview, read_panel, risk, train, validate
 
 NEEDS = {  # which of a unit's references a stage reads
+    "anomalies": ("processed", "quality"),
     "train": ("processed", "quality"),
     "forecast": ("processed", "quality", "model"),
     "risk": ("inventory", "processed", "quality", "backtests", "model", "forecasts"),
 }
 
 __all__ = [
-    "NEEDS", "forecast", "ingest", "is_whole", "overview", "parse_as_of", "parse_known_at", "read_panel", "report",
-    "risk", "source_overview", "train", "validate",
+    "NEEDS", "anomalies", "forecast", "ingest", "is_whole", "overview", "parse_as_of", "parse_known_at", "read_panel",
+    "report", "risk", "source_overview", "train", "validate",
 ]  # fmt: skip

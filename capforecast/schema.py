@@ -221,6 +221,7 @@ RISK_COLUMNS = (
     "verdict", "reason", "flags",
     "tier",  # Tier of this series alone
     "last_value", "threshold_high", "threshold_very_high",  # metric's unit; NaN = no threshold
+    "trend_per_month", "trend_since",  # metric's unit, NaN = none that is clear; UTC day, NaT
     "in_breach_high", "in_breach_very_high",  # bool: the breach rule fires on what was observed
     "probability_high",  # 0..1, P(breach of `high` within horizon_days), which decided high and watch
     "probability_very_high",  # 0..1, P(breach of `very_high` within the critical horizon, or what is supported)

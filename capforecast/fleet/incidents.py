@@ -35,7 +35,7 @@ def incidents(panel: Panel, calendar: CalendarSettings) -> pd.DataFrame:
     marks = anomalies.mark(values, stamps, panel.cadence)
     shown = np.arange(len(stamps))[:, None] >= first - begin
     place, told = np.nonzero((marks.shifts & shown).T)
-    shifts = _rows(panel, LEVEL_SHIFT, place, told, marks.began[told, place], stamps).assign(
+    shifts = _rows(panel, LEVEL_SHIFT, place, told, marks.began[told, place].astype(np.int64), stamps).assign(
         value=(marks.usual + marks.sizes)[told, place], usual=marks.usual[told, place], size=marks.sizes[told, place]
     )
     known = calendar_features(stamps, calendar)[list(KNOWN)].to_numpy(dtype=bool).any(axis=1)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from capforecast.errors import StageError
 from capforecast.fleet.bounds import physical_range
+from capforecast.fleet.trend import TREND_PER_MONTH, TREND_SINCE, recent_trend
 from capforecast.risk.rule import breach_fires, fires_now, rule_for
 from capforecast.risk.simulate import LEVELS, Figures, MetricRisk, Recent, horizons
 from capforecast.risk.tiers import series_tiers
@@ -117,6 +118,7 @@ def _table(
     risks = panel.series.reset_index(drop=True).copy()
     now = _in_breach(risks[METRIC], settings, recent, thresholds)
     risks["last_value"] = recent.last.astype(np.float64)
+    risks[[TREND_PER_MONTH, TREND_SINCE]] = recent_trend(panel.values, panel.timestamps, panel.cadence)
     for column, level in enumerate(LEVELS):
         risks[f"threshold_{level}"] = thresholds[:, column].astype(np.float64)
         risks[f"in_breach_{level}"] = now[:, column]

@@ -326,3 +326,16 @@ def test_forecast_of_other_series_is_refused(fleet):
     early = replace(world.forecast, timestamps=world.forecast.timestamps + pd.Timedelta(days=9))
     with pytest.raises(StageError, match="not made from this panel"):
         assess(world.panel, early, world.errors, Settings())
+
+
+def test_a_climb_is_told_beside_the_risk_of_its_series(fleet):
+    world = fleet(np.full(40, 40.0), spread=2.0)
+    climb = np.linspace(0, 30, len(world.panel.values))[:, None] * (np.arange(40) % 2)
+    risks = assess(world.panel, *world.arguments()[1:], Settings())
+    climbing = assess(*world.with_values(world.panel.values + climb).arguments(), Settings())
+    told = climbing["trend_per_month"].notna().to_numpy()
+    assert told[1::2].mean() > 0.9
+    assert told[::2].mean() < 0.2
+    assert (climbing["trend_per_month"][1::2].dropna() > 0).all()
+    assert (climbing["trend_since"].notna() == told).all()
+    assert risks["trend_per_month"].notna().mean() < 0.2

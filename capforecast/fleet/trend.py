@@ -1,10 +1,10 @@
 """The present trend of a series in words people use: so many points a month, since when.
 
-Weekly medians of at most the last year, less the usual shape of the week, so that a spike of a few days does not count. Where the level stepped or the
-slope changed, what lies before is left out: breaks are taken up one by one while each pays for itself, by an
-information criterion. Of what is left, the median of pairwise slopes (Theil 1950, Sen 1968), told only where the rank
-correlation with time (Mann 1945, Kendall 1975) is clear, its variance raised for autocorrelation (after Hamed & Rao
-1998): a series that wanders has no trend.
+Weekly medians of at most the last year, less the usual shape of the week, so that a spike of a few days does not count.
+Where the level stepped or the slope changed, what lies before is left out: breaks are taken up one by one while each
+pays for itself, by an information criterion. Of what is left, the median of pairwise slopes (Theil 1950, Sen 1968),
+told only where the rank correlation with time (Mann 1945, Kendall 1975) is clear, its variance raised for
+autocorrelation (after Hamed & Rao 1998): a series that wanders has no trend.
 """
 
 from __future__ import annotations

@@ -34,9 +34,15 @@ VALID_FROM = "valid_from"
 RENAMED_FROM = "renamed_from"  # optional: the name a server had until the row's valid_from
 DIMENSIONS = (BUSINESS_UNIT, REGION, CRITICALITY)
 INVENTORY_TEXT = (*DIMENSIONS, "environment", "owner", "host_id", "instance_type")
-INVENTORY_NUMBERS = ("vcpus", "memory_gib", "disk_gib", "hourly_cost")
+INVENTORY_NUMBERS = ("vcpus", "memory_gib", "disk_gib", "network_mbps", "hourly_cost")
 UNASSIGNED = "unassigned"  # business unit, region or criticality that nobody gave
 FLEET = "_fleet"  # business unit of fleet-level rows in the lake
+
+# Catalogue of instance shapes (config/prices/shapes.csv), and the `shapes` dataset: one row per instance type.
+SHAPE_COLUMNS = (
+    "instance_type", "family", "architecture", "vcpus", "memory_gib", "network_baseline_mbps", "network_burst_mbps",
+    "burstable",
+)  # fmt: skip
 
 QUANTILE_LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)  # of every forecast, followed by the mean
 QUANTILE_NAMES = ("q025", "q10", "q50", "q90", "q975")
@@ -130,6 +136,8 @@ SERIES_COLUMNS = (
     "verdict", "reason",  # Verdict; Reason or ""
     "flags",  # space-separated words, "" when none
     "observed", "first_seen", "last_seen",  # count of points; timestamps, NaT when never seen
+    "capacity",  # float64, units at 100 %: vCPU, GiB, Mbit/s of network; NaN = not known
+    "unseen_peaks",  # known peaks within the horizon that the history does not hold, ", " between; "" when none
 )  # fmt: skip
 
 
@@ -222,6 +230,7 @@ RISK_COLUMNS = (
     "verdict", "reason", "flags",
     "tier",  # Tier of this series alone
     "last_value", "threshold_high", "threshold_very_high",  # metric's unit; NaN = no threshold
+    "trend_per_month", "trend_since",  # metric's unit, NaN = none that is clear; UTC day, NaT
     "in_breach_high", "in_breach_very_high",  # bool: the breach rule fires on what was observed
     "probability_high",  # 0..1, P(breach of `high` within horizon_days), which decided high and watch
     "probability_very_high",  # 0..1, P(breach of `very_high` within the critical horizon, or what is supported)

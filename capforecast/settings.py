@@ -52,6 +52,9 @@ class InventorySettings(Section):
     """How the inventory is read."""
 
     columns: dict[str, str] = Field({}, description="foreign column -> our inventory column")
+    shapes: str | None = Field(
+        None, description="CSV of instance shapes that corrects and extends the one shipped; null = none"
+    )
 
 
 class ThresholdOverride(Section):

@@ -20,7 +20,7 @@ from rich.table import Table
 WIDE = 160  # columns of a table that goes to a file or a pipe
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
-STAGES_PER_UNIT = 4  # validate, train, forecast, risk
+STAGES_PER_UNIT = 5  # validate, anomalies, train, forecast, risk
 LOGGERS = ("capforecast", "prefect.flow_runs", "prefect.task_runs")
 TIER_STYLE = {"critical": "bold red", "high": "red", "watch": "yellow", "ok": "green", "unknown": "dim"}
 

@@ -23,7 +23,7 @@ from capforecast.errors import CapforecastError, ConfigError
 from capforecast.exchange import Ingested, RunKey, Unit
 from capforecast.fingerprint import code_fingerprint
 from tasks.common import Job, StageKey, run_stage, whole
-from tasks.data import ingest, validate
+from tasks.data import anomalies, ingest, validate
 from tasks.decisions import fleet_pools, pools, risk
 from tasks.models import forecast, train
 from tasks.outputs import report, show_pools, show_report, show_sources, show_unit, write_record
@@ -146,9 +146,9 @@ def _whole_run(job: Job, business_units: list[str] | None, **asked: str | None) 
 
 @flow(name="business-unit-run", flow_run_name=_unit_run_name, persist_result=True, result_serializer="json")
 def business_unit_run(job: Job, ingested: dict[str, Any], business_unit: str) -> dict[str, Any]:
-    """One business unit: validate, train, forecast, risk, pools."""
+    """One business unit: validate, anomalies, train, forecast, risk, pools."""
     unit = Unit.model_validate(run_stage(validate, job, ingested=ingested, business_unit=business_unit))
-    for stage in (train, forecast, risk, pools):
+    for stage in (anomalies, train, forecast, risk, pools):
         needed = unit.only(stages.NEEDS[stage.name]).model_dump(mode="json")
         added = run_stage(stage, job, unit=needed, business_unit=business_unit)
         unit = Unit.model_validate(unit.model_dump() | {"references": unit.references | added})

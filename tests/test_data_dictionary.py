@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from capforecast.fleet import quality
+from capforecast.fleet.incidents import LEVEL_SHIFT, SPIKE
+from capforecast.fleet.peaks import PEAKS_UNSEEN
+from capforecast.fleet.shapes import SIZES_CONFLICT, SIZES_FILLED
 from capforecast.fleet.synthetic import Fleet
 from capforecast.fleet.synthetic_files import TRUTH
 from capforecast.forecast.leaderboard import LEADERBOARD_COLUMNS
@@ -18,6 +21,7 @@ from capforecast.risk.pool_totals import PATH_COLUMNS
 from capforecast.risk.tiers import SERVER_COLUMNS
 from capforecast.schema import (
     ALL_REGIONS,
+    ANOMALY_COLUMNS,
     BACKTEST_COLUMNS,
     CHOICE_COLUMNS,
     DEMAND_COLUMNS,
@@ -28,6 +32,7 @@ from capforecast.schema import (
     QUANTILE_NAMES,
     RISK_COLUMNS,
     SERIES_COLUMNS,
+    SHAPE_COLUMNS,
     STATISTICS,
     PoolReason,
     Reason,
@@ -62,7 +67,9 @@ def section(title):
         ("Choice of candidates", CHOICE_COLUMNS),
         ("Leaderboard", (*LEADERBOARD_COLUMNS, *model_names())),
         ("Forecasts", QUANTILE_NAMES),
-        ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS)),
+        ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS, SIZES_FILLED, SIZES_CONFLICT)),
+        ("Anomalies", (*ANOMALY_COLUMNS, SPIKE, LEVEL_SHIFT)),
+        ("Shapes", SHAPE_COLUMNS),
         ("Rows set aside", COLUMNS),
         ("Files", TALLY_COLUMNS),
         ("summary.json", RunSummary.model_fields),
@@ -79,7 +86,7 @@ def test_every_dataset_reason_tier_metric_and_statistic_is_explained():
 
 def test_every_flag_is_explained():
     flags = {quality.CAPACITY_CHANGED, quality.CONSTANT, quality.DUPLICATE_CONFLICT, quality.LEVEL_SHIFT}
-    assert flags | {quality.OUT_OF_RANGE} <= section("Verdicts and reasons")
+    assert flags | {quality.OUT_OF_RANGE, PEAKS_UNSEEN} <= section("Verdicts and reasons")
 
 
 def test_the_truth_of_synthetic_fleets_is_explained():

@@ -18,8 +18,7 @@ from capforecast.schema import FLEET, Cadence, Reference
 
 PER_UNIT = (
     "inventory", "processed", "quality", "quarantine", "validation", "forecasts", "backtests", "risks", "servers",
-    "pools", "demand",
-    "pool_paths",
+    "pools", "demand", "pool_paths", "shapes", "anomalies",
 )  # fmt: skip
 LONGEST_SEGMENT = 120  # bytes of a business unit's name in a key; file systems stop at 255
 

@@ -191,6 +191,7 @@ _KNOWN = {
         Column("vcpus", "vCPUs", "From the inventory.", "count", 8),
         Column("memory_gib", "Memory, GiB", "From the inventory.", "figure", 9),
         Column("disk_gib", "Disk, GiB", "From the inventory.", "figure", 9),
+        Column("network_mbps", "Network, Mbit/s", "Baseline bandwidth, from the inventory.", "figure", 9),
         Column("hourly_cost", "Hourly cost", "From the inventory.", "figure", 9),
         Column("valid_from", "Inventory since", "Day from which this inventory row holds.", "date", 12),
         Column("observed", "Points observed", "Number of observed points.", "count", 9),

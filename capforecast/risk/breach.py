@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from capforecast.errors import StageError
+from capforecast.fleet.trend import TREND_PER_MONTH, TREND_SINCE, recent_trend
 from capforecast.risk.moment import KEYS, Recent, check_series, present, usable
 from capforecast.risk.rule import breach_fires
 from capforecast.risk.simulate import DATES, LEVELS, Figures, horizons, simulate
@@ -77,6 +78,7 @@ def _table(
     risks = panel.series.reset_index(drop=True).copy()
     now = Recent.of(panel, settings).in_breach(risks[METRIC], levels, settings)
     risks["last_value"] = _last(panel.values)
+    risks[[TREND_PER_MONTH, TREND_SINCE]] = recent_trend(panel.values, panel.timestamps, panel.cadence)
     for column, level in enumerate(LEVELS):
         risks[f"threshold_{level}"] = levels[:, column].astype(np.float64)
         risks[f"in_breach_{level}"] = now[:, column]

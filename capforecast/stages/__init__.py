@@ -4,12 +4,14 @@ Tasks, Lambda and SageMaker wrap these; a notebook may call them in order. No st
 what it reads is named in its arguments, and a reference whose object has changed is an error.
 """
 
+from capforecast.stages.anomalies import anomalies
 from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, source_overview
 from capforecast.stages.outputs import is_whole, report
 from capforecast.stages.pools import fleet_pools, pool_overview, pools
 from capforecast.stages.units import forecast, overview, read_panel, risk, train, validate
 
 NEEDS = {  # which of a unit's references a stage reads
+    "anomalies": ("processed", "quality"),
     "train": ("processed", "quality"),
     "forecast": ("processed", "quality", "model"),
     "risk": ("inventory", "processed", "quality", "backtests", "model", "forecasts"),
@@ -17,6 +19,6 @@ NEEDS = {  # which of a unit's references a stage reads
 }
 
 __all__ = [
-    "NEEDS", "fleet_pools", "forecast", "ingest", "is_whole", "overview", "parse_as_of", "parse_known_at",
+    "NEEDS", "anomalies", "fleet_pools", "forecast", "ingest", "is_whole", "overview", "parse_as_of", "parse_known_at",
     "pool_overview", "pools", "read_panel", "report", "risk", "source_overview", "train", "validate",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 from lakes import data_outputs, executed, summary_of
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("forecast", "pools", "risk", "train", "validate")
+STAGES = ("anomalies", "forecast", "pools", "risk", "train", "validate")
 
 
 @pytest.fixture(scope="module", autouse=True)

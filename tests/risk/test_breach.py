@@ -365,3 +365,16 @@ def test_capacity_held_back_is_not_there_to_remain(fleet):
     risks = assess(*world.arguments(), settings(reserve_share=0.2))
     assert risks["capacity_remaining"].tolist() == pytest.approx([100 * 30 / 80, 0], abs=0.5)
     assert risks["threshold_high"].tolist() == [64.0, 64.0]
+
+
+def test_a_climb_is_told_beside_the_risk_of_its_series(fleet):
+    world = fleet(np.full(40, 40.0), spread=2.0)
+    climb = np.linspace(0, 30, len(world.panel.values))[:, None] * (np.arange(40) % 2)
+    risks = assess(world.panel, *world.arguments()[1:], Settings())
+    climbing = assess(*world.with_values(world.panel.values + climb).arguments(), Settings())
+    told = climbing["trend_per_month"].notna().to_numpy()
+    assert told[1::2].mean() > 0.9
+    assert told[::2].mean() < 0.2
+    assert (climbing["trend_per_month"][1::2].dropna() > 0).all()
+    assert (climbing["trend_since"].notna() == told).all()
+    assert risks["trend_per_month"].notna().mean() < 0.2

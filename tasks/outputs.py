@@ -14,17 +14,25 @@ from prefect.cache_policies import NO_CACHE
 from capforecast import stages
 from capforecast.exchange import Ingested, Published, Unit
 from capforecast.lake.runs import record
-from capforecast.schema import FLEET
+from capforecast.schema import FLEET, Reference
 from tasks.common import Job, executed, stage_task
 
 
 @stage_task("report", run_name="report")
-def report(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], problems: dict[str, str]) -> dict[str, Any]:
+def report(
+    job: Job,
+    ingested: dict[str, Any],
+    units: list[dict[str, Any]],
+    problems: dict[str, str],
+    extras: dict[str, Any],
+) -> dict[str, Any]:
     """Summary, PDF and workbook of what is there, saying what is missing."""
     history, finished = Ingested.model_validate(ingested), [Unit.model_validate(unit) for unit in units]
 
+    tables = {name: Reference.model_validate(reference) for name, reference in extras.items()}
+
     def work() -> dict[str, Any]:
-        return stages.report(job.store, job.settings, history, finished, problems).model_dump(mode="json")
+        return stages.report(job.store, job.settings, history, finished, problems, tables).model_dump(mode="json")
 
     return executed(job, "report", FLEET, work)
 
@@ -49,6 +57,13 @@ def show_unit(job: Job, unit: dict[str, Any], business_unit: str) -> None:
     create_table_artifact(
         key=f"quality-{slug}", table=quality, description=f"{business_unit}: unknown servers by reason"
     )
+
+
+@task(name="show-scorecard", task_run_name="show-scorecard", tags=["capforecast"], cache_policy=NO_CACHE)
+def show_scorecard(job: Job, scored: dict[str, Any]) -> None:
+    """How often past warnings came true, beside the rules of thumb, in the Prefect UI."""
+    text = stages.scorecard_overview(job.store, Reference.model_validate(scored["scorecard"]))
+    create_markdown_artifact(key="scorecard", markdown=text, description="How often past warnings came true")
 
 
 @task(name="show-sources", task_run_name="show-sources", tags=["capforecast"], cache_policy=NO_CACHE)

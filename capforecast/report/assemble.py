@@ -29,10 +29,11 @@ def report_data(
     quality: Quality,
     validation: Reference | None = None,
     known_at: str | None = None,
+    extras: dict[str, Reference] | None = None,
 ) -> ReportData:
     """Everything a report shows. `units`: references of each finished unit; `problems`: why the others are missing.
 
-    validation: what became of the rows of each file.
+    validation: what became of the rows of each file.  extras: fleet-level tables by name (`scorecard`, `reliability`).
     """
     loaded = {name: _loaded(store, references) for name, references in sorted(units.items())}
     inputs = [

@@ -6,10 +6,13 @@ origin and a threshold level; a series in breach at the origin, unseen for a wee
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from capforecast.forecast.sampling import spokesmen
 from capforecast.risk import rules_of_thumb as rules
 from capforecast.risk.breach import _thresholds as series_thresholds
 from capforecast.risk.error_pool import END_TOLERANCE
@@ -44,7 +47,8 @@ def past_warnings(
     if thresholds is None:
         limits = np.asarray(series_thresholds(panel.series, settings), np.float64).T
         thresholds = np.broadcast_to(limits, (len(rows), *limits.shape))
-    ahead = errors.errors.shape[1] // panel.cadence.per_day
+    horizons = horizons_within(settings, panel.cadence, errors.errors.shape[1])
+    ahead = max(horizons)
     days = days_around(panel, rows, rules.ABOVE_DAYS, ahead)
     daily = [rule_for(settings.metric(metric), settings.risk, Cadence.DAILY) for metric in panel.series[METRIC]]
     came = outcomes(days, rules.ABOVE_DAYS, thresholds, daily)
@@ -52,18 +56,72 @@ def past_warnings(
     lately = np.isfinite(past[:, -rules.NEAR_DAYS :]).any(axis=1)
     forecast = np.isfinite(errors.errors).any(axis=1) & np.isfinite(errors.scale)
     case = np.isfinite(thresholds) & ~came.in_breach & (lately & forecast)[:, None]
-    said = said_at_origins(panel, errors, np.asarray(thresholds, np.float32), settings)
+    said = said_at_origins(panel, errors, np.asarray(thresholds, np.float32), horizons, settings)
     spoken = _spoken(errors, rows, latest)
     come = (len(panel.timestamps) - 1 - rows) // panel.cadence.per_day
-    observed = np.minimum(come[:, None], _covered(_reach(errors), said.horizons))
+    observed = np.minimum(come[:, None], _covered(_reach(errors), horizons))
     figures = _figures(past, np.asarray(thresholds, np.float64)) | {
         "threshold": np.asarray(thresholds, np.float64), "days_q10": said.days_q10, "days_q50": said.days_q50,
         "event_days": came.first,
     }  # fmt: skip
-    for j, horizon in enumerate(said.horizons):
+    for j, horizon in enumerate(horizons):
         meant = (spoken[:, None] & (observed >= horizon))[:, None]
         figures[f"p_{horizon}d"] = np.where(meant, said.probabilities[:, :, j], np.nan)
     return _table(panel, errors, case, levels, figures, {"paths": said.paths, "observed_days": observed})
+
+
+def sampled_warnings(panel: Panel, errors: ErrorPaths, settings: Settings, latest: int | None = None) -> pd.DataFrame:
+    """`past_warnings` of the series that have a threshold, at most 256 of a metric (forecast/sampling.py).
+
+    panel: usable series, in the order of `errors`.
+    """
+    errors = _within(errors, panel)
+    limited = np.flatnonzero(np.isfinite(series_thresholds(panel.series, settings)).any(axis=1))
+    if not len(limited) or not len(errors.origins):
+        ahead = errors.errors.shape[1]
+        return no_warnings(settings, panel.cadence, ahead)
+    codes = pd.factorize(panel.series[METRIC], sort=True)[0].astype(np.int64)
+    place = limited[spokesmen(codes[limited])]
+    keep = np.zeros(len(panel.series), np.bool_)
+    keep[place] = True
+    return past_warnings(panel.take(keep), errors_of(errors, place), settings, latest=latest)
+
+
+def errors_of(errors: ErrorPaths, place: Index) -> ErrorPaths:
+    """The error paths of the series at `place` [M], in that order."""
+    return replace(
+        errors, errors=errors.errors[:, :, place], scale=errors.scale[:, place], scale_now=errors.scale_now[place],
+        states=errors.states[:, place], states_now=errors.states_now[place],
+        series=errors.series.iloc[place].reset_index(drop=True),
+    )  # fmt: skip
+
+
+def no_warnings(settings: Settings, cadence: Cadence, ahead: int) -> pd.DataFrame:
+    """The table of a unit without cases; `ahead`: periods forecast."""
+    floats = {
+        name: np.empty(0)
+        for name in (*WARNING_COLUMNS, *(f"p_{h}d" for h in horizons_within(settings, cadence, ahead)))
+    }
+    table = pd.DataFrame(floats)
+    text = dict.fromkeys((SERVER_ID, METRIC, *DIMENSIONS, "level"), "str")
+    whole = dict.fromkeys(("paths", "observed_days"), "int64")
+    return table.astype(text | whole | {"origin": "datetime64[us, UTC]"})
+
+
+def horizons_within(settings: Settings, cadence: Cadence, ahead: int) -> tuple[int, ...]:
+    """Horizons in days at which warnings are scored: those of the settings that a forecast reaches, at least one."""
+    days = ahead // cadence.per_day
+    known = sorted(set(settings.risk.horizons_daily))
+    return tuple(h for h in known if h <= days) or (max(days, 1),)
+
+
+def _within(errors: ErrorPaths, panel: Panel) -> ErrorPaths:
+    """The origins that the panel still shows."""
+    kept = np.asarray(errors.origins.isin(panel.timestamps))
+    return errors if kept.all() else replace(
+        errors, errors=errors.errors[kept], origins=errors.origins[kept], scale=errors.scale[kept],
+        states=errors.states[kept],
+    )  # fmt: skip
 
 
 def known_before(errors: ErrorPaths, rows: Index) -> Index:

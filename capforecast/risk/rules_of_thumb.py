@@ -17,7 +17,7 @@ _ENOUGH = 0.5  # share of a line's window that must have been observed
 _STEPS = 30  # of Newton's method
 _RIDGE = 1e-3
 _DIGITS = 3  # of the regressor: cases this close are one
-_LEAST = 1e-3
+_LEAST = 0.5  # of the threshold: whatever lies below counts as this far, or idle series would flatten the curve
 
 
 def line_crossing(days: npt.NDArray[np.floating], threshold: Array, window: int) -> Array:

@@ -25,34 +25,33 @@ Array = npt.NDArray[np.float64]
 class Said:
     """What was said at each origin, newest first; NaN = nothing could be.
 
-    probabilities: [O, L, len(horizons), N], 0..1.  horizons: days.  days_q10, days_q50: [O, L, N].  paths: [O, N].
+    probabilities: [O, L, J, N], 0..1.  days_q10, days_q50: [O, L, N].  paths: [O, N].
     """
 
     probabilities: Array
-    horizons: tuple[int, ...]
     days_q10: Array
     days_q50: Array
     paths: npt.NDArray[np.int64]
 
 
-def said_at_origins(panel: Panel, errors: ErrorPaths, threshold: FloatArray, settings: Settings) -> Said:
-    """Probabilities at every past origin of `errors`, for thresholds [O, 2, N].
+def said_at_origins(
+    panel: Panel, errors: ErrorPaths, threshold: FloatArray, horizons: tuple[int, ...], settings: Settings
+) -> Said:
+    """Probabilities at every past origin of `errors`, for thresholds [O, L, N].
 
     panel: usable series, in the order of `errors`.
     """
     hourly = panel.cadence is Cadence.HOURLY
-    ahead = errors.errors.shape[1] // panel.cadence.per_day
-    horizons = tuple(h for h in settings.risk.horizons_daily if h <= ahead)
-    count, width = len(errors.origins), len(panel.series)
+    count, levels, width = threshold.shape
     said = Said(
-        np.full((count, 2, len(horizons), width), np.nan), horizons, np.full((count, 2, width), np.nan),
-        np.full((count, 2, width), np.nan), np.zeros((count, width), np.int64),
+        np.full((count, levels, len(horizons), width), np.nan), np.full((count, levels, width), np.nan),
+        np.full((count, levels, width), np.nan), np.zeros((count, width), np.int64),
     )  # fmt: skip
     rows = panel.timestamps.searchsorted(errors.origins)
     for o, row in enumerate(rows):
         forecast = _forecast(panel, errors, o, int(row))
         known = _known(errors, rows, o)
-        for level in range(2):
+        for level in range(levels):
             for j, horizon in enumerate(horizons if hourly else (horizons[-1:] or ())):
                 risk = settings.risk.model_copy(
                     update={"tier_horizon_days": horizon, "critical_horizon_days": horizon, "horizons_daily": horizons}

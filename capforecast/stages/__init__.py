@@ -6,15 +6,18 @@ what it reads is named in its arguments, and a reference whose object has change
 
 from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, source_overview
 from capforecast.stages.outputs import is_whole, report
+from capforecast.stages.scorecard import scorecard, scorecard_overview, warnings
 from capforecast.stages.units import forecast, overview, read_panel, risk, train, validate
 
 NEEDS = {  # which of a unit's references a stage reads
     "train": ("processed", "quality"),
     "forecast": ("processed", "quality", "model"),
     "risk": ("inventory", "processed", "quality", "backtests", "model", "forecasts"),
+    "warnings": ("processed", "quality", "model"),
+    "scorecard": ("warnings",),
 }
 
 __all__ = [
     "NEEDS", "forecast", "ingest", "is_whole", "overview", "parse_as_of", "parse_known_at", "read_panel", "report",
-    "risk", "source_overview", "train", "validate",
+    "risk", "scorecard", "scorecard_overview", "source_overview", "train", "validate", "warnings",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-FEW_EVENTS = 20  # below this a rate says little
+FEW_EVENTS = 30  # below this a rate says little
 HEAD = ("rule", "warned", "precision", "recall", "false alarms", "lead", "Brier skill", "ours at equal false alarms")
 
 
@@ -38,7 +38,7 @@ def table_cells(row: dict[str, Any]) -> tuple[str, ...]:
         str(row["rule"]),
         f"{row['warned']:,.0f}",
         _share(row["precision"]),
-        _share(row["recall"]) + _between(row["recall_low"], row["recall_high"]),
+        _share(row["recall"]) + _between(100 * row["recall_low"], 100 * row["recall_high"], ".0f"),
         _number(row["false_alarms"], ".1f"),
         _number(row["lead_days"], ".0f", " d"),
         "" if not np.isfinite(skill) else f"{skill:.2f}" + _between(row["skill_low"], row["skill_high"]),
@@ -96,7 +96,7 @@ def _number(value: float, form: str, unit: str = "") -> str:
     return f"{value:{form}}{unit}" if np.isfinite(value) else "-"
 
 
-def _between(low: float, high: float) -> str:
+def _between(low: float, high: float, form: str = ".2f") -> str:
     if not (np.isfinite(low) and np.isfinite(high)):
         return ""
-    return f" [{low:.2f}, {high:.2f}]"
+    return f" [{low:{form}}, {high:{form}}]"

@@ -45,8 +45,8 @@ def past_warnings(
     """
     rows = np.asarray(panel.timestamps.get_indexer(errors.origins), np.int64)
     if thresholds is None:
-        limits = np.asarray(series_thresholds(panel.series, settings), np.float64).T
-        thresholds = np.broadcast_to(limits, (len(rows), *limits.shape))
+        given = np.asarray(series_thresholds(panel.series, settings), np.float64).T
+        thresholds = np.broadcast_to(given, (len(rows), *given.shape))
     horizons = horizons_within(settings, panel.cadence, errors.errors.shape[1])
     ahead = max(horizons)
     days = days_around(panel, rows, rules.ABOVE_DAYS, ahead)
@@ -56,8 +56,9 @@ def past_warnings(
     lately = np.isfinite(past[:, -rules.NEAR_DAYS :]).any(axis=1)
     forecast = np.isfinite(errors.errors).any(axis=1) & np.isfinite(errors.scale)
     case = np.isfinite(thresholds) & ~came.in_breach & (lately & forecast)[:, None]
-    said = said_at_origins(panel, errors, np.asarray(thresholds, np.float32), horizons, settings)
     spoken = _spoken(errors, rows, latest)
+    limits = np.asarray(thresholds, np.float32)
+    said = said_at_origins(panel, errors, np.flatnonzero(spoken), limits, horizons, settings)
     come = (len(panel.timestamps) - 1 - rows) // panel.cadence.per_day
     observed = np.minimum(come[:, None], _covered(_reach(errors), horizons))
     figures = _figures(past, np.asarray(thresholds, np.float64)) | {

@@ -35,7 +35,12 @@ class Said:
 
 
 def said_at_origins(
-    panel: Panel, errors: ErrorPaths, threshold: FloatArray, horizons: tuple[int, ...], settings: Settings
+    panel: Panel,
+    errors: ErrorPaths,
+    wanted: npt.NDArray[np.intp],
+    threshold: FloatArray,
+    horizons: tuple[int, ...],
+    settings: Settings,
 ) -> Said:
     """Probabilities at every past origin of `errors`, for thresholds [O, L, N].
 
@@ -48,8 +53,8 @@ def said_at_origins(
         np.full((count, levels, width), np.nan), np.zeros((count, width), np.int64),
     )  # fmt: skip
     rows = panel.timestamps.searchsorted(errors.origins)
-    for o, row in enumerate(rows):
-        forecast = _forecast(panel, errors, o, int(row))
+    for o in wanted:
+        forecast = _forecast(panel, errors, o, int(rows[o]))
         known = _known(errors, rows, o)
         for level in range(levels):
             for j, horizon in enumerate(horizons if hourly else (horizons[-1:] or ())):

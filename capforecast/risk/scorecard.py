@@ -61,14 +61,14 @@ def score(warnings: pd.DataFrame, settings: Settings, draws: int = DRAWS) -> Sco
         for about, part in _groups(_at_horizon(table, horizon)):
             tiers = _told_by_tier(part, str(about["level"]), horizon, spans)
             cases = _cases(part, about | {"horizon_days": horizon}, horizon, issues, tiers, settings)
-            rows += rule_rows(cases, our_rule(settings.risk.high_probability), draws)
-            bins += reliability_rows(cases, our_rule(settings.risk.high_probability))
+            rows += rule_rows(cases, OURS, draws)
+            bins += reliability_rows(cases, OURS)
     return Scorecard(_typed(rows, SCORECARD_COLUMNS), _typed(bins, RELIABILITY_COLUMNS))
 
 
-def our_rule(cut: float) -> str:
-    """Name of the rule that warns from a probability on: `capforecast >= 0.5`."""
-    return f"{OURS} >= {cut:g}"
+def our_rule(cut: float, settings: Settings) -> str:
+    """Name of the rule that warns from a probability on; `capforecast` alone for that of tier high."""
+    return OURS if cut == settings.risk.high_probability else f"{OURS} >= {cut:g}"
 
 
 def stated_horizons(warnings: pd.DataFrame) -> tuple[int, ...]:
@@ -159,7 +159,7 @@ def _cases(
         event=event,
         lead=part["event_days"].to_numpy(dtype=np.float64),
         told=_told(part, horizon, ours, logistic, settings) | tiers,
-        stated={our_rule(cut): ours for cut in _cuts(settings)} | {LOGISTIC: logistic},
+        stated={our_rule(cut, settings): ours for cut in _cuts(settings)} | {LOGISTIC: logistic},
         compared=(*LINES.values(), NEAR, LOGISTIC, ABOVE, EVERYTHING),
         about=about | counts,
         issues=pairs / issues / 100.0,
@@ -174,7 +174,7 @@ def _cuts(settings: Settings) -> list[float]:
 
 def _told(part: pd.DataFrame, horizon: int, ours: Array, logistic: Array, settings: Settings) -> dict[str, BoolArray]:
     """By rule: would it have warned?"""
-    told = {our_rule(cut): ours >= cut for cut in _cuts(settings)}
+    told = {our_rule(cut, settings): ours >= cut for cut in _cuts(settings)}
     told |= {LINES[window]: part[f"line_{window}"].to_numpy(dtype=np.float64) <= horizon for window in thumb.LINE_DAYS}
     return told | {
         NEAR: part["near_share"].to_numpy(dtype=np.float64) > thumb.NEAR_SHARE,

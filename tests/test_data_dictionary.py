@@ -14,6 +14,7 @@ from capforecast.forecast.leaderboard import LEADERBOARD_COLUMNS
 from capforecast.forecast.models import model_names
 from capforecast.lake.datasets import PER_UNIT
 from capforecast.report.summary import Accuracy, Quality, Risk, RunSummary, UnitSummary
+from capforecast.risk.scorecard import RULES
 from capforecast.risk.tiers import SERVER_COLUMNS
 from capforecast.schema import (
     BACKTEST_COLUMNS,
@@ -21,9 +22,12 @@ from capforecast.schema import (
     INVENTORY_NUMBERS,
     INVENTORY_TEXT,
     QUANTILE_NAMES,
+    RELIABILITY_COLUMNS,
     RISK_COLUMNS,
+    SCORECARD_COLUMNS,
     SERIES_COLUMNS,
     STATISTICS,
+    WARNING_COLUMNS,
     Reason,
     Tier,
 )
@@ -50,6 +54,9 @@ def section(title):
         ("Servers", SERVER_COLUMNS[1:]),
         ("Backtests", BACKTEST_COLUMNS),
         ("Choice of candidates", CHOICE_COLUMNS),
+        ("Warnings", WARNING_COLUMNS),
+        ("Scorecard", (*SCORECARD_COLUMNS, *RULES)),
+        ("Reliability", RELIABILITY_COLUMNS),
         ("Leaderboard", (*LEADERBOARD_COLUMNS, *model_names())),
         ("Forecasts", QUANTILE_NAMES),
         ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS)),

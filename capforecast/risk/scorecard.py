@@ -37,6 +37,7 @@ SCOPES = (FLEET_SCOPE, BUSINESS_UNIT, METRIC, CRITICALITY, REGION)
 OURS, LOGISTIC = "capforecast", "one-number logistic"
 LINES = {window: f"line {window} d" for window in thumb.LINE_DAYS}
 NEAR, ABOVE, EVERYTHING = "near threshold", "often above", "flag everything"
+RULES = (OURS, *LINES.values(), NEAR, LOGISTIC, ABOVE, EVERYTHING)
 TIER_RULE = "tier "  # and the tier's name
 DAYS_PER_MONTH = 365.25 / 12
 _TEXT, _COUNTS = ("scope", "name", "level", "rule"), ("horizon_days", "servers", "series", "origins", "cases", "events")

@@ -17,7 +17,7 @@ import pytest
 from lakes import data_outputs, summary_of
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("ingest", "validate", "train", "forecast", "risk", "report")
+STAGES = ("ingest", "validate", "train", "forecast", "risk", "warnings", "scorecard", "report")
 KILLED = """
 import os, signal, sys
 from capforecast import stages

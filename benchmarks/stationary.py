@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -10,8 +12,9 @@ from scoring import SETTINGS, note
 
 from capforecast.forecast.backtest import buckets
 from capforecast.forecast.engine import train
+from capforecast.risk.moment import present
 from capforecast.risk.rule import daily_peaks
-from capforecast.risk.simulate import Figures, MetricRisk, Recent, horizons
+from capforecast.risk.simulate import Figures, simulate
 from capforecast.schema import Cadence, Panel
 
 Array = npt.NDArray[np.float64]
@@ -72,10 +75,10 @@ def synthetic(cadence: Cadence, horizon: int, series: int, panels: int) -> tuple
             row = {"dataset": "synthetic", "series": names, "bucket": name, "points": len(part)}
             hits = {level: ((part >= q[low]) & (part <= q[high])).sum(axis=0) for level, low, high in _PAIRS}
             frames.append(pd.DataFrame(row | {f"in_{level}": hit for level, hit in hits.items()}))
-        risk = MetricRisk(
-            forecast, trained.errors, np.ones(series, dtype=bool), np.arange(series), "load", SETTINGS,
-            Recent.of(panel, SETTINGS), np.full((series, 2), np.nan, dtype=np.float32), _no_limits(series),
-        )  # fmt: skip
+        unlimited = np.full((series, 2), np.nan, dtype=np.float32)
+        moment = present(panel, forecast, trained.errors, unlimited, SETTINGS)
+        low, high = _no_limits(series)
+        risk = simulate(replace(moment, low=low, high=high), SETTINGS)
         peaks.append(_peaks(risk, panel, actual, names))
     return pd.concat(frames, ignore_index=True), pd.concat(peaks, ignore_index=True)
 
@@ -88,11 +91,9 @@ def _no_limits(series: int) -> tuple[np.ndarray, np.ndarray]:
     return -wide, wide
 
 
-def _peaks(risk: MetricRisk, panel: Panel, actual: Array, names: list[str]) -> pd.DataFrame:
+def _peaks(risk: Figures, panel: Panel, actual: Array, names: list[str]) -> pd.DataFrame:
     """Was the maximum over the whole horizon (hourly: of daily peaks) at or below the quantiles of the joint paths'?"""
-    figures = Figures(len(names), horizons(SETTINGS, panel.cadence), panel.cadence)
-    risk.run(figures)
     days = daily_peaks(actual.T.astype(np.float32)) if panel.cadence is Cadence.HOURLY else actual.T
     peak = days.max(axis=1)
     rows = pd.DataFrame({"dataset": "synthetic", "series": names, "points": 1})
-    return rows.assign(**{name: (peak <= figures.columns[name]).astype(float) for name in PEAK})
+    return rows.assign(**{name: (peak <= getattr(risk, name)).astype(float) for name in PEAK})

@@ -2,37 +2,28 @@
 
 A probability is the share of sample paths in which the k-of-n rule fires, so it sees how long an excursion lasts,
 which pointwise quantiles cannot. The same paths give first-breach dates, peaks and the capacity that remains.
+`past_risk` (risk/past.py) states the same of a past origin.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from capforecast.errors import StageError
-from capforecast.fleet.bounds import physical_range
-from capforecast.risk.rule import breach_fires, fires_now, rule_for
-from capforecast.risk.simulate import LEVELS, Figures, MetricRisk, Recent, horizons
+from capforecast.fleet.bounds import FULL
+from capforecast.risk.moment import KEYS, Recent, check_series, present, usable
+from capforecast.risk.rule import breach_fires
+from capforecast.risk.simulate import DATES, LEVELS, Figures, horizons, simulate
+from capforecast.risk.thresholds import thresholds
 from capforecast.risk.tiers import series_tiers
-from capforecast.schema import (
-    BUSINESS_UNIT,
-    CRITICALITY,
-    METRIC,
-    RISK_COLUMNS,
-    SERVER_ID,
-    BoolArray,
-    Cadence,
-    ErrorPaths,
-    FloatArray,
-    Forecast,
-    Panel,
-    Verdict,
-)
+from capforecast.schema import METRIC, RISK_COLUMNS, ErrorPaths, FloatArray, Forecast, Panel, probability_column
 from capforecast.settings import Settings
 
 __all__ = ["assess", "breach_fires"]
 
-KEYS = [SERVER_ID, METRIC]
+Numbers = npt.NDArray[np.float64]
 
 
 def assess(
@@ -55,24 +46,19 @@ def assess(
 
     Raises StageError when forecast or error paths are not of the usable series of the panel.
     """
-    usable = (panel.series["verdict"] == Verdict.OK).to_numpy(dtype=bool)
+    able = usable(panel)
     if forecast is not None and errors is not None:
         panel = _until_origin(panel, forecast)
-        _check_series(panel.usable().series, forecast.series, "forecast")
-        _check_series(panel.usable().series, errors.series, "error paths")
-    elif usable.any():
-        raise StageError(f"{int(usable.sum())} usable series have no forecast or error paths; pass both to assess")
-    recent = Recent.of(panel, settings)
-    limits = physical_range(panel, settings)
-    thresholds = _thresholds(panel.series, settings)
-    figures = Figures(len(usable), horizons(settings, panel.cadence), panel.cadence)
+        check_series(panel.usable().series, forecast.series, "forecast")
+        check_series(panel.usable().series, errors.series, "error paths")
+    elif able.any():
+        raise StageError(f"{int(able.sum())} usable series have no forecast or error paths; pass both to assess")
+    levels = thresholds(panel.series, settings)
+    figures = Figures.unstated(len(horizons(settings, panel.cadence)), len(able))
     if forecast is not None and errors is not None:
-        where = np.flatnonzero(usable)
-        for metric in sorted(forecast.series[METRIC].unique()):
-            members = (forecast.series[METRIC] == metric).to_numpy(dtype=bool)
-            job = MetricRisk(forecast, errors, members, where[members], metric, settings, recent, thresholds, limits)
-            job.run(figures)
-    return _table(panel, settings, recent, thresholds, figures, backtest)
+        moment = present(panel.take(able), forecast, errors, levels[able], settings)
+        figures.put(able, simulate(moment, settings))
+    return _table(panel, settings, levels, figures, backtest)
 
 
 def _until_origin(panel: Panel, forecast: Forecast) -> Panel:
@@ -86,56 +72,41 @@ def _until_origin(panel: Panel, forecast: Forecast) -> Panel:
     return panel.until(origin)
 
 
-def _check_series(expected: pd.DataFrame, found: pd.DataFrame, what: str) -> None:
-    wanted = expected[KEYS].reset_index(drop=True)
-    have = found[KEYS].reset_index(drop=True)
-    if wanted.astype(str).equals(have.astype(str)):
-        return
-    lost = pd.MultiIndex.from_frame(wanted).difference(pd.MultiIndex.from_frame(have))
-    example = f"; missing: {lost[0]}" if len(lost) else "; the order differs"
-    raise StageError(f"{what}: {len(have)} series where the panel has {len(wanted)} usable ones{example}")
-
-
-def _thresholds(series: pd.DataFrame, settings: Settings) -> FloatArray:
-    """Thresholds `high`, `very_high` of each series, float32 [N, 2]; NaN = none."""
-    keys = pd.MultiIndex.from_frame(series[[METRIC, BUSINESS_UNIT, CRITICALITY]].astype(str))
-    codes, kinds = keys.factorize()
-    table = [[np.nan if value is None else value for value in settings.thresholds(*kind)] for kind in kinds]
-    levels: FloatArray = np.asarray(table, np.float32).reshape(-1, len(LEVELS))
-    chosen: FloatArray = levels[codes]
-    return chosen
-
-
 def _table(
-    panel: Panel,
-    settings: Settings,
-    recent: Recent,
-    thresholds: FloatArray,
-    figures: Figures,
-    backtest: pd.DataFrame | None,
+    panel: Panel, settings: Settings, levels: FloatArray, figures: Figures, backtest: pd.DataFrame | None
 ) -> pd.DataFrame:
     risks = panel.series.reset_index(drop=True).copy()
-    now = _in_breach(risks[METRIC], settings, recent, thresholds)
-    risks["last_value"] = recent.last.astype(np.float64)
+    now = Recent.of(panel, settings).in_breach(risks[METRIC], levels, settings)
+    risks["last_value"] = _last(panel.values)
     for column, level in enumerate(LEVELS):
-        risks[f"threshold_{level}"] = thresholds[:, column].astype(np.float64)
+        risks[f"threshold_{level}"] = levels[:, column].astype(np.float64)
         risks[f"in_breach_{level}"] = now[:, column]
-    for name, values in figures.columns.items():
-        risks[name] = values
-    risks["paths"] = figures.paths
+        risks[f"probability_{level}"] = figures.within[column]
+    for column, percent in enumerate(DATES):
+        risks[f"days_q{percent}"] = figures.days[0, column]
+    for name in ("horizon_days", "peak_q50", "peak_q90", "paths"):
+        risks[name] = getattr(figures, name)
+    in_percent = np.array([settings.metric(metric).unit == "percent" for metric in risks[METRIC]], dtype=bool)
+    risks["capacity_remaining"] = np.where(in_percent, np.maximum(FULL - figures.lead_q90, 0.0), np.nan)
+    by_horizon = {
+        probability_column(level, periods, panel.cadence): figures.by_horizon[row, column]
+        for row, level in enumerate(LEVELS)
+        for column, periods in enumerate(horizons(settings, panel.cadence))
+    }
+    risks = risks.assign(**by_horizon)
     risks["tier"], risks["reason"] = series_tiers(risks, settings)
     risks = _with_evidence(risks, backtest)
-    return risks[[*RISK_COLUMNS, *figures.probabilities.values()]]
+    return risks[[*RISK_COLUMNS, *by_horizon]]
 
 
-def _in_breach(metrics: pd.Series, settings: Settings, recent: Recent, thresholds: FloatArray) -> BoolArray:
-    """Is each series above `high`, `very_high` now, by the daily rule on what was observed?  bool [N, 2]."""
-    above = recent.days[:, None, :] > thresholds[:, :, None]
-    result = np.zeros(thresholds.shape, np.bool_)
-    for metric in metrics.unique():
-        rows = (metrics == metric).to_numpy(dtype=bool)
-        result[rows] = fires_now(above[rows], rule_for(settings.metric(metric), settings.risk, Cadence.DAILY))
-    return result
+def _last(values: FloatArray) -> Numbers:
+    """Last value seen of each series, [T, N] -> [N]; NaN = none."""
+    last = np.full(values.shape[1], np.nan)
+    if len(values):
+        finite = np.isfinite(values)
+        newest = len(values) - 1 - finite[::-1].argmax(axis=0)
+        last[:] = np.where(finite.any(axis=0), values[newest, np.arange(values.shape[1])], np.nan)
+    return last
 
 
 def _with_evidence(risks: pd.DataFrame, backtest: pd.DataFrame | None) -> pd.DataFrame:

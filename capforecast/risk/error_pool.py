@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+import pandas as pd
 
-from capforecast.schema import BoolArray, ErrorPaths, FloatArray
+from capforecast.forecast.sampling import spokesmen
+from capforecast.risk import neighbours
+from capforecast.schema import METRIC, SERVER_ID, BoolArray, ErrorPaths, FloatArray
 
 MIN_POOL = 60  # paths a pool should hold; below it other metrics' paths are used, and a pool is not narrowed further
 MAX_NEAREST = 500
@@ -62,21 +64,25 @@ class Pool:
             return np.broadcast_to(every, (len(known), wide))
         if count == len(self.paths):
             return np.broadcast_to(np.arange(count), (len(known), count))
-        _, found = cKDTree(self.states).query(known / self.spread, k=count)
-        return np.sort(np.asarray(found, np.int64).reshape(len(known), count), axis=1)
+        return neighbours.nearest(self.states, known / self.spread, count)
 
 
-def build_pool(errors: ErrorPaths, members: BoolArray, horizon: int) -> Pool | None:
+def build_pool(errors: ErrorPaths, members: BoolArray, horizon: int, until: pd.Timestamp | None = None) -> Pool | None:
     """Pool of the past error paths of the series where `members` [N] is true; None below MIN_PATHS paths.
 
-    Its length is `horizon` where at least MIN_POOL paths (half of them, if there are few) reach so far, else the
-    longest length that many paths support. Paths run from the newest origin to the oldest, series in panel order.
+    Of many series of a metric, a few hundred speak for all. Its length is `horizon` where at least MIN_POOL paths
+    (half of them, if there are few) reach so far, else the longest length that many paths support. Paths run from
+    the newest origin to the oldest, series by server and metric.
+
+    until: only what was observed by then is known; None = everything.
     """
-    raw = errors.errors[:, :horizon][:, :, members]
-    scale = errors.scale[:, members]
+    origins, known = _known_by(errors, until)
+    who = _speakers(errors, members, origins)
+    raw = errors.errors[:, :horizon][:, :, who][origins]
+    raw = np.where((np.arange(raw.shape[1]) < known[:, None])[:, :, None], raw, np.float32(np.nan))
+    scale = errors.scale[:, who][origins].reshape(-1)
     rows = np.moveaxis(raw, 1, 2).reshape(-1, raw.shape[1])
-    scale = scale.reshape(-1)
-    states = errors.states[:, members].reshape(len(rows), errors.states.shape[2]).astype(np.float64)
+    states = errors.states[:, who][origins].reshape(len(rows), errors.states.shape[2]).astype(np.float64)
     states = np.nan_to_num(states, nan=0.0)
     finite = np.isfinite(rows)
     reach = np.where(finite.any(axis=1), rows.shape[1] - finite[:, ::-1].argmax(axis=1), 0)
@@ -84,12 +90,12 @@ def build_pool(errors: ErrorPaths, members: BoolArray, horizon: int) -> Pool | N
     if usable.sum() < MIN_PATHS:
         return None
     length = _supported_length(reach[usable], horizon)
-    usable &= reach >= length - _end_tolerance(length)
+    usable &= reach >= length - end_tolerance(length)
     usable &= finite[:, :length].sum(axis=1) >= MIN_OBSERVED * length
     if usable.sum() < MIN_PATHS:
         return None
     paths = rows[usable, :length] / scale[usable, None]
-    _fill_gaps(paths, errors.cadence.season)
+    fill_gaps(paths, errors.cadence.season)
     spread = states[usable].std(axis=0)
     spread[spread == 0] = 1.0
     return Pool(paths.astype(np.float32), states[usable] / spread, spread)
@@ -103,7 +109,26 @@ def choose_pool(own: Pool | None, every: Pool | None) -> Pool | None:
     return every if too_small or every.length > own.length else own
 
 
-def _end_tolerance(length: int) -> int:
+def _speakers(errors: ErrorPaths, members: BoolArray, origins: BoolArray) -> npt.NDArray[np.int64]:
+    """Series that give paths: at most a few hundred of each metric, of those that have any, by server and metric."""
+    able = np.flatnonzero(members & np.isfinite(errors.scale[origins]).any(axis=0))
+    keys = errors.series[[SERVER_ID, METRIC]].iloc[able].reset_index(drop=True)
+    order = keys.sort_values([SERVER_ID, METRIC], kind="stable").index.to_numpy()
+    metrics = pd.factorize(keys[METRIC].iloc[order], sort=True)[0]
+    chosen: npt.NDArray[np.int64] = able[order[spokesmen(metrics)]].astype(np.int64)
+    return chosen
+
+
+def _known_by(errors: ErrorPaths, until: pd.Timestamp | None) -> tuple[BoolArray, npt.NDArray[np.int64]]:
+    """Origins [O] before a moment, and how many periods after each of these had been observed by then."""
+    if until is None:
+        return np.ones(len(errors.origins), np.bool_), np.full(len(errors.origins), errors.errors.shape[1])
+    periods = np.asarray((until - errors.origins) // errors.cadence.step, dtype=np.int64)
+    return periods > 0, periods[periods > 0]
+
+
+def end_tolerance(length: int) -> int:
+    """Periods that may be missing at the end of a path."""
     return int(END_TOLERANCE * length)
 
 
@@ -112,10 +137,10 @@ def _supported_length(reach: npt.NDArray[np.int64], horizon: int) -> int:
     shorten what old ones support."""
     enough = min(MIN_POOL, max(MIN_PATHS, len(reach) // 2))
     far = int(np.sort(reach)[::-1][enough - 1])
-    return horizon if far >= horizon - _end_tolerance(horizon) else far
+    return horizon if far >= horizon - end_tolerance(horizon) else far
 
 
-def _fill_gaps(paths: FloatArray, season: int) -> None:
+def fill_gaps(paths: FloatArray, season: int) -> None:
     """Fill what was not observed, in place: the error one season earlier, else later, else the path's mean."""
     length = paths.shape[1]
     starts = range(season, length, season)

@@ -1,179 +1,86 @@
-"""Sample paths of a block of series and what is read off them: probabilities, first-breach dates, peaks, what remains.
+"""Sample paths of series at a moment and what is read off them: probabilities, first-breach dates, peaks.
 
-Arrays are [M, K, L]: M series of one metric, K sample paths each, L periods. They are built and read block by block,
-so memory is bounded; every figure is of one series alone, so results do not depend on the size of a block.
+Series go through in blocks, side by side in threads; every figure is of one series alone, so results depend neither
+on the size of a block nor on threads.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
+from capforecast.forecast.threads import in_threads
 from capforecast.risk.error_pool import Pool, build_pool, choose_pool
-from capforecast.risk.rule import HOURS_PER_DAY, NEVER, Rule, breach_fires, daily_peaks, observed_daily_peaks, rule_for
-from capforecast.schema import BoolArray, Cadence, ErrorPaths, FloatArray, Forecast, Panel, probability_column
+from capforecast.risk.moment import Moment
+from capforecast.risk.passage import Bundle, Counts, Watch, daily_passages, days_of, hourly_passages
+from capforecast.risk.rule import rule_for
+from capforecast.schema import Cadence, FloatArray
 from capforecast.settings import Settings
 
 LEVELS = ("high", "very_high")
-MAX_ELEMENTS = 4_000_000  # path values held at once
-FULL = 100.0  # usable capacity of a metric in percent
+DATES = (10, 50, 90)  # percent of paths that have breached by a date
+
+Numbers = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Recent:
-    """What was observed just before the origin: days [N, n_daily] and, of hourly series, hours [N, n_hourly - 1]."""
+class Figures:
+    """What sample paths say of N series; NaN = not stated (no threshold, no evidence, beyond what is supported).
 
-    days: FloatArray
-    hours: FloatArray
-    last: FloatArray  # [N], last value seen
+    by_horizon: [2, K, N], P(breach of high, very_high) within each of the K horizons of the settings; hourly rule for
+    hourly series.  within: [2, N], P(breach) within the tier's horizon of `high` and the critical one of `very_high`,
+    daily rule.  days: [2, 3, N], days by which 10, 50, 90 % of the paths have breached within the tier's horizon.
+    horizon_days: [N], the tier's horizon or the shorter one supported.  peak_q50, peak_q90: largest value (hourly: day)
+    within it; lead_q90: within the procurement lead time.  paths: int64 [N], sample paths behind all this.
+    """
+
+    by_horizon: Numbers
+    within: Numbers
+    days: Numbers
+    horizon_days: Numbers
+    peak_q50: Numbers
+    peak_q90: Numbers
+    lead_q90: Numbers
+    paths: Index
 
     @classmethod
-    def of(cls, panel: Panel, settings: Settings) -> Recent:
-        values, breach = panel.values, settings.risk.breach
-        finite = np.isfinite(values)
-        newest = len(values) - 1 - finite[::-1].argmax(axis=0) if len(values) else np.zeros(values.shape[1], int)
-        last = np.where(finite.any(axis=0), values[newest, np.arange(values.shape[1])], np.nan)
-        hours = _tail(values, breach.n_hourly - 1)
-        hourly = panel.cadence is Cadence.HOURLY
-        days = observed_daily_peaks(values, breach.n_daily) if hourly else _tail(values, breach.n_daily)
-        return cls(days, hours, last.astype(np.float32))
+    def unstated(cls, horizons: int, count: int) -> Figures:
+        """Of so many series, nothing is known yet."""
+
+        def nothing(*shape: int) -> Numbers:
+            return np.full((*shape, count), np.nan)
+
+        levels = len(LEVELS)
+        return cls(
+            nothing(levels, horizons), nothing(levels), nothing(levels, len(DATES)), nothing(), nothing(), nothing(),
+            nothing(), np.zeros(count, np.int64),
+        )  # fmt: skip
+
+    def put(self, where: npt.NDArray[np.bool_], some: Figures) -> None:
+        """Take over the figures of the series where `where` [N] is true."""
+        for part in fields(self):
+            getattr(self, part.name)[..., where] = getattr(some, part.name)
 
 
-class Figures:
-    """Columns of figures over all series of the panel; NaN until stated."""
-
-    def __init__(self, count: int, horizons: tuple[int, ...], cadence: Cadence) -> None:
-        self.horizons = horizons
-        self.probabilities = {
-            (level, periods): probability_column(level, periods, cadence) for level in LEVELS for periods in horizons
-        }
-        names = [
-            "probability_high", "probability_very_high", "days_q10", "days_q50", "days_q90", "horizon_days",
-            "peak_q50", "peak_q90", "capacity_remaining", *self.probabilities.values(),
-        ]  # fmt: skip
-        self.columns = {name: np.full(count, np.nan) for name in names}
-        self.paths = np.zeros(count, np.int64)
-
-    def put(self, where: npt.NDArray[np.intp], name: str, values: npt.ArrayLike) -> None:
-        self.columns[name][where] = values
-
-
-@dataclass(frozen=True)
-class MetricRisk:
-    """All usable series of one metric: they share a pool of error paths and a rule."""
-
-    forecast: Forecast
-    errors: ErrorPaths
-    members: BoolArray  # [N usable]
-    where: npt.NDArray[np.intp]  # rows of the members in the panel
-    metric: str
-    settings: Settings
-    recent: Recent
-    thresholds: FloatArray  # [N panel, 2]
-    limits: tuple[FloatArray, FloatArray]  # physical range, [N panel] each
-
-    def run(self, figures: Figures) -> None:
-        """Fill in the figures of the metric's series, a block at a time."""
-        pool = self._pool()
+def simulate(moment: Moment, settings: Settings) -> Figures:
+    """Figures of all series of a moment."""
+    figures = Figures.unstated(len(horizons(settings, moment.cadence)), len(moment.scale))
+    metrics = moment.metrics.astype("str").to_numpy()
+    for metric in sorted(set(metrics)):
+        members = metrics == metric
+        pool = _pool(moment, members, settings)
         if pool is None:
-            return
-        columns = np.flatnonzero(self.members)
-        median = self.forecast.median[: pool.length, columns].T
-        scale = self.errors.scale_now[columns]
-        known = np.isfinite(median).all(axis=1) & np.isfinite(scale)
-        columns, where, median, scale = columns[known], self.where[known], median[known], scale[known]
-        share = self.settings.risk.nearest_share
-        nearest = pool.nearest(self.errors.states_now[columns], share)
-        size = max(1, min(self.settings.forecast.block_size, MAX_ELEMENTS // max(1, nearest.shape[1] * pool.length)))
-        for start in range(0, len(columns), size):
-            block = slice(start, start + size)
-            low, high = (limit[where[block], None, None] for limit in self.limits)
-            paths = self._paths(pool, nearest[block], median[block], scale[block])
-            np.clip(paths, low, high, out=paths)
-            self._evaluate(figures, where[block], paths)
-
-    def _pool(self) -> Pool | None:
-        need = max(horizons(self.settings, self.forecast.cadence) + _tier_periods(self.settings, self.forecast.cadence))
-        horizon = min(need, len(self.forecast.timestamps), self.errors.errors.shape[1])
-        own = build_pool(self.errors, self.members, horizon)
-        if self.members.all() or (own is not None and own.is_full(horizon)):
-            return own
-        return choose_pool(own, build_pool(self.errors, np.ones_like(self.members), horizon))
-
-    def _paths(self, pool: Pool, nearest: npt.NDArray[np.int64], median: FloatArray, scale: FloatArray) -> FloatArray:
-        """Sample paths [M, K, L] of M series: median + scale x scaled error."""
-        paths = pool.paths[nearest]
-        paths *= scale[:, None, None].astype(np.float32)
-        paths += median[:, None, :]
-        return paths
-
-    def _evaluate(self, figures: Figures, where: npt.NDArray[np.intp], paths: FloatArray) -> None:
-        hourly = self.forecast.cadence is Cadence.HOURLY
-        days = daily_peaks(paths) if hourly else paths
-        span = min(self.settings.risk.tier_horizon_days, days.shape[2])
-        figures.put(where, "horizon_days", min(span, paths.shape[2] / HOURS_PER_DAY) if hourly else span)
-        figures.paths[where] = paths.shape[1]
-        for level in LEVELS:
-            self._state_breach(figures, where, paths, days, level)
-        self._state_peaks(figures, where, days, span)
-
-    def _state_breach(
-        self, figures: Figures, where: npt.NDArray[np.intp], paths: FloatArray, days: FloatArray, level: str
-    ) -> None:
-        """Probabilities of a level by horizon and at the tier's horizon, and the first-breach dates of `high`."""
-        threshold = self.thresholds[where, LEVELS.index(level)]
-        if np.isnan(threshold).all():
-            return
-        known, risk, cadence = self.settings.metric(self.metric), self.settings.risk, self.forecast.cadence
-        first_day = first = self._first(self.recent.days[where], days, threshold, rule_for(known, risk, Cadence.DAILY))
-        if cadence is Cadence.HOURLY:
-            first = self._first(self.recent.hours[where], paths, threshold, rule_for(known, risk, cadence))
-        for periods in figures.horizons:
-            if periods <= paths.shape[2]:
-                figures.put(where, figures.probabilities[level, periods], _share(first, periods, threshold))
-        span = min(risk.tier_horizon_days if level == "high" else risk.critical_horizon_days, days.shape[2])
-        figures.put(where, f"probability_{level}", _share(first_day, span, threshold))
-        if level == "high":
-            for name, date in _dates(first_day, span, threshold).items():
-                figures.put(where, name, date)
-
-    def _state_peaks(self, figures: Figures, where: npt.NDArray[np.intp], days: FloatArray, span: int) -> None:
-        median, high = np.quantile(days[:, :, :span].max(axis=2), (0.5, 0.9), axis=1)
-        figures.put(where, "peak_q50", median)
-        figures.put(where, "peak_q90", high)
-        if self.settings.metric(self.metric).unit == "percent":
-            lead = days[:, :, : self.settings.risk.lead_time_days].max(axis=2)
-            figures.put(where, "capacity_remaining", np.maximum(FULL - np.quantile(lead, 0.9, axis=1), 0.0))
-
-    @staticmethod
-    def _first(recent: FloatArray, future: FloatArray, threshold: FloatArray, rule: Rule) -> npt.NDArray[np.int32]:
-        """First passage [M, K] of the rule in the future, with the n - 1 periods before the origin in front."""
-        series, count, length = future.shape
-        seen = min(rule.n - 1, recent.shape[1])
-        above = np.empty((series, count, seen + length), np.bool_)
-        above[:, :, :seen] = (recent[:, recent.shape[1] - seen :] > threshold[:, None])[:, None, :]
-        np.greater(future, threshold[:, None, None], out=above[:, :, seen:])
-        return breach_fires(above, rule.k, rule.n, observed=seen)
-
-
-def _share(first: npt.NDArray[np.int32], within: int, threshold: FloatArray) -> npt.NDArray[np.float64]:
-    """Share of paths [M] whose first breach lies within so many periods; NaN without a threshold."""
-    fired = ((first != NEVER) & (first < within)).mean(axis=1)
-    return np.where(np.isnan(threshold), np.nan, fired)
-
-
-def _dates(first: npt.NDArray[np.int32], horizon: int, threshold: FloatArray) -> dict[str, npt.NDArray[np.float64]]:
-    """Days by which 10, 50 and 90 % of all paths have breached; NaN where fewer do within the horizon (censored)."""
-    days = np.where((first == NEVER) | (first >= horizon), np.inf, first + 1.0)
-    days.sort(axis=1)
-    count = days.shape[1]
-    result = {}
-    for name, percent in (("days_q10", 10), ("days_q50", 50), ("days_q90", 90)):
-        date = days[:, -(-percent * count // 100) - 1]
-        result[name] = np.where(np.isinf(date) | np.isnan(threshold), np.nan, date)
-    return result
+            continue
+        able = members & (moment.length > 0) & np.isfinite(moment.scale)
+        columns = np.flatnonzero(able)
+        size = settings.forecast.block_size
+        blocks = [columns[start : start + size] for start in range(0, len(columns), size)]
+        work = _Work(moment, metric, pool, settings, figures)
+        in_threads(work.block, blocks, settings.forecast.threads, f"risk of {metric}")
+    return figures
 
 
 def horizons(settings: Settings, cadence: Cadence) -> tuple[int, ...]:
@@ -182,15 +89,93 @@ def horizons(settings: Settings, cadence: Cadence) -> tuple[int, ...]:
     return tuple(sorted(set(risk.horizons_daily if cadence is Cadence.DAILY else risk.horizons_hourly)))
 
 
-def _tier_periods(settings: Settings, cadence: Cadence) -> tuple[int, ...]:
-    risk = settings.risk
-    days = (risk.tier_horizon_days, risk.critical_horizon_days, risk.lead_time_days)
-    return tuple(day * cadence.per_day for day in days)
+def _pool(moment: Moment, members: npt.NDArray[np.bool_], settings: Settings) -> Pool | None:
+    """Error paths for the series of a metric, as long as anything asks for."""
+    risk, errors = settings.risk, moment.errors
+    days = max(risk.tier_horizon_days, risk.critical_horizon_days, risk.lead_time_days)
+    need = max(*horizons(settings, moment.cadence), days * moment.cadence.per_day)
+    horizon = min(need, moment.point.shape[1], errors.errors.shape[1])
+    own = build_pool(errors, members, horizon, moment.until)
+    if members.all() or (own is not None and own.is_full(horizon)):
+        return own
+    return choose_pool(own, build_pool(errors, np.ones_like(members), horizon, moment.until))
 
 
-def _tail(values: FloatArray, count: int) -> FloatArray:
-    """Last `count` periods, [T, N] -> [N, count], missing ones in front."""
-    tail = np.full((values.shape[1], count), np.nan, np.float32)
-    have = values[max(0, len(values) - count) :]
-    tail[:, count - len(have) :] = have.T
-    return tail
+@dataclass(frozen=True)
+class _Work:
+    """Series of one metric: they share a pool of error paths and a rule. Blocks write to columns of their own."""
+
+    moment: Moment
+    metric: str
+    pool: Pool
+    settings: Settings
+    figures: Figures
+
+    def block(self, columns: Index) -> None:
+        """Fill in the figures of some series."""
+        moment, pool, risk = self.moment, self.pool, self.settings.risk
+        hourly = moment.cadence is Cadence.HOURLY
+        bundle = Bundle(
+            pool.paths, pool.nearest(moment.states[columns], risk.nearest_share),
+            np.ascontiguousarray(moment.point[columns, : pool.length]),
+            np.minimum(moment.length[columns], pool.length),
+            *(part[columns].astype(np.float32) for part in (moment.scale, moment.low, moment.high)),
+        )  # fmt: skip
+        windows = (risk.tier_horizon_days, risk.lead_time_days)
+        daily = self._watch(columns, Cadence.DAILY)
+        if hourly:
+            by_day, by_period, peaks = hourly_passages(bundle, daily, self._watch(columns, Cadence.HOURLY), windows)
+        else:
+            by_day, peaks = daily_passages(bundle, daily, windows)
+            by_period = by_day
+        self._state_horizons(columns, by_period, bundle)
+        self._state_days(columns, by_day, bundle)
+        self._state_peaks(columns, peaks, bundle.length)
+
+    def _watch(self, columns: Index, cadence: Cadence) -> Watch:
+        recent = self.moment.recent.days if cadence is Cadence.DAILY else self.moment.recent.hours
+        rule = rule_for(self.settings.metric(self.metric), self.settings.risk, cadence)
+        return Watch.of(self.moment.thresholds[columns], recent[columns], rule)
+
+    def _state_horizons(self, columns: Index, first: Counts, bundle: Bundle) -> None:
+        """Probabilities by horizon, from the hourly rule for hourly series."""
+        for number, periods in enumerate(horizons(self.settings, self.moment.cadence)):
+            stated = np.where(periods <= bundle.length, periods, 0)
+            self.figures.by_horizon[:, number, columns] = self._share(columns, first, stated, bundle.drawn)
+
+    def _state_days(self, columns: Index, first: Counts, bundle: Bundle) -> None:
+        """Probability within the tiers' horizons and the dates, from the daily rule."""
+        risk, figures = self.settings.risk, self.figures
+        days = bundle.length
+        if self.moment.cadence is Cadence.HOURLY:
+            days = np.array([days_of(int(hours)) for hours in bundle.length], np.int64)
+        span = np.minimum(risk.tier_horizon_days, days)
+        figures.horizon_days[columns] = np.minimum(span, bundle.length / self.moment.cadence.per_day)
+        critical = np.minimum(risk.critical_horizon_days, days)
+        figures.within[0, columns] = self._share(columns, first, span, bundle.drawn)[0]
+        figures.within[1, columns] = self._share(columns, first, critical, bundle.drawn)[1]
+        figures.paths[columns] = bundle.drawn
+        figures.days[:, :, columns] = _dates(first, span, bundle.drawn)
+
+    def _share(self, columns: Index, first: Counts, within: Index, paths: int) -> Numbers:
+        """Share of paths [2, M] whose first breach lies within so many periods [M]; NaN for 0, or no threshold."""
+        fired = np.cumsum(first, axis=2)[np.arange(len(first)), :, np.maximum(within, 1) - 1]
+        share = fired / paths
+        unknown = np.isnan(self.moment.thresholds[columns]) | (within == 0)[:, None]
+        return np.where(unknown, np.nan, share).T
+
+    def _state_peaks(self, columns: Index, peaks: FloatArray, length: Index) -> None:
+        figures = self.figures
+        figures.peak_q50[columns], figures.peak_q90[columns] = np.quantile(peaks[:, 0], (0.5, 0.9), axis=1)
+        figures.lead_q90[columns] = np.quantile(peaks[:, 1], 0.9, axis=1)
+
+
+def _dates(first: Counts, span: Index, paths: int) -> Numbers:
+    """Days [2, 3, M] by which 10, 50 and 90 % of all paths have breached; NaN where fewer do within `span` [M]."""
+    fired = np.cumsum(first, axis=2)
+    fired[np.broadcast_to(np.arange(first.shape[2]) >= span[:, None, None], fired.shape)] = 0
+    dates = np.full((2, len(DATES), len(first)), np.nan)
+    for number, percent in enumerate(DATES):
+        enough = fired >= -(-percent * paths // 100)
+        dates[:, number] = np.where(enough.any(axis=2), enough.argmax(axis=2) + 1.0, np.nan).T
+    return dates

@@ -14,12 +14,12 @@ import pandas as pd
 
 from capforecast.forecast.sampling import spokesmen
 from capforecast.risk import rules_of_thumb as rules
-from capforecast.risk.breach import _thresholds as series_thresholds
 from capforecast.risk.error_pool import END_TOLERANCE
 from capforecast.risk.outcomes import days_around, outcomes
 from capforecast.risk.rule import rule_for
 from capforecast.risk.said import said_at_origins
 from capforecast.risk.simulate import LEVELS
+from capforecast.risk.thresholds import thresholds as series_thresholds
 from capforecast.schema import DIMENSIONS, METRIC, SERVER_ID, WARNING_COLUMNS, Cadence, ErrorPaths, Panel
 from capforecast.settings import Settings
 

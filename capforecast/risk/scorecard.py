@@ -59,7 +59,7 @@ def score(warnings: pd.DataFrame, settings: Settings, draws: int = DRAWS) -> Sco
     table = table.assign(tier=_tiers(table, settings))
     issues, spans = _issues_per_month(table), _tier_horizons(table, settings)
     for horizon in stated_horizons(table) if len(table) else ():
-        for about, part in _groups(_at_horizon(table, horizon)):
+        for about, part in _groups(at_horizon(table, horizon)):
             tiers = _told_by_tier(part, str(about["level"]), horizon, spans)
             cases = _cases(part, about | {"horizon_days": horizon}, horizon, issues, tiers, settings)
             rows += rule_rows(cases, OURS, draws)
@@ -113,7 +113,7 @@ def _tier_horizons(table: pd.DataFrame, settings: Settings) -> tuple[int, int]:
     return near, far
 
 
-def _at_horizon(table: pd.DataFrame, horizon: int) -> pd.DataFrame:
+def at_horizon(table: pd.DataFrame, horizon: int) -> pd.DataFrame:
     """Cases that are scored at a horizon, with `p`, `event` and the logistic rule's probability `logistic`."""
     complete = (table["observed_days"] >= horizon).to_numpy()
     event = (table["event_days"] <= horizon).to_numpy()

@@ -81,7 +81,8 @@ def daily_real(options: argparse.Namespace) -> tuple[list[str], Rows]:
     lines = [
         "### Daily real data", "",
         f"{ours['series']} series of {cases['business_unit'].nunique()} data sets, {ours['origins']} origins, "
-        "thresholds 1.05, 1.15 and 1.3 times the 95 % quantile of what lay before the origin.", "", *probabilities(rows), "",
+        "thresholds 1.05, 1.15 and 1.3 times the 95 % quantile of what lay before the origin.", "",
+        *probabilities(rows), "",
         *beside(rows, 30), "", *beside(rows, 90), "",
         "By data set (a season decides: reported, not promised):", "", *by_set(rows, (30, 90)), "",
         "Dates, of all cases with 90 d of outcome:", "",
@@ -166,8 +167,8 @@ INTRODUCTION = (
     "At each past origin: what would have been said with what was known then, and what came. Event: a breach (3 of 7",
     "days above) within h days of a series not in breach. Brier skill: over the base rate of each stratum, known in",
     "hindsight. ECE: ten bins; floor: what perfect probabilities would show by chance. Our recall: with the cut-off",
-    "moved to the rule's false alarms. False alarms: per 100 servers (here series) and month. [..]: 95 % of a bootstrap",
-    "over servers, which covers neither a shared season nor the choice of data sets.",
+    "moved to the rule's false alarms. False alarms: per 100 servers (here series) and month. [..]: 95 % of a",
+    "bootstrap over servers, which covers neither a shared season nor the choice of data sets.",
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from evidence_samples import with_evidence
 from report_samples import NASTY, accuracy_row, report_data, servers_frame
 
 from capforecast.errors import CapforecastError
@@ -25,6 +26,11 @@ SHEETS = [
     "Servers",
     "Risks",
     "Unknown",
+    "Pools",
+    "Demand by date",
+    "Scorecard",
+    "Reliability",
+    "Anomalies",
     "Accuracy",
     "Accuracy by series",
     "Quality",
@@ -45,7 +51,7 @@ def rows(sheet: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def whole() -> ReportData:
-    return report_data(servers_frame(60), fans=0, failed=("Payments",))
+    return with_evidence(report_data(servers_frame(60), fans=0, failed=("Payments",)))
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +170,7 @@ def test_print_leaves_out_what_would_not_be_readable(book: Any) -> None:
 def test_every_column_and_term_is_defined(whole: ReportData, book: Any) -> None:
     defined = {row["Name"]: row["Meaning"] for row in rows(book["Definitions"])}
     assert defined["breach probability"] == whole.summary.definitions["breach probability"]
-    for name in SHEETS[1:6]:
+    for name in SHEETS[1:11]:
         assert {cell.value for cell in book[name][1]} <= set(defined)
 
 

@@ -24,14 +24,7 @@ def paint_marks(axes: Axes, fan: FanChart) -> None:
     left, right = axes.get_xlim()
     seen = [(mark, _day(mark)) for mark in fan.marks]
     shown = [(mark, day) for mark, day in seen if left <= day <= right]
-    spikes = [(mark, day) for mark, day in shown if mark.kind == "spike"]
-    if spikes:
-        low, high = axes.get_ylim()
-        heights = np.minimum([mark.value for mark, _ in spikes], high - 0.05 * (high - low)) + 0.035 * (high - low)
-        axes.plot([day for _, day in spikes], heights, "v", color="none", markeredgecolor=style.INK, markersize=3.2,
-                  markeredgewidth=0.6, zorder=5)  # fmt: skip
-        axes.annotate("spike", (spikes[-1][1], heights[-1]), xytext=(3, 0.5), textcoords="offset points", va="center",
-                      color=style.INK, fontsize=style.CHART_TEXT_SMALL, zorder=5)  # fmt: skip
+    _paint_spikes(axes, [(mark, day) for mark, day in shown if mark.kind == "spike"])
     labelled = -np.inf
     for mark, day in [(mark, day) for mark, day in shown if mark.kind == "level_shift"][-_MOST_SHIFTS:]:
         axes.axvline(day, color=style.INK, linewidth=0.6, linestyle=_DASHES, zorder=2.6)
@@ -42,6 +35,20 @@ def paint_marks(axes: Axes, fan: FanChart) -> None:
         axes.annotate(_shift(mark), (day, 0), xycoords=("data", "axes fraction"),
                       xytext=(-2.5 if late else 2.5, 4), textcoords="offset points", ha="right" if late else "left",
                       va="bottom", color=style.INK, fontsize=style.CHART_TEXT_SMALL, zorder=6)  # fmt: skip
+
+
+def _paint_spikes(axes: Axes, spikes: list[tuple[Mark, float]]) -> None:
+    """A triangle over a value that rose, under one that fell; the last is named."""
+    low, high = axes.get_ylim()
+    room = 0.035 * (high - low)
+    for i, (mark, day) in enumerate(spikes):
+        rose = mark.size >= 0
+        height = min(mark.value, high - 1.5 * room) + room if rose else max(mark.value, low + 1.5 * room) - room
+        axes.plot([day], [height], "v" if rose else "^", color="none", markeredgecolor=style.INK, markersize=3.2,
+                  markeredgewidth=0.6, zorder=5)  # fmt: skip
+        if i == len(spikes) - 1:
+            axes.annotate("spike", (day, height), xytext=(3, 0.5), textcoords="offset points", va="center",
+                          color=style.INK, fontsize=style.CHART_TEXT_SMALL, zorder=5)  # fmt: skip
 
 
 def marks_alt(fan: FanChart) -> str:

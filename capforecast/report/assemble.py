@@ -9,8 +9,9 @@ from capforecast.fleet.snapshot import from_tables
 from capforecast.forecast import frames
 from capforecast.lake.datasets import read_frame, read_table
 from capforecast.lake.store import Store
-from capforecast.report.build_summary import Evidence, UnitInput, build_summary
+from capforecast.report.build_summary import build_summary
 from capforecast.report.data import FanChart, Mark, ReportData
+from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.summary import Quality, Risk
 from capforecast.schema import METRIC, SERVER_ID, Cadence, Forecast, Panel, Reference
 from capforecast.settings import Settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -13,6 +12,7 @@ from capforecast import __version__
 from capforecast.errors import StageError
 from capforecast.report.accuracy import figure, metric_accuracy
 from capforecast.report.data import text_column
+from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.pooling import pool_summaries, pool_sums
 from capforecast.report.sentences import CAPACITY_UNITS, definitions, risk_sentence
 from capforecast.report.summary import Accuracy, Quality, Risk, RollUp, RunSummary, Tiers, UnitSummary
@@ -26,42 +26,6 @@ from capforecast.settings import Settings
 log = logging.getLogger(__name__)
 
 AT_RISK = (Tier.CRITICAL, Tier.HIGH, Tier.WATCH)
-
-
-@dataclass(frozen=True)
-class UnitInput:
-    """One business unit of a run: its tables, or the `problem` for which it has none.
-
-    servers: from `server_tiers`.  risks: from `assess`.  backtest: rows of BACKTEST_COLUMNS.
-    """
-
-    name: str
-    servers: pd.DataFrame | None = None
-    risks: pd.DataFrame | None = None
-    backtest: pd.DataFrame | None = None
-    problem: str | None = None
-
-    def __post_init__(self) -> None:
-        tables = (self.servers is not None) + (self.risks is not None)
-        if (self.problem is None and tables < 2) or (self.problem is not None and tables):
-            raise StageError(
-                f"business unit {self.name!r}: give its servers and risks, or the problem for which it has none"
-            )
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a run knows beyond the risks of its units; empty where it does not.
-
-    scorecard, reliability: SCORECARD_COLUMNS, RELIABILITY_COLUMNS, of the fleet.  origins: those replayed.
-    pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.
-    """
-
-    scorecard: pd.DataFrame = field(default_factory=pd.DataFrame)
-    reliability: pd.DataFrame = field(default_factory=pd.DataFrame)
-    origins: Sequence[pd.Timestamp] = ()
-    pools: pd.DataFrame = field(default_factory=pd.DataFrame)
-    anomalies: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def build_summary(
@@ -91,6 +55,7 @@ def build_summary(
     known = evidence or Evidence()
     record = track_record(known.scorecard, known.reliability, known.origins, tiers.total - tiers.unknown)
     pools = pool_summaries(known.pools, origin)
+    unseen = int((unseen_peaks(servers) != "").sum()) if len(servers) else 0
     marks = known.anomalies["kind"].value_counts().sort_index() if len(known.anomalies) else {}
     return RunSummary(
         product_version=__version__,
@@ -116,11 +81,11 @@ def build_summary(
         warnings=record,
         pools=pools,
         pool_sums=pool_sums(known.pools, origin),
-        peaks_unseen=int((unseen_peaks(servers) != "").sum()) if len(servers) else 0,
+        peaks_unseen=unseen,
         anomalies={str(kind): int(count) for kind, count in marks.items()},
         quality=quality,
         definitions=definitions(settings, cadence, metrics, missing)
-        | evidence_terms(settings, scored=record is not None, pooled=bool(pools), marked=len(known.anomalies) > 0),
+        | evidence_terms(settings, record, pools, len(known.anomalies), unseen),
     )
 
 

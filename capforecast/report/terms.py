@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from capforecast.report.summary import PoolSummary, Scorecard
 from capforecast.settings import Settings
 
 
-def evidence_terms(settings: Settings, *, scored: bool, pooled: bool, marked: bool) -> dict[str, str]:
+def evidence_terms(
+    settings: Settings, record: Scorecard | None, pools: Sequence[PoolSummary], anomalies: int, peaks_unseen: int
+) -> dict[str, str]:
     """Definitions of the parts that a report has, with the configured numbers."""
-    terms: dict[str, str] = {}
-    if scored:
-        terms |= _warnings(settings)
-    if pooled:
-        terms |= _pools(settings)
-    if marked:
-        terms |= _anomalies()
-    return terms
+    return (
+        (_warnings(settings) if record else {})
+        | (_pools(settings) if pools else {})
+        | (_anomalies() if anomalies else {})
+        | (_peaks() if peaks_unseen else {})
+    )
 
 
 def _warnings(settings: Settings) -> dict[str, str]:
@@ -63,5 +66,14 @@ def _anomalies() -> dict[str, str]:
         "anomaly": (
             "Spike: a single value far from what was usual then. Level shift: the level moved at once and stayed. Both "
             "are told from the past alone, and neither counts in a trend. The workbook lists the latest 50,000."
+        ),
+    }
+
+
+def _peaks() -> dict[str, str]:
+    return {
+        "peak ahead, not in its history": (
+            "A known peak (month, quarter or year end, public holidays, a declared event) lies within the horizon, and "
+            "the history is too short, or has a hole where it was: its forecast cannot know how high that peak is."
         ),
     }

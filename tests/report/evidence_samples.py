@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from report_samples import ORIGIN
 
-from capforecast.report.build_summary import Evidence
 from capforecast.report.data import Mark, ReportData
+from capforecast.report.inputs import Evidence
 from capforecast.report.pooling import pool_summaries, pool_sums
 from capforecast.report.terms import evidence_terms
 from capforecast.report.track_record import track_record
@@ -150,7 +150,7 @@ def with_evidence(data: ReportData, evidence: Evidence | None = None) -> ReportD
     marks = found.anomalies["kind"].value_counts().sort_index() if len(found.anomalies) else {}
     record = track_record(found.scorecard, found.reliability, found.origins, tiers.total - tiers.unknown)
     pools = pool_summaries(found.pools, ORIGIN) if len(found.pools) else []
-    terms = evidence_terms(Settings(), scored=record is not None, pooled=bool(pools), marked=len(found.anomalies) > 0)
+    terms = evidence_terms(Settings(), record, pools, len(found.anomalies), 2)
     summary = data.summary.model_copy(
         update={"warnings": record, "pools": pools, "anomalies": {str(k): int(n) for k, n in marks.items()},
                 "peaks_unseen": 2, "pool_sums": pool_sums(found.pools, ORIGIN),

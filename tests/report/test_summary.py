@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from capforecast.errors import StageError
-from capforecast.report.build_summary import UnitInput, build_summary
+from capforecast.report.build_summary import build_summary
+from capforecast.report.inputs import UnitInput
 from capforecast.report.summary import Quality, RunSummary
 from capforecast.risk.tiers import series_tiers, server_tiers
 from capforecast.schema import BACKTEST_COLUMNS, RISK_COLUMNS, Cadence

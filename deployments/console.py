@@ -150,7 +150,8 @@ def show_tiers(summary: dict[str, Any]) -> None:
     for note in notes(summary):
         out.print(f"  [yellow]note[/] {_escaped(note)}", soft_wrap=True)
     for risk in summary["top_risks"][:5]:
-        out.print(f"  [{TIER_STYLE[risk['tier']]}]{risk['tier']}[/] {_escaped(risk['sentence'])}", soft_wrap=True)
+        told = _escaped(f"{risk['server_id']}: {risk['sentence']}")
+        out.print(f"  [{TIER_STYLE[risk['tier']]}]{risk['tier']}[/] {told}", soft_wrap=True)
 
 
 def notes(summary: dict[str, Any]) -> list[str]:

@@ -84,6 +84,14 @@ def show_report(job: Job, published: dict[str, Any]) -> None:
         for unit in summary["business_units"]
     ]
     create_table_artifact(key="fleet-summary", table=rows, description=f"Servers by tier, as of {made.as_of}")
+    pools = [
+        {"pool": pool["sentence"].split(": ", 1)[0]}
+        | {name: pool[name] for name in ("servers", "usable", "demand_now", "peak_q90", "p_90d", "buy_q90", "buy_by")}
+        for pool in summary["pools"]
+    ]
+    create_table_artifact(
+        key="pools", table=pools, description="Demand against what is usable (vCPU, GiB), tightest first"
+    )
     for name in ("pdf", "workbook"):
         create_link_artifact(
             key=f"report-{name}", link=job.address(made.references[name]), link_text=f"Capacity report ({name})"
@@ -98,8 +106,13 @@ def _markdown(summary: dict[str, Any]) -> str:
         f"**{tiers['critical']}** critical, **{tiers['high']}** high, {tiers['watch']} on watch, {tiers['ok']} ok, "
         f"{tiers['unknown']} unknown, of {summary['servers']} servers; horizon {summary['horizon']}.",
         "",
-        *[f"* {risk['sentence']}" for risk in summary["top_risks"][:8]],
+        *[f"* **{risk['server_id']}**: {risk['sentence']}" for risk in summary["top_risks"][:8]],
     ]
+    if summary["warnings"]:
+        lines += ["", f"**Warnings.** {summary['warnings']['sentence']}"]
+    short = [pool for pool in summary["pools"] if pool["buy_q90"]]
+    if short:
+        lines += ["", "**Pools.**", *[f"* {pool['sentence']}" for pool in short[:5]]]
     missing = [unit for unit in summary["business_units"] if unit["status"] != "finished"]
     lines += ["", *[f"**Missing: {unit['name']}** ({unit['problem']})" for unit in missing]]
     return "\n".join(lines)

@@ -13,7 +13,17 @@ from capforecast.fleet.synthetic_files import TRUTH
 from capforecast.forecast.leaderboard import LEADERBOARD_COLUMNS
 from capforecast.forecast.models import model_names
 from capforecast.lake.datasets import PER_UNIT
-from capforecast.report.summary import Accuracy, Quality, Risk, RunSummary, UnitSummary
+from capforecast.report.summary import (
+    Accuracy,
+    Bin,
+    Calibration,
+    Quality,
+    Risk,
+    RuleScore,
+    RunSummary,
+    Scorecard,
+    UnitSummary,
+)
 from capforecast.risk.scorecard import RULES
 from capforecast.risk.tiers import SERVER_COLUMNS
 from capforecast.schema import (
@@ -63,6 +73,10 @@ def section(title):
         ("Rows set aside", COLUMNS),
         ("Files", TALLY_COLUMNS),
         ("summary.json", RunSummary.model_fields),
+        (
+            "Warnings in summary.json",
+            {**Scorecard.model_fields, **RuleScore.model_fields, **Calibration.model_fields, **Bin.model_fields},
+        ),
     ],
 )
 def test_every_column_of_a_table_stands_in_its_section(title, columns):

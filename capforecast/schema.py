@@ -245,7 +245,7 @@ RISK_COLUMNS = (
 
 # Rows of the `warnings` dataset: what would have been said of a series at a past origin, and what came. One per series,
 # origin and level; series in breach of the level at the origin are left out. Breach probabilities stand beside these,
-# one column per horizon, named p_<periods><d|h>.
+# one column per horizon, named p_<days>d.
 WARNING_COLUMNS = (
     SERVER_ID, METRIC, *DIMENSIONS,
     "origin",  # last moment seen, UTC
@@ -262,7 +262,7 @@ WARNING_COLUMNS = (
 # Rows of the `scorecard` dataset: one per scope, level, horizon and rule.
 SCORECARD_COLUMNS = (
     "scope", "name",  # fleet | business_unit | metric | criticality | region; which one ("" = fleet)
-    "level", "horizon_days", "rule",  # high | very_high | both; see risk.rules
+    "level", "horizon_days", "rule",  # high | very_high | both; risk/scorecard.py names the rules
     "servers", "series", "origins", "cases", "events", "base_rate",
     "warned", "precision", "recall", "recall_low", "recall_high",
     "false_alarms",  # per 100 servers and month

@@ -272,6 +272,50 @@ def backtest(
 
 
 @app.command(rich_help_panel="One step at a time")
+def scorecard(
+    source: Source,
+    inventory: Inventory = None,
+    origins: Annotated[
+        int | None, typer.Option("--origins", help="Past origins to warn at, newest first. Default: 6.", min=1)
+    ] = None,
+    horizon: Horizon = None,
+    level: Annotated[
+        str | None,
+        typer.Option("--level", help="Threshold shown: high, very_high or both (default).", metavar="LEVEL"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write every row of the scorecard, .csv.", metavar="FILE")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the reliability diagram, .svg.", metavar="FILE")
+    ] = None,
+    profile: Profile = None,
+    local: Local = False,
+    aws: Aws = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Did past warnings come true? Replays them and scores them beside the rules of thumb. Writes to no lake.
+
+    At each past origin: what would have been said with what was known then, and
+    what came. Breach = the rule of the settings (3 of 7 days above), by horizon.
+    Beside our probability: a line through the last 28 and 90 days, above 0.9 of the
+    threshold in the last 7 days, a logistic on that one number, share of the last
+    365 days above, and flagging everything; each compared with ours at its own
+    number of false alarms. Counts and base rates stand beside every rate.
+
+    Example: capforecast scorecard --source data/ --inventory inventory.csv --origins 6
+    """
+    from deployments.scorecard import Replay, run_scorecard, show_scorecard
+
+    loaded = load_settings(profile, local, aws, config, horizon_settings(horizon))
+    asked = Replay(source, inventory, origins, level, output, plot)
+    result = run_scorecard(loaded.settings, asked, quiet=as_json)
+    console.show_json(result) if as_json else show_scorecard(result)
+
+
+@app.command(rich_help_panel="One step at a time")
 def report(
     as_of: Annotated[str, typer.Option("--as-of", help="Cut-off of the run to report on.", metavar="DATE")],
     cadence: Annotated[str, typer.Option(help="daily or hourly.")] = "daily",

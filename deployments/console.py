@@ -20,7 +20,8 @@ from rich.table import Table
 WIDE = 160  # columns of a table that goes to a file or a pipe
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
-STAGES_PER_UNIT = 5  # validate, anomalies, train, forecast, risk
+STAGES_PER_UNIT = 7  # validate, anomalies, train, forecast, risk, pools, warnings
+STAGES_OF_FLEET = 4  # ingest, fleet-pools, scorecard, report
 LOGGERS = ("capforecast", "prefect.flow_runs", "prefect.task_runs")
 TIER_STYLE = {"critical": "bold red", "high": "red", "watch": "yellow", "ok": "green", "unknown": "dim"}
 
@@ -53,7 +54,7 @@ class ProgressHandler(logging.Handler):
         event = getattr(record, "event", None)
         if event == "units":
             units = getattr(record, "units", [])
-            self._progress.update(self._bar, total=2 + STAGES_PER_UNIT * len(units))
+            self._progress.update(self._bar, total=STAGES_OF_FLEET + STAGES_PER_UNIT * len(units))
         elif event in ("stage_started", "stage_done", "stage_reused"):
             about = f"{getattr(record, 'stage', '')} {getattr(record, 'business_unit', '')}".removesuffix(" _fleet")
             self._progress.update(self._bar, description=about, advance=0 if event == "stage_started" else 1)
@@ -149,7 +150,8 @@ def show_tiers(summary: dict[str, Any]) -> None:
     for note in notes(summary):
         out.print(f"  [yellow]note[/] {_escaped(note)}", soft_wrap=True)
     for risk in summary["top_risks"][:5]:
-        out.print(f"  [{TIER_STYLE[risk['tier']]}]{risk['tier']}[/] {_escaped(risk['sentence'])}", soft_wrap=True)
+        told = _escaped(f"{risk['server_id']}: {risk['sentence']}")
+        out.print(f"  [{TIER_STYLE[risk['tier']]}]{risk['tier']}[/] {told}", soft_wrap=True)
 
 
 def notes(summary: dict[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import report_key
 from capforecast.lake.store import Store
 from capforecast.report.accuracy import metric_accuracy
-from capforecast.schema import TIER_ORDER, Cadence
+from capforecast.schema import TIER_ORDER, Cadence, Reference
 from capforecast.settings import Settings
 from capforecast.sources.files import read_files
 from deployments import console
@@ -173,5 +173,6 @@ def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
     settings = Settings.model_validate(inputs["settings"]).model_copy(update={"report": loaded.settings.report})
     with _claims(store, "report") as claims:
         claims.period(ingested.cadence, ingested.cut_off)
-        made = stages.report(store, settings, ingested, units, inputs["problems"])
+        extras = {name: Reference.model_validate(reference) for name, reference in inputs.get("extras", {}).items()}
+        made = stages.report(store, settings, ingested, units, inputs["problems"], extras)
     return {name: store.address(reference.uri) for name, reference in made.references.items()}

@@ -49,14 +49,14 @@ def run_contest(settings: Settings, asked: Contest, *, quiet: bool) -> dict[str,
     batch = read_files(asked.source, settings, asked.inventory)
     horizon = settings.horizon(batch.cadence)
     cuts = _cuts(batch, asked, horizon, settings)
-    with _steps(len(cuts) * len(kinds), quiet) as on_step:
+    with steps(len(cuts) * len(kinds), quiet) as on_step:
         board = contest(_folds(batch, cuts, horizon, settings), kinds, horizon, settings, on_step)
     ahead = batch.cadence.label(horizon)
     title = f"{len(cuts)} origin{'s' if len(cuts) > 1 else ''}, {ahead} ahead, {batch.cadence} data"
     plot.write_text(leaderboard_chart(board.rows, title), encoding="utf-8")
     return {
         "cadence": str(batch.cadence), "horizon": ahead, "origins": [cut.isoformat() for cut in cuts],
-        "leaderboard": _plain(board.rows), "unknown": _plain(board.unknown), "plot": str(plot),
+        "leaderboard": plain(board.rows), "unknown": plain(board.unknown), "plot": str(plot),
     }  # fmt: skip
 
 
@@ -68,10 +68,15 @@ def chosen(text: str) -> list[Kind]:
     return [model_kind(name) for name in dict.fromkeys(names)]
 
 
-def writable_plot(path: Path) -> Path:
+def writable_plot(path: Path, option: str = "--output") -> Path:
     """The plot's path, found writable before the long work starts; raises UsageError."""
     if path.suffix.lower() != ".svg":
-        raise UsageError(f"--output {path}: the plot is an SVG picture; name a file that ends in .svg")
+        raise UsageError(f"{option} {path}: the plot is an SVG picture; name a file that ends in .svg")
+    return writable(path, option)
+
+
+def writable(path: Path, option: str) -> Path:
+    """A file's path, found writable, its folder made; raises UsageError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = not path.exists()
@@ -80,7 +85,7 @@ def writable_plot(path: Path) -> Path:
             path.unlink()
     except OSError as error:
         reason = error.strerror or error
-        raise UsageError(f"--output {path} cannot be written ({reason}); give a file you may write") from None
+        raise UsageError(f"{option} {path} cannot be written ({reason}); give a file you may write") from None
     return path
 
 
@@ -121,7 +126,7 @@ class _Detail(logging.Handler):
 
 
 @contextmanager
-def _steps(total: int, quiet: bool) -> Iterator[Any]:
+def steps(total: int, quiet: bool) -> Iterator[Any]:
     """A bar on standard error, a step per model and origin; plain lines where that is no terminal."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeElapsedColumn(), TextColumn("{task.fields[detail]}", style="dim"))  # fmt: skip
@@ -185,7 +190,7 @@ def _shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in whole.fillna("-").to_dict("records")]
 
 
-def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows for JSON: null for what is not there, counts as whole numbers."""
     whole = frame.astype({name: "Int64" for name in COUNTS if name in frame})
     found: list[dict[str, Any]] = json.loads(whole.to_json(orient="records", date_format="iso", double_precision=6))

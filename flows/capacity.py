@@ -24,9 +24,17 @@ from capforecast.exchange import Ingested, RunKey, Unit
 from capforecast.fingerprint import code_fingerprint
 from tasks.common import Job, StageKey, run_stage, whole
 from tasks.data import anomalies, ingest, validate
-from tasks.decisions import fleet_pools, pools, risk
+from tasks.decisions import fleet_pools, pools, risk, scorecard, warnings
 from tasks.models import forecast, train
-from tasks.outputs import report, show_pools, show_report, show_sources, show_unit, write_record
+from tasks.outputs import (
+    report,
+    show_pools,
+    show_report,
+    show_scorecard,
+    show_sources,
+    show_unit,
+    write_record,
+)
 
 log = logging.getLogger("capforecast.run")
 MOST_UNITS_AT_ONCE = 32
@@ -113,10 +121,13 @@ def _whole_run(job: Job, business_units: list[str] | None, **asked: str | None) 
     job.claims.period(Ingested.model_validate(ingested).cadence, Ingested.model_validate(ingested).cut_off)
     _name_run(run, ingested["as_of"])
     show_sources(job, ingested)
-    units, problems = _all_units(job, ingested, _chosen(business_units, ingested["business_units"]))
+    chosen = _chosen(business_units, ingested["business_units"])
+    units, problems = _all_units(job, ingested, chosen)
     job.claims.check()
-    show_pools(job, run_stage(fleet_pools, job, ingested=ingested, units=units))
-    published = run_stage(report, job, ingested=ingested, units=units, problems=problems)
+    sums = run_stage(fleet_pools, job, ingested=ingested, units=units)
+    show_pools(job, sums)
+    extras = sums | _scorecard(job, ingested, units, chosen)
+    published = run_stage(report, job, ingested=ingested, units=units, problems=problems, extras=extras)
     show_report(job, published)
     outcome = {
         "run_id": run.run_id,
@@ -136,6 +147,7 @@ def _whole_run(job: Job, business_units: list[str] | None, **asked: str | None) 
         "ingested": ingested,
         "units": {unit["business_unit"]: unit for unit in units},
         "problems": problems,
+        "fleet": extras,
         "published": published,
     }
     write_record(job, manifest, units, published)
@@ -146,9 +158,9 @@ def _whole_run(job: Job, business_units: list[str] | None, **asked: str | None) 
 
 @flow(name="business-unit-run", flow_run_name=_unit_run_name, persist_result=True, result_serializer="json")
 def business_unit_run(job: Job, ingested: dict[str, Any], business_unit: str) -> dict[str, Any]:
-    """One business unit: validate, anomalies, train, forecast, risk, pools."""
+    """One business unit: validate, anomalies, train, forecast, risk, pools, and the warnings of the past."""
     unit = Unit.model_validate(run_stage(validate, job, ingested=ingested, business_unit=business_unit))
-    for stage in (anomalies, train, forecast, risk, pools):
+    for stage in (anomalies, train, forecast, risk, pools, warnings):
         needed = unit.only(stages.NEEDS[stage.name]).model_dump(mode="json")
         added = run_stage(stage, job, unit=needed, business_unit=business_unit)
         unit = Unit.model_validate(unit.model_dump() | {"references": unit.references | added})
@@ -191,6 +203,14 @@ def _all_units(job: Job, ingested: dict[str, Any], names: list[str]) -> tuple[li
             log.error("%s: %s", name, outcome, extra={"event": "unit_failed", "business_unit": name})
         update_progress_artifact(progress, progress=100.0 * (len(results) + len(problems)) / len(names))
     return [results[name] for name in sorted(results)], problems
+
+
+def _scorecard(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], covered: list[str]) -> dict[str, Any]:
+    """How past warnings of the finished units fared: references to the scorecard's tables."""
+    needed = [Unit.model_validate(unit).only(stages.NEEDS[scorecard.name]).model_dump(mode="json") for unit in units]
+    scored: dict[str, Any] = run_stage(scorecard, job, ingested=ingested, units=needed, covered=covered)
+    show_scorecard(job, scored)
+    return scored
 
 
 def _submit(job: Job, ingested: dict[str, Any], name: str, *, refresh: bool = False) -> PrefectFuture[dict[str, Any]]:

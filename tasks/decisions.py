@@ -1,4 +1,4 @@
-"""Tasks on decisions: breach risk and tiers, pools."""
+"""Tasks on decisions: breach risk and tiers, pools, and how past warnings fared."""
 
 from __future__ import annotations
 
@@ -32,3 +32,21 @@ def fleet_pools(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]])
         return {name: reference.model_dump(mode="json") for name, reference in added.items()}
 
     return executed(job, "fleet-pools", FLEET, work)
+
+
+@stage_task("warnings")
+def warnings(job: Job, unit: dict[str, Any], business_unit: str) -> dict[str, Any]:
+    """What a business unit would have been warned of at past origins, and what came."""
+    return executed(job, "warnings", business_unit, lambda: added_references(stages.warnings, job, unit))
+
+
+@stage_task("scorecard", run_name="scorecard")
+def scorecard(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], covered: list[str]) -> dict[str, Any]:
+    """How often the warnings of all finished units came true; `covered`: all units of the run, finished or not."""
+    history, finished = Ingested.model_validate(ingested), [Unit.model_validate(unit) for unit in units]
+
+    def work() -> dict[str, Any]:
+        made = stages.scorecard(job.store, job.settings, history, finished, covered)
+        return {name: reference.model_dump(mode="json") for name, reference in made.items()}
+
+    return executed(job, "scorecard", FLEET, work)

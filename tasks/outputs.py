@@ -24,12 +24,20 @@ POOLS = (
 
 
 @stage_task("report", run_name="report")
-def report(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], problems: dict[str, str]) -> dict[str, Any]:
+def report(
+    job: Job,
+    ingested: dict[str, Any],
+    units: list[dict[str, Any]],
+    problems: dict[str, str],
+    extras: dict[str, Any],
+) -> dict[str, Any]:
     """Summary, PDF and workbook of what is there, saying what is missing."""
     history, finished = Ingested.model_validate(ingested), [Unit.model_validate(unit) for unit in units]
 
+    tables = {name: Reference.model_validate(reference) for name, reference in extras.items()}
+
     def work() -> dict[str, Any]:
-        return stages.report(job.store, job.settings, history, finished, problems).model_dump(mode="json")
+        return stages.report(job.store, job.settings, history, finished, problems, tables).model_dump(mode="json")
 
     return executed(job, "report", FLEET, work)
 
@@ -66,6 +74,13 @@ def show_pools(job: Job, totals: dict[str, Any]) -> None:
         create_table_artifact(key="pools", table=rows, description=f"Fleet: {POOLS}")
 
 
+@task(name="show-scorecard", task_run_name="show-scorecard", tags=["capforecast"], cache_policy=NO_CACHE)
+def show_scorecard(job: Job, scored: dict[str, Any]) -> None:
+    """How often past warnings came true, beside the rules of thumb, in the Prefect UI."""
+    text = stages.scorecard_overview(job.store, Reference.model_validate(scored["scorecard"]))
+    create_markdown_artifact(key="scorecard", markdown=text, description="How often past warnings came true")
+
+
 @task(name="show-sources", task_run_name="show-sources", tags=["capforecast"], cache_policy=NO_CACHE)
 def show_sources(job: Job, ingested: dict[str, Any]) -> None:
     """What became of the rows of each file, in the Prefect UI."""
@@ -84,6 +99,14 @@ def show_report(job: Job, published: dict[str, Any]) -> None:
         for unit in summary["business_units"]
     ]
     create_table_artifact(key="fleet-summary", table=rows, description=f"Servers by tier, as of {made.as_of}")
+    pools = [
+        {"pool": pool["sentence"].split(": ", 1)[0]}
+        | {name: pool[name] for name in ("servers", "usable", "demand_now", "peak_q90", "p_90d", "buy_q90", "buy_by")}
+        for pool in summary["pools"]
+    ]
+    create_table_artifact(
+        key="pools", table=pools, description="Demand against what is usable (vCPU, GiB), tightest first"
+    )
     for name in ("pdf", "workbook"):
         create_link_artifact(
             key=f"report-{name}", link=job.address(made.references[name]), link_text=f"Capacity report ({name})"
@@ -98,8 +121,13 @@ def _markdown(summary: dict[str, Any]) -> str:
         f"**{tiers['critical']}** critical, **{tiers['high']}** high, {tiers['watch']} on watch, {tiers['ok']} ok, "
         f"{tiers['unknown']} unknown, of {summary['servers']} servers; horizon {summary['horizon']}.",
         "",
-        *[f"* {risk['sentence']}" for risk in summary["top_risks"][:8]],
+        *[f"* **{risk['server_id']}**: {risk['sentence']}" for risk in summary["top_risks"][:8]],
     ]
+    if summary["warnings"]:
+        lines += ["", f"**Warnings.** {summary['warnings']['sentence']}"]
+    short = [pool for pool in summary["pools"] if pool["buy_q90"]]
+    if short:
+        lines += ["", "**Pools.**", *[f"* {pool['sentence']}" for pool in short[:5]]]
     missing = [unit for unit in summary["business_units"] if unit["status"] != "finished"]
     lines += ["", *[f"**Missing: {unit['name']}** ({unit['problem']})" for unit in missing]]
     return "\n".join(lines)

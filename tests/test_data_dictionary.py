@@ -16,8 +16,19 @@ from capforecast.fleet.synthetic_files import TRUTH
 from capforecast.forecast.leaderboard import LEADERBOARD_COLUMNS
 from capforecast.forecast.models import model_names
 from capforecast.lake.datasets import PER_UNIT
-from capforecast.report.summary import Accuracy, Quality, Risk, RunSummary, UnitSummary
+from capforecast.report.summary import (
+    Accuracy,
+    Bin,
+    Calibration,
+    Quality,
+    Risk,
+    RuleScore,
+    RunSummary,
+    Scorecard,
+    UnitSummary,
+)
 from capforecast.risk.pool_totals import PATH_COLUMNS
+from capforecast.risk.scorecard import RULES
 from capforecast.risk.tiers import SERVER_COLUMNS
 from capforecast.schema import (
     ALL_REGIONS,
@@ -30,10 +41,13 @@ from capforecast.schema import (
     INVENTORY_TEXT,
     POOL_COLUMNS,
     QUANTILE_NAMES,
+    RELIABILITY_COLUMNS,
     RISK_COLUMNS,
+    SCORECARD_COLUMNS,
     SERIES_COLUMNS,
     SHAPE_COLUMNS,
     STATISTICS,
+    WARNING_COLUMNS,
     PoolReason,
     Reason,
     Tier,
@@ -65,6 +79,9 @@ def section(title):
         ("Joint sample paths of pools", PATH_COLUMNS),
         ("Backtests", BACKTEST_COLUMNS),
         ("Choice of candidates", CHOICE_COLUMNS),
+        ("Warnings", WARNING_COLUMNS),
+        ("Scorecard", (*SCORECARD_COLUMNS, *RULES)),
+        ("Reliability", RELIABILITY_COLUMNS),
         ("Leaderboard", (*LEADERBOARD_COLUMNS, *model_names())),
         ("Forecasts", QUANTILE_NAMES),
         ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS, SIZES_FILLED, SIZES_CONFLICT)),
@@ -73,6 +90,10 @@ def section(title):
         ("Rows set aside", COLUMNS),
         ("Files", TALLY_COLUMNS),
         ("summary.json", RunSummary.model_fields),
+        (
+            "Warnings in summary.json",
+            {**Scorecard.model_fields, **RuleScore.model_fields, **Calibration.model_fields, **Bin.model_fields},
+        ),
     ],
 )
 def test_every_column_of_a_table_stands_in_its_section(title, columns):

@@ -18,7 +18,7 @@ from capforecast.schema import FLEET, Cadence, Reference
 
 PER_UNIT = (
     "inventory", "processed", "quality", "quarantine", "validation", "forecasts", "backtests", "risks", "servers",
-    "pools", "demand", "pool_paths", "shapes", "anomalies",
+    "shapes", "anomalies", "pools", "demand", "pool_paths", "warnings", "scorecard", "reliability",
 )  # fmt: skip
 LONGEST_SEGMENT = 120  # bytes of a business unit's name in a key; file systems stop at 255
 
@@ -41,6 +41,13 @@ def selection_segment(names: list[str]) -> str:
     if len(joined) <= 2 * LONGEST_SEGMENT:
         return joined
     return f"{len(names)}-units~{hashlib.sha256(joined.encode()).hexdigest()[:16]}"
+
+
+def selection_key(dataset: str, cadence: Cadence, as_of: pd.Timestamp, names: list[str], every: list[str]) -> str:
+    """Key of fleet-level rows; of a run of some business units only, below their names, beside the whole fleet's."""
+    whole = sorted(names) == sorted(every)
+    fleet = unit_key(dataset, cadence, as_of)
+    return fleet if whole else fleet.replace(f"={FLEET}/", f"={selection_segment(names)}/")
 
 
 def as_of_segment(as_of: pd.Timestamp) -> str:

@@ -84,5 +84,10 @@ def unknown_fact(summary: RunSummary) -> tuple[str, str] | None:
     return "Unknown", f"{text}: {reasons}." if reasons else f"{text}."
 
 
+def record(summary: RunSummary) -> tuple[str, str] | None:
+    """How good the warnings were, where they could be replayed."""
+    return ("Warnings", tight(summary.warnings.sentence)) if summary.warnings else None
+
+
 def _day(summary: RunSummary, days: int) -> str:
     return date_text(breach_dates(pd.Series([days]), summary).iloc[0])

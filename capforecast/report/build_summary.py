@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -13,8 +12,13 @@ import pandas as pd
 from capforecast import __version__
 from capforecast.errors import StageError
 from capforecast.report.accuracy import figure, metric_accuracy
-from capforecast.report.sentences import definitions, forecast_by, risk_sentence
+from capforecast.report.data import text_column
+from capforecast.report.inputs import Evidence, UnitInput
+from capforecast.report.pooling import pool_summaries, pool_sums
+from capforecast.report.sentences import CAPACITY_UNITS, definitions, forecast_by, risk_sentence
 from capforecast.report.summary import Accuracy, Quality, Risk, RollUp, RunSummary, Tiers, UnitSummary
+from capforecast.report.terms import evidence_terms
+from capforecast.report.track_record import track_record
 from capforecast.risk.rule import rule_for
 from capforecast.risk.tiers import count_tiers, order_by_risk, roll_up
 from capforecast.schema import BUSINESS_UNIT, CRITICALITY, METRIC, REGION, SERVER_ID, TIER_ORDER, Cadence, Tier
@@ -23,29 +27,6 @@ from capforecast.settings import Settings
 log = logging.getLogger(__name__)
 
 AT_RISK = (Tier.CRITICAL, Tier.HIGH, Tier.WATCH)
-
-
-@dataclass(frozen=True)
-class UnitInput:
-    """One business unit of a run: its tables, or the `problem` for which it has none.
-
-    servers: from `server_tiers`.  risks: from `assess`.  backtest: rows of BACKTEST_COLUMNS.  models: series by the
-    model that forecast them.
-    """
-
-    name: str
-    servers: pd.DataFrame | None = None
-    risks: pd.DataFrame | None = None
-    backtest: pd.DataFrame | None = None
-    problem: str | None = None
-    models: Mapping[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        tables = (self.servers is not None) + (self.risks is not None)
-        if (self.problem is None and tables < 2) or (self.problem is not None and tables):
-            raise StageError(
-                f"business unit {self.name!r}: give its servers and risks, or the problem for which it has none"
-            )
 
 
 def build_summary(
@@ -57,6 +38,7 @@ def build_summary(
     units: Sequence[UnitInput],
     quality: Quality,
     known_at: str | None = None,
+    evidence: Evidence | None = None,
 ) -> RunSummary:
     """Summary of a run. The same units in another order give the same summary.
 
@@ -71,6 +53,12 @@ def build_summary(
     missing = [unit.name for unit in units if unit.problem is not None]
     metrics = {name for unit in units if unit.risks is not None for name in unit.risks[METRIC].unique()}
     models = _models(units)
+    origin = _utc(as_of).tz_localize(None) - cadence.step
+    known = evidence or Evidence()
+    record = track_record(known.scorecard, known.reliability, known.origins, tiers.total - tiers.unknown)
+    pools = pool_summaries(known.pools, origin)
+    unseen = int((unseen_peaks(servers) != "").sum()) if len(servers) else 0
+    marks = known.anomalies["kind"].value_counts().sort_index() if len(known.anomalies) else {}
     return RunSummary(
         product_version=__version__,
         as_of=_utc(as_of).isoformat(),
@@ -89,17 +77,31 @@ def build_summary(
         by_region=_cells(servers, (REGION,)),
         by_criticality=_cells(servers, (CRITICALITY,)),
         by_unit_and_region=_cells(servers, (BUSINESS_UNIT, REGION)),
-        top_risks=_top_risks(servers, settings),
+        top_risks=_top_risks(servers, settings, origin),
         accuracy=_accuracy(units),
         accuracy_at_risk=_accuracy_at_risk(servers, units),
         models=models,
+        warnings=record,
+        pools=pools,
+        pool_sums=pool_sums(known.pools, origin),
+        peaks_unseen=unseen,
+        anomalies={str(kind): int(count) for kind, count in marks.items()},
         quality=quality,
         definitions=definitions(settings, cadence, metrics, missing)
         | {
             "forecast by": f"{forecast_by(models)}. The model named first made most forecasts; `fleet` is the engine, "
             "which also forecasts what another model cannot."
-        },
+        }
+        | evidence_terms(settings, record, pools, len(known.anomalies), unseen),
     )
+
+
+def unseen_peaks(frame: pd.DataFrame) -> pd.Series:
+    """The known peaks that lie ahead of each row and that its history does not hold, in words; "" = none."""
+    flags = text_column(frame, "flags").str.split()
+    flagged = flags.map(lambda words: "a known peak" if "peaks_unseen" in words else "").astype("str")
+    names = text_column(frame, "unseen_peaks").str.replace("event: ", "").str.replace("_", " ")
+    return names.where(names != "", flagged)
 
 
 def _reach(servers: pd.DataFrame, asked: float) -> str:
@@ -184,15 +186,16 @@ def _cells(servers: pd.DataFrame, by: tuple[str, ...]) -> list[RollUp]:
     ]
 
 
-def _top_risks(servers: pd.DataFrame, settings: Settings) -> list[Risk]:
+def _top_risks(servers: pd.DataFrame, settings: Settings, origin: pd.Timestamp) -> list[Risk]:
     """Servers at watch or worse, worst first, as many as the report draws."""
     if not len(servers):
         return []
     worst = order_by_risk(servers[servers["tier"].isin(AT_RISK)]).head(settings.report.top_risks)
-    return [_risk(row, settings) for row in worst.to_dict("records")]
+    worst = worst.assign(peaks_unseen=unseen_peaks(worst))
+    return [_risk(row, settings, origin) for row in worst.to_dict("records")]
 
 
-def _risk(row: Mapping[str, Any], settings: Settings) -> Risk:
+def _risk(row: Mapping[Any, Any], settings: Settings, origin: pd.Timestamp) -> Risk:
     figures = ("last_value", "probability_very_high", "horizon_days", "days_q10", "days_q50", "days_q90", "peak_q90",
                "capacity_remaining", "relative_mae", "coverage_80")  # fmt: skip
     texts = (SERVER_ID, BUSINESS_UNIT, REGION, CRITICALITY, "tier", METRIC, "statistic")
@@ -204,6 +207,11 @@ def _risk(row: Mapping[str, Any], settings: Settings) -> Risk:
         probability=figure(row["probability_high"]),
         in_breach=bool(row["in_breach_high"] or row["in_breach_very_high"]),
         paths=int(row["paths"]),
+        capacity_remaining_units=figure(row.get("capacity_remaining_units")),
+        capacity_unit=CAPACITY_UNITS.get(str(row[METRIC]), ""),
+        trend_per_month=figure(row.get("trend_per_month")),
+        trend_since=_day(row.get("trend_since")),
+        peaks_unseen=str(row["peaks_unseen"]),
         sentence="",
     )
     now = "very_high" if row["in_breach_very_high"] else "high" if row["in_breach_high"] else None
@@ -211,7 +219,13 @@ def _risk(row: Mapping[str, Any], settings: Settings) -> Risk:
     days = critical if risk.horizon_days is None else min(critical, risk.horizon_days)
     very_high = figure(row["threshold_very_high"])
     rule = rule_for(settings.metric(risk.metric), settings.risk, Cadence.DAILY)
-    return risk.model_copy(update={"sentence": risk_sentence(risk, very_high, now, days, rule)})
+    lead = min(settings.risk.lead_time_days, risk.horizon_days or settings.risk.lead_time_days)
+    said = risk_sentence(risk, origin, very_high, now, days, rule, lead)
+    return risk.model_copy(update={"sentence": said})
+
+
+def _day(moment: object) -> str | None:
+    return None if moment is None or pd.isna(moment) else f"{pd.Timestamp(moment):%Y-%m-%d}"
 
 
 def _accuracy(units: Sequence[UnitInput]) -> list[Accuracy]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from capforecast.report import style, ticks
+from capforecast.report.anomaly_marks import marks_alt, paint_marks
 from capforecast.report.canvas import draw
 from capforecast.report.data import FanChart
 from capforecast.report.rollup_charts import risk_matrix, tier_bar
@@ -38,6 +39,7 @@ def fan_chart(fan: FanChart) -> str:
         _scale(axes, fan)
         _bands(axes, fan)
         _history(axes, fan)
+        paint_marks(axes, fan)
         _thresholds(axes, fan)
         _breach_window(axes, fan)
         _labels(axes, fan)
@@ -48,7 +50,7 @@ def fan_chart(fan: FanChart) -> str:
 def fan_alt(fan: FanChart) -> str:
     """What the chart shows, for those who cannot see it."""
     sign = unit_sign(fan.unit)
-    parts = [f"{fan.server_id}, {fan.metric} {fan.statistic}: {fan.sentence}"]
+    parts = [f"{fan.server_id}: {fan.sentence}."]
     seen = np.asarray(fan.history, dtype=float)
     if np.isfinite(seen).any():
         last = seen[np.isfinite(seen)][-1]
@@ -59,7 +61,8 @@ def fan_alt(fan: FanChart) -> str:
             f"Forecast for {date_text(fan.forecast_timestamps[-1])}: {end[_Q50]:.3g}{sign}, "
             f"80 % interval {end[_Q10]:.3g} to {end[_Q90]:.3g}{sign}."
         )
-    return " ".join(parts)
+    marks = marks_alt(fan)
+    return " ".join([*parts, marks] if marks else parts)
 
 
 def fan_key() -> str:

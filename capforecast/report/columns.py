@@ -10,7 +10,8 @@ import pandas as pd
 
 from capforecast.report.data import ProbabilityColumn, probability_columns
 
-Kind = Literal["text", "tier", "figure", "score", "count", "share", "probability", "percent", "date", "flag"]
+Kind = Literal["text", "tier", "figure", "score", "count", "share", "rate", "fine", "probability", "percent", "date",
+               "flag"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,12 @@ _KNOWN = {
             "figure",
             10,
         ),
+        Column("capacity", "Capacity, units", "vCPU, GiB or Mbit/s at 100 %, where known.", "figure", 10),
+        Column(
+            "trend_per_month", "Trend a month", "Change a month, in the metric's unit; empty = none told.", "score", 9
+        ),
+        Column("trend_since", "Trend since", "Day since which the trend holds.", "date", 12),
+        Column("unseen_peaks", "Peaks unseen", "Known peaks ahead that its history does not hold.", width=20),
         Column("paths", "Paths", "Past error paths behind the probabilities.", "count", 8),
         Column("bucket", "Horizon bucket", "Part of the horizon the figures are for; `all` = the whole.", width=10),
         Column("series", "Series", "Number of series.", "count", 9),
@@ -214,9 +221,9 @@ def risk_order(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
     printed = (*PLACE, "tier", "reason", "metric", "statistic", "unit", "last_value", "threshold_high",
                "probability_high", *high, "breach_10", "breach_50", "capacity_remaining")  # fmt: skip
-    further = ("in_breach_high", "in_breach_very_high", "threshold_very_high", "probability_very_high", *very_high,
-               "breach_90", "peak_q50", "peak_q90", "capacity_remaining_units", "days_q10", "days_q50",
-               "days_q90")  # fmt: skip
+    further = ("capacity_remaining_units", "trend_per_month", "trend_since", "unseen_peaks", "in_breach_high",
+               "in_breach_very_high", "threshold_very_high", "probability_very_high", *very_high,
+               "breach_90", "peak_q50", "peak_q90", "days_q10", "days_q50", "days_q90")  # fmt: skip
     return printed, further
 
 

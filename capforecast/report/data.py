@@ -17,6 +17,16 @@ _PROBABILITY = re.compile(r"p_(very_high|high)_(\d+)([dh])")
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Something unusual in the history of a series (schema.ANOMALY_COLUMNS): value and size in the metric's unit."""
+
+    kind: str  # spike | level_shift
+    began: pd.Timestamp
+    value: float
+    size: float
+
+
+@dataclass(frozen=True)
 class FanChart:
     """One series, past and forecast.
 
@@ -44,6 +54,8 @@ class FanChart:
     days_q50: float | None = None
     days_q90: float | None = None
     in_breach: bool = False
+    marks: tuple[Mark, ...] = ()
+    peaks_unseen: str = ""
 
     def __post_init__(self) -> None:
         expected = (len(QUANTILE_LEVELS) + 1, len(self.forecast_timestamps))
@@ -62,7 +74,8 @@ class ReportData:
     of its worst metric (schema.RISK_COLUMNS, p_<level>_<horizon>) and inventory columns.
     risks: one row per series (schema.RISK_COLUMNS, p_<level>_<horizon>).  backtests: schema.BACKTEST_COLUMNS.
     fans: charts of the top risks, in the order of summary.top_risks.  sources: one row per file that was read
-    (sources.tally.TALLY_COLUMNS).
+    (sources.tally.TALLY_COLUMNS).  scorecard, reliability, pools, demand, anomalies: as schema.py spells them; empty
+    where the run has none.
     """
 
     summary: RunSummary
@@ -71,6 +84,11 @@ class ReportData:
     backtests: pd.DataFrame
     fans: list[FanChart] = field(default_factory=list)
     sources: pd.DataFrame = field(default_factory=pd.DataFrame)
+    scorecard: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reliability: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pools: pd.DataFrame = field(default_factory=pd.DataFrame)
+    demand: pd.DataFrame = field(default_factory=pd.DataFrame)
+    anomalies: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

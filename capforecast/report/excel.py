@@ -12,6 +12,7 @@ from capforecast.report import style
 from capforecast.report.answer import headline
 from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_order
 from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
+from capforecast.report.evidence_sheets import write_evidence
 from capforecast.report.rollup_charts import by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.sheets import Sheets
@@ -39,10 +40,11 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
     )  # fmt: skip
     sheets = Sheets(book, settings.page_size, f"{summary.title}, as of {as_of_time(summary):%Y-%m-%d}")
     _summary_sheet(sheets, summary)
-    for table in _tables(data):
-        columns = columns_of(table.frame, (*table.printed, *table.further))
-        printed = sum(column.key in table.printed for column in columns)
-        sheets.table(table.name, table.frame, columns, table.empty, printed)
+    for table in _server_tables(data):
+        table.write(sheets)
+    write_evidence(sheets, data)
+    for table in _accuracy_tables(data):
+        table.write(sheets)
     _quality_sheet(sheets, summary)
     _sources_sheet(sheets, data.sources)
     _definitions_sheet(sheets, summary)
@@ -59,18 +61,28 @@ class _Table(NamedTuple):
     further: tuple[str, ...]
     empty: str  # what to say when there is no row
 
+    def write(self, sheets: Sheets) -> None:
+        columns = columns_of(self.frame, (*self.printed, *self.further))
+        printed = sum(column.key in self.printed for column in columns)
+        sheets.table(self.name, self.frame, columns, self.empty, printed)
 
-def _tables(data: ReportData) -> list[_Table]:
+
+def _server_tables(data: ReportData) -> list[_Table]:
     servers = _with_dates(ranked_servers(data), data.summary)
     risks = _with_dates(_columns(data.risks, RISK_COLUMNS), data.summary)
+    return [
+        _Table("Servers", servers, *risk_order(servers), empty="No server was read."),
+        _Table("Risks", risks, *risk_order(risks), empty="No series was read."),
+        _Table("Unknown", _unknown(data), (), (), empty="Every server could be forecast."),
+    ]
+
+
+def _accuracy_tables(data: ReportData) -> list[_Table]:
     accuracy = pd.DataFrame([row.model_dump() for row in data.summary.accuracy], columns=list(Accuracy.model_fields))
     accuracy["business_unit"] = accuracy["business_unit"].fillna("(fleet)").astype("str")
     backtests = _columns(data.backtests, BACKTEST_COLUMNS)
     no_backtest = "No series had enough history for a backtest."
     return [
-        _Table("Servers", servers, *risk_order(servers), empty="No server was read."),
-        _Table("Risks", risks, *risk_order(risks), empty="No series was read."),
-        _Table("Unknown", _unknown(data), (), (), empty="Every server could be forecast."),
         _Table("Accuracy", accuracy, ("business_unit", "metric", *SCORES), (), empty=no_backtest),
         _Table("Accuracy by series", backtests, (*PLACE, "metric", *SCORES), (), empty=no_backtest),
     ]
@@ -108,6 +120,9 @@ def _summary_sheet(sheets: Sheets, summary: RunSummary) -> None:
     sheet.write_string(1, 0, style.printable(facts), form("muted"))
     sheet.write_string(3, 0, headline(summary), form("headline"))
     row = 5
+    if summary.warnings is not None:
+        sheet.write_string(4, 0, style.printable(f"Warnings: {summary.warnings.sentence}"), form("text"))
+        row = 6
     failed = [u for u in summary.business_units if u.status == "failed"]
     if failed or not summary.complete:
         sheet.write_string(row, 0, f"INCOMPLETE: {len(failed)} business unit(s) missing; no figure here includes them",

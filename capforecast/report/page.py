@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from capforecast.report import style
-from capforecast.report.answer import headline, reach, unknown_fact, when, where
+from capforecast.report.answer import headline, reach, record, unknown_fact, when, where
+from capforecast.report.build_summary import unseen_peaks
 from capforecast.report.charts import fan_alt, fan_chart, fan_key, risk_matrix, tier_bar
 from capforecast.report.data import (
     FanChart,
@@ -20,9 +20,10 @@ from capforecast.report.data import (
     text_column,
     units_by_metric,
 )
+from capforecast.report.page_evidence import anomalies_part, picture, pools_page, warnings_page
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
 from capforecast.report.sentences import forecast_by
-from capforecast.report.summary import Accuracy, Risk, RunSummary
+from capforecast.report.summary import Accuracy, RunSummary
 from capforecast.report.words import (
     NONE,
     chance_of,
@@ -60,24 +61,31 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "as_of_iso": f"{as_of_time(summary):%Y-%m-%dT%H:%M:%SZ}",
         "headline": headline(summary),
         "forecast_by": forecast_by(summary.models),
-        "facts": [fact for fact in (reach(summary), where(summary), when(data), unknown_fact(summary)) if fact],
+        "facts": [
+            fact
+            for fact in (reach(summary), where(summary), when(data), unknown_fact(summary), record(summary))
+            if fact
+        ],
         "missing": [u for u in summary.business_units if u.status == "failed"],
-        "act_first": [{"risk": r, "why": _why(r)} for r in summary.top_risks[:_ACT_FIRST]],
+        "act_first": [{"risk": r, "why": tight(r.sentence)} for r in summary.top_risks[:_ACT_FIRST]],
         "forecast_quality": [_quality_line(row) for row in _fleet_rows(summary)],
         "quality_at_risk": _quality_line(summary.accuracy_at_risk) if summary.accuracy_at_risk else None,
-        "bars": _picture(*_bars(summary)) if several and at_risk(summary.tiers) + summary.tiers.watch else None,
-        "matrix": _picture(risk_matrix(summary), "Servers at risk by business unit and region")
+        "bars": picture(*_bars(summary)) if several and at_risk(summary.tiers) + summary.tiers.watch else None,
+        "matrix": picture(risk_matrix(summary), "Servers at risk by business unit and region")
         if len(summary.by_unit_and_region) > 1
         else None,
         "matrix_is_cut": len({cell.business_unit for cell in summary.by_unit_and_region}) > MOST_ROWS,
         "units": sorted(summary.business_units, key=lambda u: (u.status != "failed", *by_risk(u.tiers), u.name)),
         "criticalities": [r for r in summary.by_criticality if len(summary.by_criticality) > 1],
-        "fan_key": _picture(fan_key(), "Key to the charts"),
+        "fan_key": picture(fan_key(), "Key to the charts"),
         "fans": [
-            {"fan": f, "why": _why(f), "picture": _picture(fan_chart(f), fan_alt(f))}
+            {"fan": f, "why": tight(f.sentence), "picture": picture(fan_chart(f), fan_alt(f))}
             for f in _fans(data)[: settings.top_risks]
         ],
         "table": _table(data, units, settings.table_rows),
+        "pools": pools_page(data),
+        "track": warnings_page(data),
+        "anomalies": anomalies_part(data, units),
         "unknown": _unknown(data),
         "accuracy": [_accuracy_row(row, units) for row in _fleet_rows(summary)],
         "quality": summary.quality,
@@ -85,6 +93,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "plural": plural,
         "shorten": style.shorten,
         "tight": tight,
+        "unseen": unseen,
         "quoted": quoted,
         "place": place,
     }
@@ -104,14 +113,9 @@ def _fans(data: ReportData) -> list[FanChart]:
     return [replace(fan, in_breach=fan.in_breach or (fan.server_id, fan.metric) in now) for fan in data.fans]
 
 
-def _why(risk: Risk | FanChart) -> str:
-    """A risk's sentence below the server's name, so without repeating it."""
-    return tight(risk.sentence.replace(f" of {risk.server_id}", "", 1))
-
-
-def _picture(svg: str, alt: str) -> dict[str, str]:
-    data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
-    return {"src": f"data:image/svg+xml;base64,{data}", "alt": alt}
+def unseen(peaks: str) -> str:
+    """What is said beside a server whose history lacks peaks that lie ahead."""
+    return f"{peaks} ahead, not in its history" if peaks else ""
 
 
 def _bars(summary: RunSummary) -> tuple[str, str]:
@@ -162,6 +166,7 @@ def _table(data: ReportData, units: dict[str, str], most: int) -> dict[str, Any]
     """Servers that are critical, high or on watch, worst first, at most `most`."""
     ranked = ranked_servers(data)
     listed_tiers = [Tier.CRITICAL, Tier.HIGH, Tier.WATCH]
+    ranked = ranked.assign(peak_unseen=unseen_peaks(ranked))
     bad = ranked[text_column(ranked, "tier").isin(listed_tiers)]
     shown = bad.head(most).reset_index(drop=True)
     levels = {"probability_high": "P(high)", "probability_very_high": "P(very high)"}
@@ -184,6 +189,7 @@ def _table_row(
         "unit": "" if nowhere else _text(row, BUSINESS_UNIT),
         "region": UNASSIGNED if nowhere else _text(row, REGION),
         "tier": _text(row, "tier"),
+        "note": unseen(row["peak_unseen"]),
         "metric": metric,
         "now": quantity(row.get("last_value"), unit),
         "threshold": quantity(row.get("threshold_high"), unit),

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pandas as pd
+
+from capforecast.report.odds import Outlook, outlook_words
 from capforecast.report.summary import Risk
 from capforecast.risk.rule import Rule
 from capforecast.schema import Cadence, Tier
 from capforecast.settings import MetricSettings, Settings
 
+METRIC_WORDS = {
+    "cpu": "CPU", "mem": "memory", "net": "network", "net_in": "inbound network", "net_out": "outbound network",
+    "disk_io": "disk throughput",
+}  # fmt: skip
+CAPACITY_UNITS = {"cpu": "vCPU", "mem": "GiB", "disk": "GiB"}  # of what the inventory says of a server's size
+_A_YEAR = 330  # days ago from which a month's name needs its year
 _SHORTER = "or, if shorter, the longest horizon that its forecast and past errors support"
 
 
@@ -21,59 +29,77 @@ def quantity(value: float, unit: str) -> str:
     return f"{figure} {sign}".rstrip()
 
 
-def chance(probability: float, paths: int) -> str:
-    """A probability in percent, never finer than the number of paths behind it can tell."""
-    finest = max(0.01, 1 / max(paths, 1))
-    percent = math.ceil(100 * finest - 1e-9)
-    if probability < finest:
-        return f"less than {percent} %"
-    if probability > 1 - finest:
-        return f"more than {100 - percent} %"
-    return f"{100 * probability:.0f} %"
-
-
 def risk_sentence(
-    risk: Risk, threshold_very_high: float | None, now: str | None, critical_days: float, rule: Rule
+    risk: Risk,
+    origin: pd.Timestamp,
+    threshold_very_high: float | None,
+    now: str | None,
+    critical_days: float,
+    rule: Rule,
+    lead_days: float,
 ) -> str:
-    """The risk as one would say it.
+    """The risk as one would say it of a server that was named before.
 
-    now: threshold level in breach now, if any.  critical_days: horizon of probability_very_high.  rule: the daily
-    breach rule of the metric. Dates never stand alone: they follow the probability they belong to.
+    origin: last moment seen (naive, UTC), from which dates count.  now: threshold level in breach now, if any.
+    critical_days: horizon of probability_very_high.  rule: the daily breach rule of the metric.  lead_days: time that
+    capacity remaining is of.
     """
-    subject = f"{risk.metric} {risk.statistic} of {risk.server_id}"
+    subject = f"{METRIC_WORDS.get(risk.metric, risk.metric)} {risk.statistic}"
     last = "" if risk.last_value is None else quantity(risk.last_value, risk.unit)
     broken = threshold_very_high if now == "very_high" else risk.threshold
     if now is not None and broken is not None:
-        head = f"{subject} is in breach of {quantity(broken, risk.unit)} now"
-        notes = [f"above it on {rule.k} or more of the last {rule.n} d"] if rule.n > 1 else []
+        notes = [f"on {rule.k} or more of the last {rule.n} d"] if rule.n > 1 else []
         notes += [f"last value {last}"] if last else []
-        head += f" ({', '.join(notes)})" if notes else ""
+        head = f"{subject} is above {quantity(broken, risk.unit)} now" + (f" ({', '.join(notes)})" if notes else "")
     else:
-        head = f"{subject} is at {last}" if last else subject
-    parts = [head]
+        head = f"{subject} at {last}" if last else subject
+    chances = []
     if risk.tier == Tier.CRITICAL and now != "very_high":
-        parts += _outlook(risk, risk.probability_very_high, threshold_very_high, critical_days, "")
+        chances += _outlook(risk, origin, risk.probability_very_high, threshold_very_high, critical_days, dated=False)
     if now is None:
-        parts += _outlook(risk, risk.probability, risk.threshold, risk.horizon_days, _dates(risk))
-    return "; ".join(parts)
+        chances += _outlook(risk, origin, risk.probability, risk.threshold, risk.horizon_days, dated=True)
+    further = [clause for clause in (_trend(risk, origin), _to_spare(risk, lead_days)) if clause]
+    between = "; " if now is not None else ": "
+    return head + (between if chances else "; " if further else "") + "; ".join(chances + further)
 
 
 def _outlook(
-    risk: Risk, probability: float | None, threshold: float | None, days: float | None, dates: str
+    risk: Risk,
+    origin: pd.Timestamp,
+    probability: float | None,
+    threshold: float | None,
+    days: float | None,
+    *,
+    dated: bool,
 ) -> list[str]:
+    """The chance of a breach; days_q10 and days_q50 are of `high`, so only that is `dated`."""
     if probability is None or threshold is None or days is None:
         return []
-    likely = chance(probability, risk.paths)
-    return [f"{likely} chance of a breach of {quantity(threshold, risk.unit)} within {days:.3g} d{dates}"]
+    first, half = (risk.days_q10, risk.days_q50) if dated else (None, None)
+    outlook = Outlook(origin, probability, days, risk.paths, first, half)
+    return [outlook_words(outlook, f"staying above {quantity(threshold, risk.unit)}")]
 
 
-def _dates(risk: Risk) -> str:
-    if risk.days_q10 is None:
+def _trend(risk: Risk, origin: pd.Timestamp) -> str:
+    """`it has climbed 1.1 points a month since August`, where it moves at all and is known since when."""
+    slope = risk.trend_per_month
+    if slope is None or risk.trend_since is None:
         return ""
-    half = (
-        f"half by {risk.days_q50:.0f} d" if risk.days_q50 is not None else f"half later than {risk.horizon_days:.3g} d"
-    )
-    return f" (10 % by {risk.days_q10:.0f} d, {half})"
+    size = quantity(abs(slope), "")
+    if size == "0":
+        return ""
+    since = pd.Timestamp(risk.trend_since)
+    month = since.month_name() + (f" {since.year}" if (origin - since).days > _A_YEAR else "")
+    unit = ("point" if size == "1" else "points") if risk.unit == "percent" else risk.unit
+    return f"it has {'climbed' if slope > 0 else 'fallen'} {f'{size} {unit}'.rstrip()} a month since {month}"
+
+
+def _to_spare(risk: Risk, lead_days: float) -> str:
+    if risk.capacity_remaining_units is None or not risk.capacity_unit:
+        return ""
+    left = quantity(risk.capacity_remaining_units, risk.capacity_unit)
+    amount = "nothing" if left == f"0 {risk.capacity_unit}" else left
+    return f"{amount} to spare at the 90 % peak of the next {lead_days:.3g} d"
 
 
 def forecast_by(models: Mapping[str, int]) -> str:

@@ -22,6 +22,8 @@ _NUMBERS = {
     "score": "#,##0.00",
     "count": "#,##0",
     "share": "0%",
+    "rate": "0.0%",
+    "fine": "0.000",
     "probability": "0%",
     "percent": "0.0",
     "date": "yyyy-mm-dd",
@@ -85,7 +87,8 @@ class Sheets:
             self._sheet(
                 name if len(parts) == 1 else f"{name} ({number})", part, columns, empty, printed or len(columns)
             )
-        self._columns |= {column.key: column for column in columns if column.key not in self._columns}
+        for column in columns:  # by heading: a key may mean another thing on another sheet
+            self._columns.setdefault(column.title, column)
 
     def _sheet(self, name: str, frame: pd.DataFrame, columns: Sequence[Column], empty: str, printed: int) -> None:
         sheet, form = self.page(name, [column.width for column in columns], repeat_row=0)

@@ -96,6 +96,11 @@ class Risk(Part):
     paths: int
     relative_mae: float | None
     coverage_80: float | None
+    capacity_remaining_units: float | None = None  # as capacity_remaining, in `capacity_unit`
+    capacity_unit: str = ""  # vCPU, GiB; "" = not known
+    trend_per_month: float | None = None  # metric's unit a month; null = none that can be told from noise
+    trend_since: str | None = None  # date since which it holds
+    peaks_unseen: str = ""  # known peaks that lie ahead and that the history does not hold, in words
     sentence: str  # the risk as one would say it
 
 
@@ -111,10 +116,104 @@ class UnitSummary(Part):
     unknown_reasons: dict[str, int]  # servers by reason
 
 
+class RuleScore(Part):
+    """How often the warnings of one rule came true, at one horizon, in replay. Null: too few to tell, or not of it.
+
+    Events, cases and the base rate are of the fleet at that horizon, the same for every rule.
+    """
+
+    rule: str
+    horizon_days: int
+    cases: int  # series, origin and level that were not in breach then, and whose outcome is known
+    events: int  # of these, breached within the horizon
+    base_rate: float | None  # events / cases
+    warned: int
+    came_true: int
+    false: int
+    precision: float | None
+    recall: float | None
+    recall_low: float | None  # 95 % interval by bootstrap over servers
+    recall_high: float | None
+    false_alarms: float | None  # per 100 servers and month
+    lead_days: float | None  # median, from a warning to the breach it announced
+    our_recall: float | None = None  # ours at this rule's false alarms
+    recall_ratio: float | None = None  # ours by its, at equal false alarms
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+
+
+class Calibration(Part):
+    """How far the stated probabilities of one horizon can be taken at their word."""
+
+    horizon_days: int
+    brier_skill: float | None  # over always stating the base rate; above 0 is better than that
+    skill_low: float | None
+    skill_high: float | None
+    calibration_error: float | None  # expected calibration error
+    chance_floor: float | None  # what perfect probabilities would show by chance
+    mean_probability: float | None
+
+
+class Bin(Part):
+    """One bin of the reliability diagram: stated against observed."""
+
+    horizon_days: int
+    low: float
+    high: float
+    cases: int
+    mean_probability: float
+    rate: float
+
+
+class Scorecard(Part):
+    """How good the warnings were, replayed at past origins: whole fleet, both thresholds, at the headline horizons."""
+
+    servers: int  # replayed
+    of_servers: int  # of the run, that could be forecast
+    sampled: bool  # fewer servers than could be
+    series: int
+    origins: int
+    first_origin: str | None  # date
+    last_origin: str | None
+    ours: list[RuleScore]  # one per horizon
+    calibration: list[Calibration]  # one per horizon
+    rules: list[RuleScore]  # what operations use today, beside ours
+    reliability: list[Bin]
+    sentence: str  # the answer in one line
+
+
+class PoolSummary(Part):
+    """One resource of a pool (business unit x region): demand against what is usable. Units: vCPU, GiB."""
+
+    business_unit: str
+    region: str
+    resource: str  # vcpu | memory_gib
+    servers: int
+    unsized: int  # of unknown size: in no sum
+    unobserved: int = 0  # of known size, never observed: in no demand
+    unforecast: int  # without a forecast: counted at their last demand
+    reason: str = ""  # why figures are missing
+    supply: float | None
+    usable: float | None
+    demand_now: float | None
+    peak_q50: float | None
+    peak_q90: float | None
+    p_30d: float | None
+    p_90d: float | None
+    days_q10: float | None  # null = later than the horizon
+    days_q50: float | None
+    days_q90: float | None
+    horizon_days: float | None
+    buy_q50: float | None
+    buy_q90: float | None
+    buy_by: str | None  # last day to order
+    sentence: str
+
+
 class RunSummary(Part):
     """The whole run. Holds no run id, clock time or path: the same inputs give the same bytes."""
 
-    schema_version: int = 1
+    schema_version: int = 2
     product_version: str
     as_of: str  # exclusive cut-off, ISO 8601 UTC
     known_at: str | None = None  # only what had arrived by then was seen; null = all
@@ -136,5 +235,10 @@ class RunSummary(Part):
     accuracy: list[Accuracy]
     accuracy_at_risk: Accuracy | None = None  # of the series that put servers at critical or high; null = none scored
     models: dict[str, int] = {}  # series by the model that forecast them, most first
+    warnings: Scorecard | None = None  # null = nothing could be replayed
+    pools: list[PoolSummary] = []  # tightest first
+    pool_sums: list[PoolSummary] = []  # of business units over their regions, and of the fleet
+    peaks_unseen: int = 0  # servers with a series that has not seen a peak that lies ahead
+    anomalies: dict[str, int] = {}  # marks on the history, by kind
     quality: Quality
     definitions: dict[str, str]  # term -> the definition this report used

@@ -7,7 +7,6 @@ import re
 
 import pandas as pd
 
-from capforecast.report.sentences import chance
 from capforecast.schema import UNASSIGNED, Reason
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -64,9 +63,9 @@ def count(value: float) -> str:
     return f"{int(value):,}"
 
 
-def plural(number: int, noun: str) -> str:
+def plural(number: int, noun: str, ending: str = "s") -> str:
     """`1 server`, `1,234 servers`."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+    return f"{count(number)} {noun}{'' if number == 1 else ending}"
 
 
 def number(value: object, digits: int = 1) -> str:
@@ -94,6 +93,17 @@ def probability(value: object) -> str:
     if 0.99 < share < 1:
         return f">{NBSP}99{NBSP}%"
     return f"{share * 100:.0f}{NBSP}%"
+
+
+def chance(probability: float, paths: int) -> str:
+    """A probability in percent, never finer than the number of paths behind it can tell."""
+    finest = max(0.01, 1 / max(paths, 1))
+    percent = math.ceil(100 * finest - 1e-9)
+    if probability < finest:
+        return f"less than {percent} %"
+    if probability > 1 - finest:
+        return f"more than {100 - percent} %"
+    return f"{100 * probability:.0f} %"
 
 
 def chance_of(value: object, paths: object) -> str:
@@ -135,9 +145,15 @@ def listed(items: list[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
+_TIES = re.compile(
+    r"(?<=\d) (?=(?:%|[dh]|days?|hours?|Mbit/s|MB/s|GiB|vCPU|points?|in 100?|" + "|".join(MONTHS) + r")(?!\w))"
+    r"|(?<=\d in) (?=100?(?!\d))"
+)
+
+
 def tight(text: str) -> str:
     """Text in which a figure and its unit never part at the end of a line."""
-    return re.sub(r"(?<=\d) (?=(?:%|[dh]|days?|hours?|Mbit/s|MB/s|GiB)(?!\w))", NBSP, text)
+    return _TIES.sub(NBSP, text)
 
 
 def quoted(text: str) -> str:

@@ -16,9 +16,15 @@ from capforecast.settings import Settings
 
 
 def report(
-    store: Store, settings: Settings, ingested: Ingested, units: list[Unit], problems: dict[str, str]
+    store: Store,
+    settings: Settings,
+    ingested: Ingested,
+    units: list[Unit],
+    problems: dict[str, str],
+    extras: dict[str, Reference] | None = None,
 ) -> Published:
-    """Summary, PDF and workbook of the finished units; `problems` says of the others why they are missing.
+    """Summary, PDF and workbook of the finished units; `problems` says of the others why they are missing;
+    `extras`: fleet-level tables to show, by name (`scorecard`, `reliability`).
 
     A run of some business units only is published below `business_unit=<name>`, beside the fleet's report.
     """
@@ -32,11 +38,13 @@ def report(
         quality=Quality.model_validate(ingested.model_dump(include=set(Quality.model_fields))),
         validation=ingested.validation,
         known_at=ingested.known_at,
+        extras=extras,
     )
     inputs = {
         "ingested": ingested.model_dump(mode="json", exclude={"observations"}),
         "units": [unit.model_dump(mode="json") for unit in units],
         "problems": problems,
+        "extras": {name: reference.model_dump(mode="json") for name, reference in (extras or {}).items()},
         "settings": settings.model_dump(mode="json", exclude=NOT_IN_RESULTS),
     }
     covered = sorted([*problems, *(unit.business_unit for unit in units)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 from lakes import data_outputs, executed, summary_of
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("anomalies", "forecast", "pools", "risk", "train", "validate")
+STAGES = ("anomalies", "forecast", "pools", "risk", "train", "validate", "warnings")
+OF_FLEET = ["fleet-pools:_fleet", "scorecard:_fleet", "report:_fleet"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,8 +77,7 @@ def test_the_report_is_published_whole(outcome: dict[str, Any], lake: Path) -> N
 
 
 def test_every_stage_ran_once_in_every_unit(outcome: dict[str, Any], units: list[str], lake: Path) -> None:
-    wanted = [f"{stage}:{unit}" for stage in STAGES for unit in units]
-    wanted += ["fleet-pools:_fleet", "ingest:_fleet", "report:_fleet"]
+    wanted = [f"{stage}:{unit}" for stage in STAGES for unit in units] + ["ingest:_fleet", *OF_FLEET]
     assert executed(lake, outcome["run_id"], 1) == sorted(wanted)
 
 
@@ -99,6 +100,7 @@ def test_the_prefect_ui_shows_subflows_and_artifacts(outcome: dict[str, Any], un
     shown = {artifact.key: artifact for artifact in fleet}
     assert shown["fleet-summary"].type == "table"
     assert shown["capacity-summary"].type == "markdown"
+    assert shown["scorecard"].type == "markdown"
     assert shown["business-units"].data == 100.0
     assert "capacity-report.pdf" in str(shown["report-pdf"].data)
     assert {f"{kind}-{unit}" for kind in ("tiers", "risks", "quality", "pools") for unit in units} <= {
@@ -192,12 +194,12 @@ def test_a_retry_runs_the_failed_stage_and_what_follows_and_nothing_else(
     run_id = error.outcome["run_id"]
     done = retry(run_id, prefect_api)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert executed(broken_lake, run_id, 2) == sorted(
-        [f"{stage}:{units[2]}" for stage in ("forecast", "risk", "pools")] + ["fleet-pools:_fleet", "report:_fleet"]
-    )
+    again = [f"{stage}:{units[2]}" for stage in ("forecast", "risk", "pools", "warnings")]
+    assert executed(broken_lake, run_id, 2) == sorted(again + OF_FLEET)
     assert summary_of(broken_lake)["complete"]
     sound, mended = data_outputs(lake), data_outputs(broken_lake)
-    partial = {name for name in sound if "business_unit=" in name and name.startswith("reports/")}
+    of_some = ("reports/", "scorecard/", "reliability/")  # the runs of some business units only
+    partial = {name for name in sound if re.search(r"business_unit=(?!_fleet)", name) and name.startswith(of_some)}
     assert set(mended) == set(sound) - partial
     assert [name for name in mended if mended[name] != sound[name]] == []
 
@@ -226,9 +228,8 @@ def test_a_retry_keeps_its_cut_off_and_goes_on_although_the_source_has_grown(
     following = start(growing, lake)
     done = retry(error.outcome["run_id"], prefect_api)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert executed(lake, error.outcome["run_id"], 2) == sorted(
-        ["fleet-pools:_fleet", "report:_fleet", f"risk:{units[0]}", f"pools:{units[0]}"]
-    )
+    again = [f"{stage}:{units[0]}" for stage in ("risk", "pools", "warnings")]
+    assert executed(lake, error.outcome["run_id"], 2) == sorted(again + OF_FLEET)
     days = {Path(path).parent.name: json.loads(path.read_text()) for path in lake.glob("reports/*/*/summary.json")}
     assert len(days) == 2
     assert following["published"]["as_of"][:10] == max(days)[6:]
@@ -260,6 +261,5 @@ def test_on_a_retry_in_another_order_no_unit_gets_another_units_result(
         addresses = [reference["uri"] for reference in unit["references"].values()]
         assert all(f"business_unit={unit['business_unit']}/" in address for address in addresses)
     assert executed(tmp_path / "lake", error.outcome["run_id"], 2) == sorted(
-        [f"{stage}:{names[1]}" for stage in ("train", "forecast", "risk", "pools")]
-        + ["fleet-pools:_fleet", "report:_fleet"]
+        [f"{stage}:{names[1]}" for stage in ("train", "forecast", "risk", "pools", "warnings")] + OF_FLEET
     )

@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 
 from capforecast.report.data import FanChart, ReportData
+from capforecast.report.sentences import risk_sentence
 from capforecast.report.summary import Accuracy, Quality, Risk, RollUp, RunSummary, Tiers, UnitSummary
+from capforecast.risk.rule import Rule
 from capforecast.schema import BACKTEST_COLUMNS, TIER_ORDER
 
 AS_OF = "2026-01-05T00:00:00Z"
+ORIGIN = pd.Timestamp("2026-01-04")  # the last day seen
 NASTY = "<script>alert('x')</script> & $co_{st}$ 北京"
 LONG = "-".join(["a-server-whose-name-somebody-generated"] * 4)[:120]
 P_COLUMNS = [f"p_{level}_{h}d" for level in ("high", "very_high") for h in (7, 14, 30, 60, 90)]
@@ -90,8 +93,8 @@ def fan(server: str = "srv-0001", *, days: int = 400, horizon: int = 90, probabl
     return FanChart(
         server_id=server, metric="cpu", statistic="p95", unit=unit, business_unit="Retail Banking", region="eu-west-1",
         tier="critical" if probable else "watch",
-        sentence=f"cpu p95 of {server} is at 72.3 %; 61 % chance of a breach of 90 % within 30 d; 84 % chance of a "
-        "breach of 80 % within 90 d (10 % by 9 d, half by 35 d)",
+        sentence="CPU p95 at 72.3 %: 6 in 10 chance of staying above 90 % by 3 Feb; 8 in 10 chance of staying above "
+        "80 % by 4 Apr, 5 in 10 by 8 Feb, 1 in 10 by 13 Jan; it has climbed 1.1 points a month since August",
         history_timestamps=stamps[:days], history=history.astype("float32"), forecast_timestamps=stamps[days:],
         quantiles=quantiles.astype("float32"), threshold_high=80.0, threshold_very_high=90.0, days_q10=9.0,
         days_q50=35.0 if probable else None, days_q90=None,
@@ -102,7 +105,7 @@ def _risk(row: pd.Series) -> Risk:
     def figure(name: str) -> float | None:
         return None if pd.isna(row[name]) else float(row[name])
 
-    return Risk(
+    risk = Risk(
         server_id=row.server_id, business_unit=row.business_unit, region=row.region, criticality=row.criticality,
         tier=row.tier, metric=row.metric, statistic="p95", unit="percent", last_value=figure("last_value"),
         threshold=80.0, in_breach=bool(row.in_breach_high), probability=figure("p_high_90d"),
@@ -110,11 +113,11 @@ def _risk(row: pd.Series) -> Risk:
         days_q50=figure("days_q50"), days_q90=figure("days_q90"), peak_q90=figure("peak_q90"),
         capacity_remaining=figure("capacity_remaining"), paths=240, relative_mae=figure("relative_mae"),
         coverage_80=figure("coverage_80"),
-        sentence=f"{row.metric} p95 of {row.server_id} is at {row.last_value:.1f} %; "
-        f"{row.p_very_high_30d * 100:.0f} % chance of a breach of 90 % within 30 d; "
-        f"{row.p_high_90d * 100:.0f} % chance of a breach of 80 % within 90 d "
-        "(10 % by 9 d, half by 35 d)",
+        sentence="", trend_per_month=1.13, trend_since="2025-08-11",
     )  # fmt: skip
+    now = "high" if row.in_breach_high else None
+    said = risk_sentence(risk, ORIGIN, 90.0, now, 30.0, Rule(3, 7), 30.0)
+    return risk.model_copy(update={"sentence": said})
 
 
 def accuracy_row(metric: str, unit: str | None = None, relative: float = 0.82) -> Accuracy:

@@ -69,7 +69,7 @@ def test_fan_chart_names_what_it_shows() -> None:
     assert "cpu p95, percent" in shown
     assert "<image" not in svg, "a picture would be blurred in print"
     assert not re.search(r"<dc:date>|Matplotlib v", svg)
-    assert 'aria-label="srv-0001, cpu p95: ' in svg
+    assert 'aria-label="srv-0001: CPU p95 at 72.3 %' in svg
 
 
 def test_breach_window_is_marked_only_where_a_breach_is_probable() -> None:
@@ -151,7 +151,7 @@ def test_fan_of_mismatched_lengths_is_refused() -> None:
 
 def test_alt_text_states_the_forecast() -> None:
     alt = fan_alt(fan()).replace("\N{NO-BREAK SPACE}", " ")
-    assert alt.startswith("srv-0001, cpu p95: ")
+    assert alt.startswith("srv-0001: CPU p95 at 72.3 %: ")
     assert "Forecast for 4 Apr 2026" in alt
     assert "80 % interval" in alt
 

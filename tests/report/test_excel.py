@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from evidence_samples import with_evidence
 from report_samples import NASTY, accuracy_row, report_data, servers_frame
 
 from capforecast.errors import CapforecastError
@@ -25,6 +26,11 @@ SHEETS = [
     "Servers",
     "Risks",
     "Unknown",
+    "Pools",
+    "Demand by date",
+    "Scorecard",
+    "Reliability",
+    "Anomalies",
     "Accuracy",
     "Accuracy by series",
     "Quality",
@@ -45,7 +51,7 @@ def rows(sheet: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def whole() -> ReportData:
-    return report_data(servers_frame(60), fans=0, failed=("Payments",))
+    return with_evidence(report_data(servers_frame(60), fans=0, failed=("Payments",)))
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +126,33 @@ def test_text_is_never_a_formula_link_or_number() -> None:
     assert label["http://example.com/"] == NASTY
 
 
+def test_names_of_pools_and_anomalies_are_no_formulas_either() -> None:
+    frame = servers_frame(6)
+    frame["business_unit"], frame["region"] = "=1+1", "@SUM(A1)"
+    book = opened(with_evidence(report_data(frame, fans=0)))
+    for name in ("Pools", "Demand by date", "Anomalies"):
+        assert {"=1+1", "@SUM(A1)"} <= {cell.value for line in book[name].iter_rows() for cell in line}
+        assert all(cell.data_type != "f" for line in book[name].iter_rows() for cell in line)
+
+
+def test_sheets_without_rows_say_why() -> None:
+    book = opened(report_data(servers_frame(4), fans=0))
+    assert book["Scorecard"]["A2"].value.startswith("No track record yet: history is too short")
+    assert book["Pools"]["A2"].value == "No pool can be shown: the inventory gives no server's vCPUs or memory."
+    assert book["Anomalies"]["A2"].value == "Nothing was marked in the history."
+
+
+def test_pools_are_listed_tightest_first_with_dates(whole: ReportData, book: Any) -> None:
+    listed = rows(book["Pools"])
+    assert [(row["Business unit"], row["Region"]) for row in listed] == [
+        (pool.business_unit, pool.region) for pool in whole.summary.pools
+    ]
+    first = whole.summary.pools[0]
+    assert first.days_q10 is not None
+    assert listed[0]["10 % short by"] == dt.datetime(2026, 1, 4) + dt.timedelta(days=first.days_q10)
+    assert listed[0]["P(short) 90 d"] == pytest.approx(first.p_90d, rel=1e-4)
+
+
 def test_labels_of_the_source_are_kept() -> None:
     frame = servers_frame(5)
     frame["cost_centre"] = ["a", "b", None, "d", "e"]
@@ -164,7 +197,7 @@ def test_print_leaves_out_what_would_not_be_readable(book: Any) -> None:
 def test_every_column_and_term_is_defined(whole: ReportData, book: Any) -> None:
     defined = {row["Name"]: row["Meaning"] for row in rows(book["Definitions"])}
     assert defined["breach probability"] == whole.summary.definitions["breach probability"]
-    for name in SHEETS[1:6]:
+    for name in SHEETS[1:11]:
         assert {cell.value for cell in book[name][1]} <= set(defined)
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from capforecast.errors import StageError
-from capforecast.report.build_summary import UnitInput, build_summary
+from capforecast.report.build_summary import build_summary
+from capforecast.report.inputs import UnitInput
 from capforecast.report.summary import Quality, RunSummary
 from capforecast.risk.tiers import series_tiers, server_tiers
 from capforecast.schema import BACKTEST_COLUMNS, RISK_COLUMNS, Cadence
@@ -132,7 +133,9 @@ def test_top_risks_are_the_worst_of_all_units_and_no_healthy_server():
     assert [risk.server_id for risk in result.top_risks] == ["media-00", "retail-02", "retail-01"]
     first = result.top_risks[0]
     assert (first.tier, first.probability, first.threshold, first.days_q50) == ("high", 0.9, 80.0, None)
-    assert "90 % chance of a breach of 80 % within 90 d" in first.sentence
+    assert first.sentence.startswith(
+        "CPU p95 at 70 %: 9 in 10 chance of staying above 80 % by 20 Feb, 1 in 10 by 3 Dec"
+    )
     assert [risk.tier for risk in summary(unit("media", (0.0, 0.05))).top_risks] == []
 
 

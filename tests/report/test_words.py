@@ -81,3 +81,12 @@ def test_a_chance_is_never_finer_than_its_paths() -> None:
     assert words.chance_of(1.0, 15).replace(words.NBSP, " ") == "> 93 %"
     assert words.chance_of(0.0, 500).replace(words.NBSP, " ") == "< 1 %"
     assert words.chance_of(0.42, 500).replace(words.NBSP, " ") == "42 %"
+
+
+@pytest.mark.parametrize(
+    ("share", "paths", "expected"),
+    [(0.0, 500, "less than 1 %"), (0.0, 60, "less than 2 %"), (1.0, 500, "more than 99 %"), (1.0, 20, "more than 95 %"),
+     (0.5, 60, "50 %")],
+)  # fmt: skip
+def test_certainty_is_never_claimed_from_few_paths(share: float, paths: int, expected: str) -> None:
+    assert words.chance(share, paths) == expected

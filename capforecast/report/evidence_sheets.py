@@ -1,0 +1,94 @@
+"""Sheets on pools, warnings and anomalies; a sheet without rows says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from capforecast.report import columns_evidence as spelled
+from capforecast.report.anomaly_marks import KIND_NAMES
+from capforecast.report.columns import Column
+from capforecast.report.data import ReportData, breach_dates
+from capforecast.report.pooling import ALL_REGIONS, POOL_REASONS, RESOURCE_NAMES, resource_unit
+from capforecast.report.sheets import Sheets
+from capforecast.report.track_record import rule_name
+from capforecast.schema import BUSINESS_UNIT, FLEET, METRIC, REGION, SERVER_ID
+
+MOST_ANOMALIES = 50_000  # the latest; writing a sheet takes a second for every ten thousand rows
+NO_RECORD = "No track record yet: history is too short to replay past warnings and see what came."
+NO_POOL = "No pool can be shown: the inventory gives no server's vCPUs or memory."
+NO_ANOMALY = "Nothing was marked in the history."
+
+
+def write_evidence(sheets: Sheets, data: ReportData) -> None:
+    """Write the five sheets."""
+    _write(sheets, "Pools", _pools(data), spelled.POOLS, NO_POOL, spelled.POOLS_PRINTED)
+    _write(sheets, "Demand by date", _demand(data.demand), spelled.DEMAND, NO_POOL)
+    _write(sheets, "Scorecard", _scorecard(data.scorecard), spelled.SCORECARD, NO_RECORD, spelled.SCORECARD_PRINTED)
+    _write(sheets, "Reliability", _reliability(data.reliability), spelled.RELIABILITY, NO_RECORD)
+    _write(sheets, "Anomalies", _anomalies(data.anomalies), spelled.ANOMALIES, NO_ANOMALY)
+
+
+def _write(
+    sheets: Sheets, name: str, frame: pd.DataFrame, columns: Sequence[Column], empty: str, printed: int = 0
+) -> None:
+    """A sheet of exactly these columns; one that the frame lacks is empty."""
+    sheets.table(name, frame.reindex(columns=[column.key for column in columns]), list(columns), empty, printed)
+
+
+def _pools(data: ReportData) -> pd.DataFrame:
+    """Pools in the summary's order, sums last."""
+    table = data.pools
+    if not len(table):
+        return table
+    place = {(p.business_unit, p.region, p.resource): i for i, p in enumerate(data.summary.pools)}
+    keys = list(zip(table[BUSINESS_UNIT], table[REGION], table["resource"], strict=True))
+    order = pd.Series([place.get(key, len(place)) for key in keys], index=table.index)
+    table = table.loc[order.sort_values(kind="stable").index]
+    dates = {f"out_{q}": breach_dates(table[f"days_q{q}"], data.summary) for q in (10, 50, 90)}
+    renamed = {"peak_q50": "pool_peak_q50", "peak_q90": "pool_peak_q90", "horizon_days": "pool_horizon",
+               "paths": "pool_paths"}  # fmt: skip
+    reasons = table["reason"].map(lambda reason: POOL_REASONS.get(reason, reason)) if "reason" in table else ""
+    return _named(table.rename(columns=renamed).assign(**dates, reason=reasons))
+
+
+def _demand(table: pd.DataFrame) -> pd.DataFrame:
+    if not len(table):
+        return table
+    return _named(table.sort_values([BUSINESS_UNIT, REGION, "resource", "date"], kind="stable"))
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """Resources with their unit, sums by their names."""
+    names = {resource: f"{RESOURCE_NAMES[resource]}, {resource_unit(resource)}" for resource in RESOURCE_NAMES}
+    return table.assign(
+        **{
+            "resource": table["resource"].map(lambda resource: names.get(resource, resource)),
+            BUSINESS_UNIT: table[BUSINESS_UNIT].replace(FLEET, "(fleet)"),
+            REGION: table[REGION].replace(ALL_REGIONS, "(all)"),
+        }
+    )
+
+
+def _scorecard(table: pd.DataFrame) -> pd.DataFrame:
+    if not len(table):
+        return table
+    return _scoped(table).assign(rule=table["rule"].map(rule_name))
+
+
+def _reliability(table: pd.DataFrame) -> pd.DataFrame:
+    return _scoped(table[table["cases"] > 0]) if len(table) else table
+
+
+def _scoped(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(scope=table["scope"].str.replace("_", " "), level=table["level"].str.replace("_", " "))
+
+
+def _anomalies(table: pd.DataFrame) -> pd.DataFrame:
+    """The latest first."""
+    if not len(table):
+        return table
+    latest = table.sort_values(["began", SERVER_ID, METRIC], ascending=[False, True, True], kind="stable")
+    latest = latest.head(MOST_ANOMALIES)
+    return latest.assign(kind=latest["kind"].map(lambda kind: KIND_NAMES.get(kind, kind)))

@@ -228,6 +228,7 @@ CHOICE_COLUMNS = (
 RISK_COLUMNS = (
     SERVER_ID, METRIC, "statistic", *DIMENSIONS,
     "verdict", "reason", "flags",
+    "unseen_peaks",  # as in the series table of a panel
     "tier",  # Tier of this series alone
     "last_value", "threshold_high", "threshold_very_high",  # metric's unit; NaN = no threshold
     "trend_per_month", "trend_since",  # metric's unit, NaN = none that is clear; UTC day, NaT

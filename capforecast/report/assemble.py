@@ -19,7 +19,7 @@ from capforecast.settings import Settings
 
 FURTHER = ("pools", "demand", "anomalies")  # of a unit, where it has them
 # Of its deciding series, shown beside a server where only `risks` holds them.
-SERIES_FIGURES = ("flags", "unseen_peaks", "trend_per_month", "trend_since", "capacity_remaining_units")
+SERIES_FIGURES = ("flags", "unseen_peaks", "trend_per_month", "trend_since")
 HISTORY_SHOWN = {Cadence.DAILY: 365, Cadence.HOURLY: 21 * 24}  # points of history in a fan chart
 
 

@@ -41,7 +41,8 @@ def with_oldest(errors: ErrorPaths, values: FloatArray, timestamps: pd.DatetimeI
     where = errors.states.copy()
     for o in np.flatnonzero(missing.any(axis=1)).tolist():
         mine = np.flatnonzero(missing[o] & np.isfinite(scale[o]))
-        where[o, mine] = _states(errors, o, mine, filled, int(rows[o]), scale[o])
+        found = _states(errors, o, mine, filled, int(rows[o]), scale[o])
+        where[o, mine] = found[:, : where.shape[2]]
     return replace(errors, scale=np.where(missing, scale, errors.scale).astype(np.float32), states=where)
 
 

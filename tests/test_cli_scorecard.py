@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -23,8 +24,9 @@ def source(fleet_folder: Path) -> list[object]:
 
 @pytest.fixture(scope="module")
 def result(source: list[object], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    output = tmp_path_factory.mktemp("card") / "new" / "card.csv"
-    done = call("scorecard", *source, "--horizon", "14d", "--origins", 2, "--output", output, "--json")
+    folder = tmp_path_factory.mktemp("card") / "new"
+    files = ["--output", folder / "card.csv", "--plot", folder / "reliability.svg"]
+    done = call("scorecard", *source, "--horizon", "14d", "--origins", 2, *files, "--json")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -45,6 +47,9 @@ def test_the_whole_scorecard_comes_as_json_and_as_a_table(result: dict[str, Any]
         assert sum(parts) == sum(ours)
     written = pd.read_csv(result["output"])
     assert len(written) == len(result["scorecard"])
+    picture = Path(result["plot"]).read_text()
+    assert ElementTree.fromstring(picture).tag.endswith("svg")
+    assert "Reliability diagram" in picture
 
 
 @pytest.mark.parametrize("level", ["both", "high"])
@@ -62,6 +67,7 @@ def test_people_get_a_table_per_horizon_with_counts(result: dict[str, Any], leve
     [
         (["--level", "low"], 2, "--level 'low': use high, very_high, both"),
         (["--output", "card.xlsx"], 2, "name a file that ends in .csv"),
+        (["--plot", "card.png"], 2, "name a file that ends in .svg"),
         (["--origins", 0], 2, "origins"),
     ],
 )

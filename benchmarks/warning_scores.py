@@ -81,8 +81,8 @@ def daily_real(options: argparse.Namespace) -> tuple[list[str], Rows]:
     ours = fleet_rows(rows, rules.OURS).iloc[-1]
     lines = [
         "### Daily real data", "",
-        f"{ours['series']} series of {cases['business_unit'].nunique()} data sets, at most {LATEST['real']} origins each; "
-        "thresholds 1.05, 1.15 and 1.3 times the 95 % quantile of what lay before the origin.", "",
+        f"{ours['series']} series of {cases['business_unit'].nunique()} data sets, at most {LATEST['real']} origins "
+        "each; thresholds 1.05, 1.15 and 1.3 times the 95 % quantile of what lay before the origin.", "",
         *probabilities(rows), "",
         *beside(rows, 30), "", *beside(rows, 90), "",
         "By data set (a season decides: reported, not promised):", "", *by_set(rows, (30, 90)), "",
@@ -147,7 +147,8 @@ def synthetic_fleet(options: argparse.Namespace) -> tuple[list[str], Rows]:
     lines = [
         "### Synthetic fleet", "",
         f"{options.servers} generated servers, CPU, memory and disk, {DAYS:,} days, {ours.iloc[0]['origins']} origins. "
-        f"First breaches of {checked:,} cases looked up in the fleet's truth: {wrong} differ.", "",
+        f"First breaches of {checked:,} cases looked up in the fleet's truth: {wrong} differ "
+        "(resized servers: their past is judged in percent of today's size).", "",
         *probabilities(rows), "", *beside(rows, 30), "", *beside(rows, 90), "",
     ]  # fmt: skip
     words = f"{worst:.3f} at worst; {events} events"

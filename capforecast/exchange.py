@@ -25,6 +25,7 @@ class Ingested(Result):
     as_of: str  # exclusive cut-off, ISO 8601 UTC
     observations: list[Reference]
     inventory: Reference
+    shapes: Reference  # catalogue of instance shapes
     quarantine: Reference
     validation: Reference  # what became of every file's rows
     known_at: str | None  # only what had arrived by then is seen, ISO 8601 UTC; null = all

@@ -34,9 +34,15 @@ VALID_FROM = "valid_from"
 RENAMED_FROM = "renamed_from"  # optional: the name a server had until the row's valid_from
 DIMENSIONS = (BUSINESS_UNIT, REGION, CRITICALITY)
 INVENTORY_TEXT = (*DIMENSIONS, "environment", "owner", "host_id", "instance_type")
-INVENTORY_NUMBERS = ("vcpus", "memory_gib", "disk_gib", "hourly_cost")
+INVENTORY_NUMBERS = ("vcpus", "memory_gib", "disk_gib", "network_mbps", "hourly_cost")
 UNASSIGNED = "unassigned"  # business unit, region or criticality that nobody gave
 FLEET = "_fleet"  # business unit of fleet-level rows in the lake
+
+# Catalogue of instance shapes (config/prices/shapes.csv), and the `shapes` dataset: one row per instance type.
+SHAPE_COLUMNS = (
+    "instance_type", "family", "architecture", "vcpus", "memory_gib", "network_baseline_mbps", "network_burst_mbps",
+    "burstable",
+)  # fmt: skip
 
 QUANTILE_LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)  # of every forecast, followed by the mean
 QUANTILE_NAMES = ("q025", "q10", "q50", "q90", "q975")
@@ -92,6 +98,15 @@ class Reason(StrEnum):
     NO_EVIDENCE = "no_evidence"  # forecast, but too few past forecast errors to state a probability
 
 
+class PoolReason(StrEnum):
+    """Why figures of a pool are missing; the first that holds."""
+
+    NO_SIZES = "no_sizes"  # no server whose vCPUs, or memory, are known
+    NO_OBSERVATIONS = "no_observations"  # of none of these has the metric been seen
+    NO_FORECAST = "no_forecast"  # all series are unknown: only the demand last seen can be told
+    NO_EVIDENCE = "no_evidence"  # forecast, but too few past forecast errors to state a probability
+
+
 class Tier(StrEnum):
     """Risk of a server, worst first."""
 
@@ -121,6 +136,8 @@ SERIES_COLUMNS = (
     "verdict", "reason",  # Verdict; Reason or ""
     "flags",  # space-separated words, "" when none
     "observed", "first_seen", "last_seen",  # count of points; timestamps, NaT when never seen
+    "capacity",  # float64, units at 100 %: vCPU, GiB, Mbit/s of network; NaN = not known
+    "unseen_peaks",  # known peaks within the horizon that the history does not hold, ", " between; "" when none
 )  # fmt: skip
 
 
@@ -211,8 +228,10 @@ CHOICE_COLUMNS = (
 RISK_COLUMNS = (
     SERVER_ID, METRIC, "statistic", *DIMENSIONS,
     "verdict", "reason", "flags",
+    "unseen_peaks",  # as in the series table of a panel
     "tier",  # Tier of this series alone
     "last_value", "threshold_high", "threshold_very_high",  # metric's unit; NaN = no threshold
+    "trend_per_month", "trend_since",  # metric's unit, NaN = none that is clear; UTC day, NaT
     "in_breach_high", "in_breach_very_high",  # bool: the breach rule fires on what was observed
     "probability_high",  # 0..1, P(breach of `high` within horizon_days), which decided high and watch
     "probability_very_high",  # 0..1, P(breach of `very_high` within the critical horizon, or what is supported)
@@ -220,6 +239,7 @@ RISK_COLUMNS = (
     "horizon_days",  # horizon that stood behind the tier
     "peak_q50", "peak_q90",  # quantiles of the maximum over the horizon, metric's unit
     "capacity_remaining",  # percent of usable capacity left at the 90 % peak within the procurement lead time
+    "capacity_remaining_units",  # the same in vCPU, GiB, Mbit/s; NaN where the server's size is not known
     "paths",  # how many error paths stand behind the probabilities
     "relative_mae", "coverage_80",  # evidence from the backtest of this series
 )  # fmt: skip
@@ -260,18 +280,22 @@ RELIABILITY_COLUMNS = (
 )  # fmt: skip
 
 # Rows of the `pools` dataset: one per pool (business unit x region) and resource; `demand` has them by date.
+# Sums of pools stand apart, in the partition of FLEET: region ALL_REGIONS of each unit, and business unit FLEET.
 POOL_COLUMNS = (
     BUSINESS_UNIT, REGION, "resource",  # vcpu | memory_gib
-    "servers", "unsized", "unforecast",  # all; of unknown size; without a forecast (counted at their last demand)
+    "reason",  # PoolReason of the figures that are missing, "" = none is
+    "servers", "unsized",  # all; of unknown size, which stand for nothing
+    "unobserved", "unforecast",  # of known size: never seen, so in no demand; counted at their last known demand
     "supply", "usable",  # units; less the N+1 reserve and the policy buffer
-    "demand_now", "peak_q50", "peak_q90",  # units; of the largest demand within the horizon
-    "p_30d", "p_90d",  # 0..1, P(demand over `usable` by the breach rule)
+    "demand_now", "peak_q50", "peak_q90",  # units; on the last day; quantiles of the largest demand within the horizon
+    "p_30d", "p_90d",  # 0..1, P(demand over `usable` by the breach rule) within so many days, or the horizon if shorter
     "days_q10", "days_q50", "days_q90", "horizon_days",  # to running out; NaN = later than the horizon
     "buy_q50", "buy_q90",  # units to add so that the peak fits `usable` with headroom; 0 = none
     "buy_by",  # last day to order, for the 10 % date and the procurement lead time; NaT = none
     "paths",
 )  # fmt: skip
 DEMAND_COLUMNS = (BUSINESS_UNIT, REGION, "resource", "date", "usable", *(f"demand_{q}" for q in QUANTILE_NAMES))
+ALL_REGIONS = "_all"  # region of rows that sum over regions
 
 # Rows of the `anomalies` dataset: incident spikes and level shifts of the history.
 ANOMALY_COLUMNS = (

@@ -52,6 +52,9 @@ class InventorySettings(Section):
     """How the inventory is read."""
 
     columns: dict[str, str] = Field({}, description="foreign column -> our inventory column")
+    shapes: str | None = Field(
+        None, description="CSV of instance shapes that corrects and extends the one shipped; null = none"
+    )
 
 
 class ThresholdOverride(Section):
@@ -61,6 +64,8 @@ class ThresholdOverride(Section):
     criticality: str | None = Field(None, description="only servers of this criticality; null = of all")
     high: float | None = Field(None, description="threshold `high` there; null = the metric's")
     very_high: float | None = Field(None, description="threshold `very_high` there; null = the metric's")
+    high_share: Share | None = Field(None, description="`high_share` there; null = the metric's")
+    very_high_share: Share | None = Field(None, description="`very_high_share` there; null = the metric's")
 
 
 class MetricSettings(Section):
@@ -73,6 +78,11 @@ class MetricSettings(Section):
     implausible_above: float | None = Field(None, description="a larger value is set aside as a mistake; null = none")
     high: float | None = Field(None, description="threshold `high`, in the metric's unit; null = no threshold")
     very_high: float | None = Field(None, description="threshold `very_high`, in the metric's unit")
+    high_share: Share | None = Field(
+        None,
+        description="`high` as a share of the server's capacity (network: baseline bandwidth), where `high` is null",
+    )
+    very_high_share: Share | None = Field(None, description="likewise `very_high`; not for a unit of percent")
     fills_up: bool = Field(False, description="true for a disk: one period above the threshold is a breach")
     overrides: tuple[ThresholdOverride, ...] = Field((), description="thresholds by business unit or criticality")
 
@@ -85,6 +95,7 @@ class MetricSettings(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> MetricSettings:
+        self._check_shares()
         pairs = [("", self.high, self.very_high)] + [
             (
                 "in `overrides` ",
@@ -104,6 +115,23 @@ class MetricSettings(Section):
         if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
             raise ValueError(f"`minimum` ({self.minimum:g}) is not below `maximum` ({self.maximum:g})")
         return self
+
+    def _check_shares(self) -> None:
+        pairs = [("", self.high_share, self.very_high_share)] + [
+            (
+                "in `overrides` ",
+                self.high_share if other.high_share is None else other.high_share,
+                self.very_high_share if other.very_high_share is None else other.very_high_share,
+            )
+            for other in self.overrides
+        ]
+        for where, high, very_high in pairs:
+            if self.unit == "percent" and (high is not None or very_high is not None):
+                raise ValueError(f"{where}`high_share` is for units other than percent; a percentage has `high`")
+            if high is not None and very_high is not None and high > very_high:
+                raise ValueError(
+                    f"{where}`high_share` ({high:g}) is above `very_high_share` ({very_high:g}); change one of them"
+                )
 
 
 class QualitySettings(Section):
@@ -176,10 +204,23 @@ class BreachSettings(Section):
         return self
 
 
+class PoolSettings(Section):
+    """What of a pool (business unit x region) may be used, and how full a purchase may leave it."""
+
+    reserve_servers: int = Field(0, ge=0, description="largest servers of a pool held back; 1 = N+1, 0 = none")
+    buffer_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="policy buffer: share of what the reserve leaves that may not be used"
+    )
+    headroom_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="headroom: share of usable capacity that the peak should leave free after a purchase"
+    )
+
+
 class RiskSettings(Section):
-    """Breach probability and tiers."""
+    """Breach probability, tiers and pools."""
 
     breach: BreachSettings = BreachSettings()
+    pool: PoolSettings = PoolSettings()
     horizons_daily: tuple[Count, ...] = Field(
         (7, 14, 30, 60, 90), min_length=1, description="days at which P(breach) is stated"
     )
@@ -195,6 +236,8 @@ class RiskSettings(Section):
         0.2, description="share of the pooled error paths used: those whose state at the origin was most alike"
     )
     lead_time_days: Count = Field(30, description="days; procurement lead time over which remaining capacity is stated")
+    reserve_share: Share = Field(0.0, description="share of every server's capacity held back for a failover (N+1)")
+    buffer_share: Share = Field(0.0, description="share of every server's capacity held back by policy")
 
     @model_validator(mode="after")
     def _ordered(self) -> RiskSettings:
@@ -208,7 +251,17 @@ class RiskSettings(Section):
                 f"`critical_horizon_days` ({self.critical_horizon_days}) is above `tier_horizon_days` "
                 f"({self.tier_horizon_days}): the worst tier may not look further than the others"
             )
+        if self.usable_share <= 0:
+            raise ValueError(
+                f"`reserve_share` ({self.reserve_share:g}) and `buffer_share` ({self.buffer_share:g}) leave no usable "
+                "capacity; their sum must be below 1"
+            )
         return self
+
+    @property
+    def usable_share(self) -> float:
+        """Share of a server's capacity that may be used: all but reserve and buffer."""
+        return 1.0 - self.reserve_share - self.buffer_share
 
 
 class ReportSettings(Section):
@@ -245,9 +298,9 @@ def _default_metrics() -> dict[str, MetricSettings]:
         "cpu": MetricSettings(implausible_above=1000.0, high=80.0, very_high=90.0),
         "mem": MetricSettings(implausible_above=1000.0, high=80.0, very_high=90.0),
         "disk": MetricSettings(implausible_above=1000.0, high=80.0, very_high=90.0, fills_up=True),
-        "net": MetricSettings(unit="Mbit/s"),
-        "net_in": MetricSettings(unit="Mbit/s"),
-        "net_out": MetricSettings(unit="Mbit/s"),
+        "net": MetricSettings(unit="Mbit/s", high_share=0.8, very_high_share=0.9),
+        "net_in": MetricSettings(unit="Mbit/s", high_share=0.8, very_high_share=0.9),
+        "net_out": MetricSettings(unit="Mbit/s", high_share=0.8, very_high_share=0.9),
         "disk_io": MetricSettings(unit="MB/s"),
     }
 
@@ -312,11 +365,20 @@ class Settings(Section):
 
     def thresholds(self, metric: str, business_unit: str, criticality: str) -> tuple[float | None, float | None]:
         """`high` and `very_high` of a metric for a server; later matching overrides win."""
+        high, very_high = self._levels(metric, business_unit, criticality, ("high", "very_high"))
+        return high, very_high
+
+    def threshold_shares(self, metric: str, business_unit: str, criticality: str) -> tuple[float | None, float | None]:
+        """`high_share` and `very_high_share`, likewise."""
+        high, very_high = self._levels(metric, business_unit, criticality, ("high_share", "very_high_share"))
+        return high, very_high
+
+    def _levels(self, metric: str, business_unit: str, criticality: str, names: tuple[str, str]) -> list[float | None]:
         known = self.metric(metric)
-        high, very_high = known.high, known.very_high
+        levels = [getattr(known, name) for name in names]
         for override in known.overrides:
             if override.business_unit not in (None, business_unit) or override.criticality not in (None, criticality):
                 continue
-            high = high if override.high is None else override.high
-            very_high = very_high if override.very_high is None else override.very_high
-        return high, very_high
+            given = [getattr(override, name) for name in names]
+            levels = [old if new is None else new for old, new in zip(levels, given, strict=True)]
+        return levels

@@ -20,8 +20,8 @@ from rich.table import Table
 WIDE = 160  # columns of a table that goes to a file or a pipe
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
-STAGES_PER_UNIT = 5  # validate, train, forecast, risk, warnings
-STAGES_OF_FLEET = 3  # ingest, scorecard, report
+STAGES_PER_UNIT = 7  # validate, anomalies, train, forecast, risk, pools, warnings
+STAGES_OF_FLEET = 4  # ingest, fleet-pools, scorecard, report
 LOGGERS = ("capforecast", "prefect.flow_runs", "prefect.task_runs")
 TIER_STYLE = {"critical": "bold red", "high": "red", "watch": "yellow", "ok": "green", "unknown": "dim"}
 

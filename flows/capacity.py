@@ -23,10 +23,18 @@ from capforecast.errors import CapforecastError, ConfigError
 from capforecast.exchange import Ingested, RunKey, Unit
 from capforecast.fingerprint import code_fingerprint
 from tasks.common import Job, StageKey, run_stage, whole
-from tasks.data import ingest, validate
-from tasks.decisions import risk, scorecard, warnings
+from tasks.data import anomalies, ingest, validate
+from tasks.decisions import fleet_pools, pools, risk, scorecard, warnings
 from tasks.models import forecast, train
-from tasks.outputs import report, show_report, show_scorecard, show_sources, show_unit, write_record
+from tasks.outputs import (
+    report,
+    show_pools,
+    show_report,
+    show_scorecard,
+    show_sources,
+    show_unit,
+    write_record,
+)
 
 log = logging.getLogger("capforecast.run")
 MOST_UNITS_AT_ONCE = 32
@@ -116,8 +124,10 @@ def _whole_run(job: Job, business_units: list[str] | None, **asked: str | None) 
     chosen = _chosen(business_units, ingested["business_units"])
     units, problems = _all_units(job, ingested, chosen)
     job.claims.check()
-    scored = _scorecard(job, ingested, units, chosen)
-    published = run_stage(report, job, ingested=ingested, units=units, problems=problems, extras=scored)
+    sums = run_stage(fleet_pools, job, ingested=ingested, units=units)
+    show_pools(job, sums)
+    extras = sums | _scorecard(job, ingested, units, chosen)
+    published = run_stage(report, job, ingested=ingested, units=units, problems=problems, extras=extras)
     show_report(job, published)
     outcome = {
         "run_id": run.run_id,
@@ -137,7 +147,7 @@ def _whole_run(job: Job, business_units: list[str] | None, **asked: str | None) 
         "ingested": ingested,
         "units": {unit["business_unit"]: unit for unit in units},
         "problems": problems,
-        "scorecard": scored,
+        "fleet": extras,
         "published": published,
     }
     write_record(job, manifest, units, published)
@@ -148,9 +158,9 @@ def _whole_run(job: Job, business_units: list[str] | None, **asked: str | None) 
 
 @flow(name="business-unit-run", flow_run_name=_unit_run_name, persist_result=True, result_serializer="json")
 def business_unit_run(job: Job, ingested: dict[str, Any], business_unit: str) -> dict[str, Any]:
-    """One business unit: validate, train, forecast, risk, and the warnings of the past."""
+    """One business unit: validate, anomalies, train, forecast, risk, pools, and the warnings of the past."""
     unit = Unit.model_validate(run_stage(validate, job, ingested=ingested, business_unit=business_unit))
-    for stage in (train, forecast, risk, warnings):
+    for stage in (anomalies, train, forecast, risk, pools, warnings):
         needed = unit.only(stages.NEEDS[stage.name]).model_dump(mode="json")
         added = run_stage(stage, job, unit=needed, business_unit=business_unit)
         unit = Unit.model_validate(unit.model_dump() | {"references": unit.references | added})

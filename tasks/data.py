@@ -1,4 +1,4 @@
-"""Tasks on data: ingest the source, validate a business unit's snapshot."""
+"""Tasks on data: ingest the source, validate a business unit's snapshot, mark what is strange in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from capforecast import stages
 from capforecast.exchange import Ingested
 from capforecast.schema import FLEET
-from tasks.common import Job, executed, stage_task
+from tasks.common import Job, added_references, executed, stage_task
 
 
 @stage_task("ingest", per_run=True, run_name="ingest")
@@ -35,3 +35,9 @@ def validate(job: Job, ingested: dict[str, Any], business_unit: str) -> dict[str
         business_unit,
         lambda: stages.validate(job.store, job.settings, history, business_unit).model_dump(mode="json"),
     )
+
+
+@stage_task("anomalies")
+def anomalies(job: Job, unit: dict[str, Any], business_unit: str) -> dict[str, Any]:
+    """List the incident spikes and level shifts of a business unit's history."""
+    return executed(job, "anomalies", business_unit, lambda: added_references(stages.anomalies, job, unit))

@@ -1,4 +1,4 @@
-"""Tasks on decisions: breach risk and tiers, and how past warnings fared."""
+"""Tasks on decisions: breach risk and tiers, pools, and how past warnings fared."""
 
 from __future__ import annotations
 
@@ -14,6 +14,24 @@ from tasks.common import Job, added_references, executed, stage_task
 def risk(job: Job, unit: dict[str, Any], business_unit: str) -> dict[str, Any]:
     """Breach probabilities and tiers of a business unit."""
     return executed(job, "risk", business_unit, lambda: added_references(stages.risk, job, unit))
+
+
+@stage_task("pools")
+def pools(job: Job, unit: dict[str, Any], business_unit: str) -> dict[str, Any]:
+    """Demand of a business unit's pools against their supply."""
+    return executed(job, "pools", business_unit, lambda: added_references(stages.pools, job, unit))
+
+
+@stage_task("fleet-pools", run_name="fleet-pools")
+def fleet_pools(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]]) -> dict[str, Any]:
+    """Sums of the pools over regions, business units and the fleet."""
+    history, finished = Ingested.model_validate(ingested), [Unit.model_validate(unit) for unit in units]
+
+    def work() -> dict[str, Any]:
+        added = stages.fleet_pools(job.store, job.settings, history, finished)
+        return {name: reference.model_dump(mode="json") for name, reference in added.items()}
+
+    return executed(job, "fleet-pools", FLEET, work)
 
 
 @stage_task("warnings")

@@ -17,6 +17,11 @@ from capforecast.lake.runs import record
 from capforecast.schema import FLEET, Reference
 from tasks.common import Job, executed, stage_task
 
+POOLS = (
+    "demand against usable capacity, vCPU and GiB, the first to run out on top. Daily P95s of servers are added up as "
+    "if all peaked at once: as a rule more than the pool needs at any moment"
+)
+
 
 @stage_task("report", run_name="report")
 def report(
@@ -57,6 +62,16 @@ def show_unit(job: Job, unit: dict[str, Any], business_unit: str) -> None:
     create_table_artifact(
         key=f"quality-{slug}", table=quality, description=f"{business_unit}: unknown servers by reason"
     )
+    pools = stages.pool_overview(job.store, Unit.model_validate(unit).references["pools"])
+    create_table_artifact(key=f"pools-{slug}", table=pools, description=f"{business_unit}: {POOLS}")
+
+
+@task(name="show-pools", task_run_name="show-pools", tags=["capforecast"], cache_policy=NO_CACHE)
+def show_pools(job: Job, totals: dict[str, Any]) -> None:
+    """Sums of pools in the Prefect UI: each business unit, each region, the fleet."""
+    if totals:
+        rows = stages.pool_overview(job.store, Reference.model_validate(totals["pools"]))
+        create_table_artifact(key="pools", table=rows, description=f"Fleet: {POOLS}")
 
 
 @task(name="show-scorecard", task_run_name="show-scorecard", tags=["capforecast"], cache_policy=NO_CACHE)

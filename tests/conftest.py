@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,8 +16,13 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from commands import Call, caller
 
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="capforecast-prefect-")
+atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
+if WORKER := os.environ.get("PYTEST_XDIST_WORKER"):
+    # numba's cache is not made for two processes that compile one kernel at once
+    os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parent / "__pycache__" / f"kernels-{WORKER}")
 os.environ.update(
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
@@ -27,6 +34,24 @@ for name in [name for name in os.environ if name.startswith(("CAPFORECAST_", "AW
     del os.environ[name]
 os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.environ["AWS_CONFIG_FILE"] = os.devnull  # nor their AWS profiles
 SERVICES = Path(__file__).parents[1] / ".venv-services"
+SERVERS = {"prefect_api", "s3_server"}  # fixtures
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What two workers share: files that talk to a server stay with one of them, any other file goes whole to either.
+
+    So no two servers start at the same time, and no fixture of a module is made twice.
+    """
+    talking = set()
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("system")
+        if item.get_closest_marker("system"):
+            talking.add(item.path)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("servers" if item.path in talking else item.path.stem))
+    items.sort(key=lambda item: item.path not in talking)  # the longest first
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +108,12 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     }.items():
         monkeypatch.setenv(key, value)
     return f"s3://{name}/fleet/lake"
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command line in this process: how a command given as words ended."""
+    return caller(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session")

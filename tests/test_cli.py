@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from commands import Call
 
 PROGRAM = Path(sys.executable).with_name("capforecast")
 
 
-def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def program(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(PROGRAM), *map(str, arguments)],
         env=os.environ | environment,
@@ -28,7 +29,7 @@ def test_help_teaches_and_loads_nothing_heavy() -> None:
     code = "import sys, deployments.cli; print(*{'pandas', 'prefect', 'numpy', 'pyarrow'} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == []
-    text = call("run", "--help").stdout
+    text = program("run", "--help").stdout
     assert "Example:" in text
     assert "Exit codes:" in text
 
@@ -49,35 +50,26 @@ def test_help_teaches_and_loads_nothing_heavy() -> None:
         (["generate-data", "--output", "x", "--end", "soon"], "'soon' is no date"),
     ],
 )
-def test_bad_usage_ends_with_2_and_says_why(arguments: list[str], words: str) -> None:
+def test_bad_usage_ends_with_2_and_says_why(call: Call, arguments: list[str], words: str) -> None:
     done = call(*arguments)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert words in done.err
 
 
-def test_a_misspelt_key_names_the_nearest(tmp_path: Path) -> None:
+def test_a_misspelt_key_names_the_nearest(call: Call, tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text("forecast:\n  horizon_dys: 30\n")
     done = call("config", "show", "--config", tmp_path / "my.yaml")
-    assert done.returncode == 2
-    assert "horizon_dys" in done.stderr
-    assert "my.yaml:2" in done.stderr
-    assert "horizon_days" in done.stderr
+    assert done.code == 2
+    assert "horizon_dys" in done.err
+    assert "my.yaml:2" in done.err
+    assert "horizon_days" in done.err
 
 
-def test_config_show_says_where_values_come_from(tmp_path: Path) -> None:
+def test_config_show_says_where_values_come_from(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my.yaml").write_text("risk:\n  watch_probability: 0.2\n")
-    done = call(
-        "config",
-        "show",
-        "--json",
-        "--config",
-        tmp_path / "my.yaml",
-        "--horizon",
-        "30d",
-        CAPFORECAST_REPORT__TITLE="Ours",
-    )
-    shown = json.loads(done.stdout)
+    monkeypatch.setenv("CAPFORECAST_REPORT__TITLE", "Ours")
+    done = call("config", "show", "--json", "--config", tmp_path / "my.yaml", "--horizon", "30d")
+    shown = json.loads(done.out)
     assert shown["risk.watch_probability"]["value"] == 0.2
     assert "my.yaml:2" in shown["risk.watch_probability"]["from"]
     assert shown["report.title"] == {"value": "Ours", "from": "environment CAPFORECAST_REPORT__TITLE"}
@@ -86,81 +78,81 @@ def test_config_show_says_where_values_come_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["backtest", "train"])
-def test_no_input_ends_with_3(command: str, tmp_path: Path) -> None:
+def test_no_input_ends_with_3(call: Call, command: str, tmp_path: Path) -> None:
     done = call(command, "--source", tmp_path / "nothing.parquet", "--json")
-    assert done.returncode == 3
-    assert "nothing.parquet" in done.stderr
-    assert json.loads(done.stdout)["exit_code"] == 3
+    assert done.code == 3
+    assert "nothing.parquet" in done.err
+    assert json.loads(done.out)["exit_code"] == 3
 
 
-def test_generated_data_is_the_same_every_time(tmp_path: Path) -> None:
+def test_generated_data_is_the_same_every_time(call: Call, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        assert call("generate-data", "--output", tmp_path / name, "--servers", 6, "--days", 40).returncode == 0
+        assert call("generate-data", "--output", tmp_path / name, "--servers", 6, "--days", 40).code == 0
     for file in ("observations.parquet", "inventory.csv"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_generated_data_can_be_clean_and_bring_its_truth(tmp_path: Path) -> None:
+def test_generated_data_can_be_clean_and_bring_its_truth(call: Call, tmp_path: Path) -> None:
     options = ["generate-data", "--output", tmp_path, "--servers", 6, "--days", 40, "--json"]
-    dirty = json.loads(call(*options, "--truth").stdout)
+    dirty = json.loads(call(*options, "--truth").out)
     assert len(list(Path(dirty["truth"]).glob("truth_*.parquet"))) == 4
-    clean = json.loads(call(*options, "--clean", "--end", "2025-01-01").stdout)
+    clean = json.loads(call(*options, "--clean", "--end", "2025-01-01").out)
     assert "truth" not in clean
     assert clean["servers"] == dirty["servers"] == 6
     refused = call("generate-data", "--output", tmp_path, "--end", "2025-01-01T05:00")
-    assert refused.returncode == 2
-    assert "midnight" in refused.stderr
+    assert refused.code == 2
+    assert "midnight" in refused.err
 
 
-def test_doctor_says_what_to_do(tmp_path: Path) -> None:
+def test_doctor_says_what_to_do(call: Call, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = call("doctor", "--store", tmp_path / "file" / "lake")
-    assert done.returncode == 1
-    assert "FAIL store" in done.stdout
-    assert "fix:" in done.stdout
-    assert call("doctor", "--store", tmp_path / "lake").returncode == 0
+    assert done.code == 1
+    assert "FAIL store" in done.out
+    assert "fix:" in done.out
+    assert call("doctor", "--store", tmp_path / "lake").code == 0
 
 
-def test_train_then_forecast_then_report(fleet_folder: Path, tmp_path: Path) -> None:
+def test_train_then_forecast_then_report(call: Call, fleet_folder: Path, tmp_path: Path) -> None:
     source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
     common = [*source, "--store", tmp_path / "lake", "--horizon", "14d", "--json"]
     early = call("forecast", *common)
-    assert early.returncode == 1
-    assert "train first" in early.stderr
-    trained = json.loads(call("train", *common).stdout)
+    assert early.code == 1
+    assert "train first" in early.err
+    trained = json.loads(call("train", *common).out)
     assert len(trained) == 4
-    forecast = json.loads(call("forecast", *common).stdout)
+    forecast = json.loads(call("forecast", *common).out)
     longer = call("forecast", *[part if part != "14d" else "15d" for part in common])
-    assert longer.returncode == 1
-    assert "looks 14 d ahead, not 15 d" in longer.stderr
+    assert longer.code == 1
+    assert "looks 14 d ahead, not 15 d" in longer.err
     assert sum(row[tier] for row in forecast for tier in ("critical", "high", "watch", "ok", "unknown")) == 16
     missing = call("report", "--as-of", "2020-01-01", "--store", tmp_path / "lake")
-    assert missing.returncode == 2
-    assert "there are" in missing.stderr
+    assert missing.code == 2
+    assert "there are" in missing.err
 
 
-def test_another_model_is_trained_and_forecasts_as_champion(fleet_folder: Path, tmp_path: Path) -> None:
+def test_another_model_is_trained_and_forecasts_as_champion(call: Call, fleet_folder: Path, tmp_path: Path) -> None:
     source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
     common = [*source, "--store", tmp_path, "--horizon", "7d", "--business-unit", "retail", "--json"]
-    trained = json.loads(call("train", *common, "--model", "trees").stdout)
+    trained = json.loads(call("train", *common, "--model", "trees").out)
     (manifest,) = tmp_path.glob(f"models/**/{trained[0]['model']}/manifest.json")
     assert json.loads(manifest.read_text())["kind"] == "trees"
-    assert json.loads(call("forecast", *common).stdout)[0]["problem"] == ""
+    assert json.loads(call("forecast", *common).out)[0]["problem"] == ""
     rows = pd.concat(pd.read_parquet(path) for path in tmp_path.glob("forecasts/**/*.parquet"))
     assert set(rows["model"]) == {"trees"}
 
 
-def test_a_test_period_outside_the_data_is_refused(fleet_folder: Path) -> None:
+def test_a_test_period_outside_the_data_is_refused(call: Call, fleet_folder: Path) -> None:
     for day in ("2000-01-01", "2030-01-01"):
         done = call("backtest", "--source", fleet_folder / "observations.parquet", "--train-until", day)
-        assert done.returncode == 2
-        assert "within the observations (2025-" in done.stderr
-        assert "00:00" not in done.stderr
+        assert done.code == 2
+        assert "within the observations (2025-" in done.err
+        assert "00:00" not in done.err
 
 
-def test_backtest_beats_seasonal_naive(fleet_folder: Path) -> None:
+def test_backtest_beats_seasonal_naive(call: Call, fleet_folder: Path) -> None:
     source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
-    rows = json.loads(call("backtest", *source, "--horizon", "14d", "--json").stdout)
+    rows = json.loads(call("backtest", *source, "--horizon", "14d", "--json").out)
     assert {"cpu", "mem", "disk"} <= {row["metric"] for row in rows}
     cpu = next(row for row in rows if row["metric"] == "cpu")
     assert 0 < cpu["relative_mae"] < 1
@@ -174,7 +166,7 @@ def prefect_server(prefect_api: str) -> str:
 def test_run_json_and_exit_codes(fleet_folder: Path, tmp_path: Path, prefect_server: str) -> None:
     source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
     common = ["run", *source, "--store", tmp_path / "lake", "--horizon", "14", "--json"]
-    done = call(*common, PREFECT_API_URL=prefect_server)
+    done = program(*common, PREFECT_API_URL=prefect_server)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert Path(result["pdf"]).exists()
@@ -182,30 +174,34 @@ def test_run_json_and_exit_codes(fleet_folder: Path, tmp_path: Path, prefect_ser
     lines = [json.loads(line) for line in Path(result["log"]).read_text().splitlines()]
     assert {"stage_started", "stage_done"} <= {line.get("event") for line in lines}
     unit = result["summary"]["business_units"][0]["name"]
-    failed = call(*common, "--refresh", PREFECT_API_URL=prefect_server, CAPFORECAST_FLOW__DRILL=f"forecast:{unit}")
+    failed = program(*common, "--refresh", PREFECT_API_URL=prefect_server, CAPFORECAST_FLOW__DRILL=f"forecast:{unit}")
     assert failed.returncode == 4, failed.stderr
     assert "flow-run retry" in json.loads(failed.stdout)["retry"]
-    nothing = call("run", "--source", tmp_path / "no.csv", "--store", tmp_path / "lake", PREFECT_API_URL=prefect_server)
+    nothing = program(
+        "run", "--source", tmp_path / "no.csv", "--store", tmp_path / "lake", PREFECT_API_URL=prefect_server
+    )
     assert nothing.returncode == 3
-    rendered = call("report", "--as-of", result["summary"]["as_of"], "--store", tmp_path / "lake", "--json")
+    rendered = program("report", "--as-of", result["summary"]["as_of"], "--store", tmp_path / "lake", "--json")
     assert rendered.returncode == 0, rendered.stderr
 
 
-def test_nothing_known_at_a_date_is_no_empty_report(fleet_folder: Path, tmp_path: Path) -> None:
+def test_nothing_known_at_a_date_is_no_empty_report(call: Call, fleet_folder: Path, tmp_path: Path) -> None:
     seen = pd.read_parquet(fleet_folder / "observations.parquet").drop(columns="ingested_at")
     seen.drop_duplicates(["server_id", "timestamp"]).to_parquet(tmp_path / "o.parquet", index=False)
     done = call("train", "--source", tmp_path / "o.parquet", "--store", tmp_path / "lake", "--known-at", "2026-02-01")
-    assert done.returncode == 3
-    assert "had arrived by" in done.stderr
+    assert done.code == 3
+    assert "had arrived by" in done.err
 
 
-def test_one_unit_without_a_model_keeps_no_other_from_its_forecast(fleet_folder: Path, tmp_path: Path) -> None:
+def test_one_unit_without_a_model_keeps_no_other_from_its_forecast(
+    call: Call, fleet_folder: Path, tmp_path: Path
+) -> None:
     source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
     common = [*source, "--store", tmp_path / "lake", "--horizon", "7d", "--json"]
-    assert call("train", *common, "--business-unit", "retail").returncode == 0
+    assert call("train", *common, "--business-unit", "retail").code == 0
     done = call("forecast", *common)
-    assert done.returncode == 4, done.stderr
-    problems = {row["business_unit"]: row["problem"] for row in json.loads(done.stdout)}
+    assert done.code == 4, done.err
+    problems = {row["business_unit"]: row["problem"] for row in json.loads(done.out)}
     assert problems.pop("retail") == ""
     assert len(problems) == 3
     assert all("train first" in problem for problem in problems.values())

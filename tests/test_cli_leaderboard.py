@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from test_cli import call
+from commands import Call
 
 from capforecast.forecast.leaderboard import LEADERBOARD_COLUMNS
 from capforecast.forecast.models import model_names
@@ -18,11 +18,11 @@ def source(fleet_folder: Path) -> list[object]:
     return ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
 
 
-def test_models_are_ranked_and_plotted(source: list[object], tmp_path: Path) -> None:
+def test_models_are_ranked_and_plotted(call: Call, source: list[object], tmp_path: Path) -> None:
     options = ["--horizon", "14d", "--origins", 2, "--step", "7d", "--models", "seasonal-naive, fleet"]
     done = call("backtest", *source, *options, "--output", tmp_path / "new" / "board.svg", "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
     assert set(result["leaderboard"][0]) == set(LEADERBOARD_COLUMNS)
     whole = [row for row in result["leaderboard"] if row["scope"] == "all"]
     assert [row["model"] for row in whole] == ["fleet", "seasonal-naive"]
@@ -37,16 +37,16 @@ def test_models_are_ranked_and_plotted(source: list[object], tmp_path: Path) -> 
     assert "seasonal-naive" in picture
 
 
-def test_people_get_tables_progress_and_the_path_of_the_plot(source: list[object], tmp_path: Path) -> None:
+def test_people_get_tables_progress_and_the_path_of_the_plot(call: Call, source: list[object], tmp_path: Path) -> None:
     options = ["--horizon", "14d", "--train-until", "2026-01-31", "--models", "seasonal-naive"]
     done = call("backtest", *source, *options, "--output", tmp_path / "board.svg")
-    assert done.returncode == 0, done.stderr
-    assert "1 of 1: seasonal-naive from 2026-01-31" in done.stderr
+    assert done.code == 0, done.err
+    assert "1 of 1: seasonal-naive from 2026-01-31" in done.err
     for words in ("mix the units of all metrics", "near 0.80 and 0.95"):
-        assert words in done.stdout
+        assert words in done.out
     for words in ("relative_mae", "coverage_95", "cpu_seconds", "by metric and business unit", "retail"):
-        assert words in done.stdout
-    assert f"plot in {tmp_path / 'board.svg'}" in done.stdout
+        assert words in done.out
+    assert f"plot in {tmp_path / 'board.svg'}" in done.out
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,15 @@ def test_people_get_tables_progress_and_the_path_of_the_plot(source: list[object
     ],
 )
 def test_what_cannot_be_meant_is_said_at_once(
-    source: list[object], tmp_path: Path, options: list[object], code: int, words: str
+    call: Call, source: list[object], tmp_path: Path, options: list[object], code: int, words: str
 ) -> None:
     done = call("backtest", *source, "--horizon", "14d", "--output", tmp_path / "board.svg", *options)
-    assert done.returncode == code
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == code
+    assert words in done.err
     assert not (tmp_path / "board.svg").exists()
 
 
-def test_the_help_names_every_model() -> None:
-    text = " ".join(call("backtest", "--help", COLUMNS="200").stdout.split())
+def test_the_help_names_every_model(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    text = " ".join(call("backtest", "--help").out.split())
     assert all(name in text for name in model_names())

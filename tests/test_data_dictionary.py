@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from capforecast.fleet import quality
+from capforecast.fleet.incidents import LEVEL_SHIFT, SPIKE
+from capforecast.fleet.peaks import PEAKS_UNSEEN
+from capforecast.fleet.shapes import SIZES_CONFLICT, SIZES_FILLED
 from capforecast.fleet.synthetic import Fleet
 from capforecast.fleet.synthetic_files import TRUTH
 from capforecast.forecast.leaderboard import LEADERBOARD_COLUMNS
@@ -24,20 +27,28 @@ from capforecast.report.summary import (
     Scorecard,
     UnitSummary,
 )
+from capforecast.risk.pool_totals import PATH_COLUMNS
 from capforecast.risk.scorecard import RULES
 from capforecast.risk.tiers import SERVER_COLUMNS
 from capforecast.schema import (
+    ALL_REGIONS,
+    ANOMALY_COLUMNS,
     BACKTEST_COLUMNS,
     CHOICE_COLUMNS,
+    DEMAND_COLUMNS,
+    FLEET,
     INVENTORY_NUMBERS,
     INVENTORY_TEXT,
+    POOL_COLUMNS,
     QUANTILE_NAMES,
     RELIABILITY_COLUMNS,
     RISK_COLUMNS,
     SCORECARD_COLUMNS,
     SERIES_COLUMNS,
+    SHAPE_COLUMNS,
     STATISTICS,
     WARNING_COLUMNS,
+    PoolReason,
     Reason,
     Tier,
 )
@@ -62,6 +73,10 @@ def section(title):
         ("Quality", SERIES_COLUMNS),
         ("Risks", RISK_COLUMNS),
         ("Servers", SERVER_COLUMNS[1:]),
+        ("Pools", (*PoolReason, FLEET, ALL_REGIONS)),
+        ("Table of pools", POOL_COLUMNS),
+        ("Demand of pools by day", DEMAND_COLUMNS),
+        ("Joint sample paths of pools", PATH_COLUMNS),
         ("Backtests", BACKTEST_COLUMNS),
         ("Choice of candidates", CHOICE_COLUMNS),
         ("Warnings", WARNING_COLUMNS),
@@ -69,7 +84,9 @@ def section(title):
         ("Reliability", RELIABILITY_COLUMNS),
         ("Leaderboard", (*LEADERBOARD_COLUMNS, *model_names())),
         ("Forecasts", QUANTILE_NAMES),
-        ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS)),
+        ("Inventory", (*INVENTORY_TEXT, *INVENTORY_NUMBERS, SIZES_FILLED, SIZES_CONFLICT)),
+        ("Anomalies", (*ANOMALY_COLUMNS, SPIKE, LEVEL_SHIFT)),
+        ("Shapes", SHAPE_COLUMNS),
         ("Rows set aside", COLUMNS),
         ("Files", TALLY_COLUMNS),
         ("summary.json", RunSummary.model_fields),
@@ -90,7 +107,7 @@ def test_every_dataset_reason_tier_metric_and_statistic_is_explained():
 
 def test_every_flag_is_explained():
     flags = {quality.CAPACITY_CHANGED, quality.CONSTANT, quality.DUPLICATE_CONFLICT, quality.LEVEL_SHIFT}
-    assert flags | {quality.OUT_OF_RANGE} <= section("Verdicts and reasons")
+    assert flags | {quality.OUT_OF_RANGE, PEAKS_UNSEEN} <= section("Verdicts and reasons")
 
 
 def test_the_truth_of_synthetic_fleets_is_explained():

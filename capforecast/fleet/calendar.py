@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from capforecast.settings import CalendarSettings
 COLUMNS = ("day_of_week", "hour", "month_end", "quarter_end", "year_end", "holiday", "event")
 PERIOD_END_DAYS = 3  # month ends and quarter ends: closing work fills the last days, not only the very last
 YEAR_END_FROM = 20  # December; freeze, closing and shopping run from here to the 31st
+
+HOLIDAY = "holiday"
+_MARGIN = timedelta(days=31)  # longer than any period end: an occurrence that is cut off is looked at whole
 
 Days = npt.NDArray[np.datetime64]
 
@@ -61,30 +65,38 @@ def holiday_dates(settings: CalendarSettings, years: tuple[int, ...]) -> dict[da
     return found
 
 
-def seen_peaks(timestamps: pd.DatetimeIndex, settings: CalendarSettings) -> dict[str, int]:
-    """How often each known peak lies whole inside a regular history [T] (ascending): peak -> occurrences.
+class Occurrence(NamedTuple):
+    """One of the known peaks: `month_end`, `quarter_end`, `year_end`, `holiday`, or `event: <name>`."""
 
-    Peaks: month_end, quarter_end, year_end, each holiday by name (`holiday: Labor Day`), each declared event
-    (`event: Black Friday`). One that began before the history or ends after it was not seen.
+    peak: str
+    first: date
+    last: date  # inclusive
+
+
+def occurrences(first: date, last: date, settings: CalendarSettings) -> list[Occurrence]:
+    """Known peaks with a day in first..last (both included), each whole, by name and date.
+
+    Public holidays are one peak, each day an occurrence; so are declared events of one name, each its own period.
     """
-    if not len(timestamps):
-        return {}
-    first, last = timestamps[0].date(), timestamps[-1].date()
-    features = calendar_features(pd.date_range(first, last, freq="D"), settings)
-    lengths = {"month_end": PERIOD_END_DAYS, "quarter_end": PERIOD_END_DAYS, "year_end": 32 - YEAR_END_FROM}
-    seen = {name: _whole_runs(features[name].to_numpy(), length) for name, length in lengths.items()}
-    for day, name in sorted(holiday_dates(settings, tuple(range(first.year, last.year + 1))).items()):
-        seen.setdefault(f"holiday: {name}", 0)
-        seen[f"holiday: {name}"] += int(first <= day <= last)
-    for event in settings.events:
-        whole = first <= date.fromisoformat(event.start) and date.fromisoformat(event.end) <= last
-        seen[f"event: {event.name}"] = seen.get(f"event: {event.name}", 0) + int(whole)
-    return seen
+    days = pd.date_range(first - _MARGIN, last + _MARGIN, freq="D")
+    features = calendar_features(days, settings)
+    found = [
+        Occurrence(name, days[start].date(), days[end].date())
+        for name in ("month_end", "quarter_end", "year_end")
+        for start, end in _runs(features[name].to_numpy())
+    ]
+    found += [Occurrence(HOLIDAY, day.date(), day.date()) for day in days[features["holiday"].to_numpy()]]
+    found += [
+        Occurrence(f"event: {event.name}", date.fromisoformat(event.start), date.fromisoformat(event.end))
+        for event in settings.events
+    ]
+    return sorted(each for each in set(found) if each.first <= last and each.last >= first)
 
 
-def _whole_runs(special: npt.NDArray[np.bool_], length: int) -> int:
+def _runs(special: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last row of each run of true."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], special, [False])).astype(np.int8)))
-    return int((edges[1::2] - edges[::2] == length).sum())
+    return [(int(start), int(stop) - 1) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _is_holiday(days: Days, years: pd.Index, settings: CalendarSettings) -> npt.NDArray[np.bool_]:

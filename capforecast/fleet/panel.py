@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from capforecast.errors import InputError
-from capforecast.fleet import quality
+from capforecast.fleet import peaks, quality
 from capforecast.fleet.inventory import CAPACITY_CHANGED_AT
+from capforecast.fleet.shapes import capacity
 from capforecast.schema import (
     DIMENSIONS,
     INGESTED_AT,
@@ -84,6 +85,9 @@ def build(
     judged = quality.judge(values, timestamps, cadence, as_of, settings.quality, low, high)
     series = pd.concat([series, judged], axis=1)
     series = _told_stale(series, silent[server, metric], earlier)
+    series["capacity"] = capacity(series, owners)
+    horizon = settings.horizon(cadence)
+    series["unseen_peaks"] = peaks.unseen_peaks(values, timestamps, cadence, as_of, horizon, settings.calendar)
     series["flags"] = _more_flags(series, owners, server, conflicts, resized, resizes)
     return Panel(values, timestamps, series[list(SERIES_COLUMNS)], cadence)
 
@@ -250,6 +254,7 @@ def _more_flags(
     """
     flags = {name: series["flags"].str.contains(name).to_numpy(dtype=np.bool_) for name in _JUDGED}
     flags[quality.CAPACITY_CHANGED] = resized
+    flags[peaks.PEAKS_UNSEEN] = (series["unseen_peaks"] != "").to_numpy(dtype=np.bool_)
     if resizes is None and CAPACITY_CHANGED_AT in owners:
         changed = owners[CAPACITY_CHANGED_AT].iloc[server].reset_index(drop=True)
         flags[quality.CAPACITY_CHANGED] = resized | (

@@ -1,5 +1,5 @@
 """What comes next: the batched fleet engine and its evidence."""
 
-from capforecast.forecast import kernel_cache
+from capforecast import kernel_cache
 
 kernel_cache.ensure()  # before any module of kernels is imported

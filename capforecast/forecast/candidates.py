@@ -146,10 +146,3 @@ def share(reported: Array, group: Index, count: int) -> Array:
         out[:, :-1, which] = np.where(known, part, 0.0).sum(axis=2) / np.maximum(behind, 1)
         out[:, -1, which] = behind.max(axis=1)
     return out
-
-
-def with_shared(parts: list[tuple[slice, Block]], group: Index, names: Sequence[str]) -> list[tuple[slice, Block]]:
-    """Blocks that hold all series, each with its groups' means."""
-    placed = [(np.arange(rows.start, rows.stop), block) for rows, block in parts]
-    shared = group_means(placed, group, names)
-    return [(rows, with_groups(block, shared, group[rows])) for rows, block in parts]

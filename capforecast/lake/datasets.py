@@ -18,7 +18,7 @@ from capforecast.schema import FLEET, Cadence, Reference
 
 PER_UNIT = (
     "inventory", "processed", "quality", "quarantine", "validation", "forecasts", "backtests", "risks", "servers",
-    "warnings", "scorecard", "reliability", "pools", "demand", "anomalies",
+    "shapes", "anomalies", "pools", "demand", "pool_paths", "warnings", "scorecard", "reliability",
 )  # fmt: skip
 LONGEST_SEGMENT = 120  # bytes of a business unit's name in a key; file systems stop at 255
 
@@ -103,18 +103,18 @@ def write_table(store: Store, key: str, table: pa.Table | pd.DataFrame) -> Refer
     return store.put(key, to_parquet(arrow), rows=arrow.num_rows)
 
 
-def parse_table(data: bytes, key: str) -> pa.Table:
-    """The table in the Parquet bytes of `key`; raises LakeError naming it when they are damaged."""
+def parse_table(data: bytes, key: str, columns: list[str] | None = None) -> pa.Table:
+    """The table, or some columns of it, in the Parquet bytes of `key`; raises LakeError naming it when damaged."""
     try:
-        return pq.read_table(io.BytesIO(data), partitioning=None)
+        return pq.read_table(io.BytesIO(data), columns=columns, partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
         remedy = "delete it and deliver its data again" if key.startswith("raw/") else "run again with --refresh"
         raise LakeError(f"{key} in the lake is damaged ({str(error).splitlines()[0]}): {remedy}") from None
 
 
-def read_table(store: Store, reference: Reference) -> pa.Table:
-    """The table behind a reference; raises MissingObjectError or StaleReferenceError."""
-    return parse_table(store.fetch(reference), reference.uri)
+def read_table(store: Store, reference: Reference, columns: list[str] | None = None) -> pa.Table:
+    """The table behind a reference, or some columns of it; raises MissingObjectError or StaleReferenceError."""
+    return parse_table(store.fetch(reference), reference.uri, columns)
 
 
 def read_frame(store: Store, reference: Reference) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from capforecast.fleet.snapshot import from_tables
 from capforecast.forecast import frames
@@ -13,12 +14,12 @@ from capforecast.report.build_summary import build_summary
 from capforecast.report.data import FanChart, Mark, ReportData
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.summary import Quality, Risk
-from capforecast.schema import METRIC, SERVER_ID, Cadence, Forecast, Panel, Reference
+from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Forecast, Panel, Reference
 from capforecast.settings import Settings
 
 FURTHER = ("pools", "demand", "anomalies")  # of a unit, where it has them
 # Of its deciding series, shown beside a server where only `risks` holds them.
-SERIES_FIGURES = ("flags", "unseen_peaks", "trend_per_month", "trend_since", "capacity_remaining_units")
+SERIES_FIGURES = ("flags", "unseen_peaks", "trend_per_month", "trend_since")
 HISTORY_SHOWN = {Cadence.DAILY: 365, Cadence.HOURLY: 21 * 24}  # points of history in a fan chart
 
 
@@ -43,7 +44,13 @@ def report_data(
     """
     loaded = {name: _loaded(store, references) for name, references in sorted(units.items())}
     inputs = [
-        UnitInput(name=name, servers=parts["servers"], risks=parts["risks"], backtest=parts["backtests"])
+        UnitInput(
+            name=name,
+            servers=parts["servers"],
+            risks=parts["risks"],
+            backtest=parts["backtests"],
+            models=series_by_model(store, units[name]),
+        )
         for name, parts in loaded.items()
     ] + [UnitInput(name=name, problem=problem) for name, problem in sorted(problems.items())]
     fleet = {name: read_frame(store, reference) for name, reference in (extras or {}).items()}
@@ -99,6 +106,15 @@ def _origins(store: Store, units: dict[str, dict[str, Reference]]) -> list[pd.Ti
     """Past origins at which warnings were replayed, over all units."""
     tables = [read_table(store, part["warnings"]).column("origin") for part in units.values() if "warnings" in part]
     return sorted({moment for column in tables for moment in column.unique().to_pandas()})
+
+
+def series_by_model(store: Store, references: dict[str, Reference]) -> dict[str, int]:
+    """Series of a unit by the model that forecast them."""
+    if "forecasts" not in references:
+        return {}
+    table = read_table(store, references["forecasts"], [TIMESTAMP, "model"])
+    first = table.filter(pc.equal(table[TIMESTAMP], pc.min(table[TIMESTAMP])))  # one row of every series
+    return {str(each["values"]): int(each["counts"].as_py()) for each in pc.value_counts(first["model"])}
 
 
 def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:

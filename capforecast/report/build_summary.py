@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from capforecast.report.accuracy import figure, metric_accuracy
 from capforecast.report.data import text_column
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.pooling import pool_summaries, pool_sums
-from capforecast.report.sentences import CAPACITY_UNITS, definitions, risk_sentence
+from capforecast.report.sentences import CAPACITY_UNITS, definitions, forecast_by, risk_sentence
 from capforecast.report.summary import Accuracy, Quality, Risk, RollUp, RunSummary, Tiers, UnitSummary
 from capforecast.report.terms import evidence_terms
 from capforecast.report.track_record import track_record
@@ -51,6 +52,7 @@ def build_summary(
     _check_totals(units, servers, parts, tiers)
     missing = [unit.name for unit in units if unit.problem is not None]
     metrics = {name for unit in units if unit.risks is not None for name in unit.risks[METRIC].unique()}
+    models = _models(units)
     origin = _utc(as_of).tz_localize(None) - cadence.step
     known = evidence or Evidence()
     record = track_record(known.scorecard, known.reliability, known.origins, tiers.total - tiers.unknown)
@@ -78,6 +80,7 @@ def build_summary(
         top_risks=_top_risks(servers, settings, origin),
         accuracy=_accuracy(units),
         accuracy_at_risk=_accuracy_at_risk(servers, units),
+        models=models,
         warnings=record,
         pools=pools,
         pool_sums=pool_sums(known.pools, origin),
@@ -85,6 +88,10 @@ def build_summary(
         anomalies={str(kind): int(count) for kind, count in marks.items()},
         quality=quality,
         definitions=definitions(settings, cadence, metrics, missing)
+        | {
+            "forecast by": f"{forecast_by(models)}. The model named first made most forecasts; `fleet` is the engine, "
+            "which also forecasts what another model cannot."
+        }
         | evidence_terms(settings, record, pools, len(known.anomalies), unseen),
     )
 
@@ -102,6 +109,14 @@ def _reach(servers: pd.DataFrame, asked: float) -> str:
     known = servers["horizon_days"].dropna() if "horizon_days" in servers else pd.Series(dtype="float64")
     typical = float(known.median()) if len(known) else asked
     return f"{typical:g} d" if typical < asked else ""
+
+
+def _models(units: Sequence[UnitInput]) -> dict[str, int]:
+    """Series by the model that forecast them, the model of most series first."""
+    counts: Counter[str] = Counter()
+    for unit in units:
+        counts.update(unit.models)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _unit(unit: UnitInput) -> UnitSummary:

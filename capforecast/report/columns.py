@@ -130,7 +130,13 @@ _KNOWN = {
             "percent",
             10,
         ),
-        Column("capacity_remaining_units", "Capacity left, units", "The same in vCPU or GiB.", "figure", 10),
+        Column(
+            "capacity_remaining_units",
+            "Units left",
+            "The same in vCPU, GiB or Mbit/s; empty = size not known.",
+            "figure",
+            10,
+        ),
         Column("capacity", "Capacity, units", "vCPU, GiB or Mbit/s at 100 %, where known.", "figure", 10),
         Column(
             "trend_per_month", "Trend a month", "Change a month, in the metric's unit; empty = none told.", "score", 9
@@ -192,6 +198,7 @@ _KNOWN = {
         Column("vcpus", "vCPUs", "From the inventory.", "count", 8),
         Column("memory_gib", "Memory, GiB", "From the inventory.", "figure", 9),
         Column("disk_gib", "Disk, GiB", "From the inventory.", "figure", 9),
+        Column("network_mbps", "Network, Mbit/s", "Baseline bandwidth, from the inventory.", "figure", 9),
         Column("hourly_cost", "Hourly cost", "From the inventory.", "figure", 9),
         Column("valid_from", "Inventory since", "Day from which this inventory row holds.", "date", 12),
         Column("observed", "Points observed", "Number of observed points.", "count", 9),

@@ -14,6 +14,7 @@ from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_o
 from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
 from capforecast.report.evidence_sheets import write_evidence
 from capforecast.report.rollup_charts import by_risk
+from capforecast.report.sentences import forecast_by
 from capforecast.report.sheets import Sheets
 from capforecast.report.summary import Accuracy, RunSummary
 from capforecast.report.words import quoted, reason_text
@@ -115,7 +116,7 @@ def _summary_sheet(sheets: Sheets, summary: RunSummary) -> None:
         sheet.set_row(at, height)
     sheet.write_string(0, 0, style.printable(summary.title), form("title"))
     facts = f"{summary.organisation + ', ' if summary.organisation else ''}as of {as_of_time(summary):%Y-%m-%d} (UTC, "
-    facts += f"exclusive), {summary.cadence} data, horizon {summary.horizon}"
+    facts += f"exclusive), {summary.cadence} data, horizon {summary.horizon}, forecast by {forecast_by(summary.models)}"
     sheet.write_string(1, 0, style.printable(facts), form("muted"))
     sheet.write_string(3, 0, headline(summary), form("headline"))
     row = 5

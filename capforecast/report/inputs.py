@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -14,7 +14,8 @@ from capforecast.errors import StageError
 class UnitInput:
     """One business unit of a run: its tables, or the `problem` for which it has none.
 
-    servers: from `server_tiers`.  risks: from `assess`.  backtest: rows of BACKTEST_COLUMNS.
+    servers: from `server_tiers`.  risks: from `assess`.  backtest: rows of BACKTEST_COLUMNS.  models: series by the
+    model that forecast them.
     """
 
     name: str
@@ -22,6 +23,7 @@ class UnitInput:
     risks: pd.DataFrame | None = None
     backtest: pd.DataFrame | None = None
     problem: str | None = None
+    models: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         tables = (self.servers is not None) + (self.risks is not None)

@@ -22,6 +22,7 @@ from capforecast.report.data import (
 )
 from capforecast.report.page_evidence import anomalies_part, picture, pools_page, warnings_page
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
+from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, RunSummary
 from capforecast.report.words import (
     NONE,
@@ -59,6 +60,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "as_of": date_text(as_of_time(summary)),
         "as_of_iso": f"{as_of_time(summary):%Y-%m-%dT%H:%M:%SZ}",
         "headline": headline(summary),
+        "forecast_by": forecast_by(summary.models),
         "facts": [
             fact
             for fact in (reach(summary), where(summary), when(data), unknown_fact(summary), record(summary))

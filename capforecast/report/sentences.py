@@ -102,6 +102,14 @@ def _to_spare(risk: Risk, lead_days: float) -> str:
     return f"{amount} to spare at the 90 % peak of the next {lead_days:.3g} d"
 
 
+def forecast_by(models: Mapping[str, int]) -> str:
+    """Which models made the forecasts, that of most series first: `prophet; 12 series by fleet`."""
+    if not models:
+        return "no model: no series could be forecast"
+    first, *others = models
+    return "; ".join([first, *(f"{models[name]:,} series by {name}" for name in others)])
+
+
 def definitions(settings: Settings, cadence: Cadence, metrics: Iterable[str], missing: Iterable[str]) -> dict[str, str]:
     """The definitions a report used, with the configured numbers. `missing`: business units without figures."""
     breach = settings.risk.breach

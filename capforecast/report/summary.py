@@ -234,6 +234,7 @@ class RunSummary(Part):
     top_risks: list[Risk]
     accuracy: list[Accuracy]
     accuracy_at_risk: Accuracy | None = None  # of the series that put servers at critical or high; null = none scored
+    models: dict[str, int] = {}  # series by the model that forecast them, most first
     warnings: Scorecard | None = None  # null = nothing could be replayed
     pools: list[PoolSummary] = []  # tightest first
     pool_sums: list[PoolSummary] = []  # of business units over their regions, and of the fleet

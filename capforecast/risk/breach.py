@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from capforecast.errors import StageError
-from capforecast.fleet.bounds import FULL
+from capforecast.fleet.trend import TREND_PER_MONTH, TREND_SINCE, recent_trend
 from capforecast.risk.moment import KEYS, Recent, check_series, present, usable
 from capforecast.risk.rule import breach_fires
 from capforecast.risk.simulate import DATES, LEVELS, Figures, horizons, simulate
-from capforecast.risk.thresholds import thresholds
+from capforecast.risk.thresholds import thresholds, units_each, usable_capacity
 from capforecast.risk.tiers import series_tiers
 from capforecast.schema import METRIC, RISK_COLUMNS, ErrorPaths, FloatArray, Forecast, Panel, probability_column
 from capforecast.settings import Settings
@@ -78,6 +78,7 @@ def _table(
     risks = panel.series.reset_index(drop=True).copy()
     now = Recent.of(panel, settings).in_breach(risks[METRIC], levels, settings)
     risks["last_value"] = _last(panel.values)
+    risks[[TREND_PER_MONTH, TREND_SINCE]] = recent_trend(panel.values, panel.timestamps, panel.cadence)
     for column, level in enumerate(LEVELS):
         risks[f"threshold_{level}"] = levels[:, column].astype(np.float64)
         risks[f"in_breach_{level}"] = now[:, column]
@@ -86,8 +87,10 @@ def _table(
         risks[f"days_q{percent}"] = figures.days[0, column]
     for name in ("horizon_days", "peak_q50", "peak_q90", "paths"):
         risks[name] = getattr(figures, name)
-    in_percent = np.array([settings.metric(metric).unit == "percent" for metric in risks[METRIC]], dtype=bool)
-    risks["capacity_remaining"] = np.where(in_percent, np.maximum(FULL - figures.lead_q90, 0.0), np.nan)
+    full = usable_capacity(risks, settings)
+    left = np.maximum(full - figures.lead_q90, 0.0)
+    risks["capacity_remaining"] = 100.0 * left / full
+    risks["capacity_remaining_units"] = left * units_each(risks, settings)
     by_horizon = {
         probability_column(level, periods, panel.cadence): figures.by_horizon[row, column]
         for row, level in enumerate(LEVELS)

@@ -30,11 +30,13 @@ class Pool:
     """Scaled error paths to draw from.
 
     paths: float32 [P, L], in units of the error expected; no NaN.  states: [P, S], divided by `spread` [S].
+    origins: how many past origins they come from.
     """
 
     paths: FloatArray
     states: npt.NDArray[np.float64]
     spread: npt.NDArray[np.float64]
+    origins: int = 1
 
     @property
     def length(self) -> int:
@@ -98,7 +100,8 @@ def build_pool(errors: ErrorPaths, members: BoolArray, horizon: int, until: pd.T
     fill_gaps(paths, errors.cadence.season)
     spread = states[usable].std(axis=0)
     spread[spread == 0] = 1.0
-    return Pool(paths.astype(np.float32), states[usable] / spread, spread)
+    found = int(usable.reshape(raw.shape[0], -1).any(axis=1).sum())
+    return Pool(paths.astype(np.float32), states[usable] / spread, spread, found)
 
 
 def choose_pool(own: Pool | None, every: Pool | None) -> Pool | None:

@@ -17,6 +17,10 @@ from capforecast.settings import Settings
 
 KEYS = [SERVER_ID, METRIC]
 
+# Past origins that a past figure rests on at least. The series of one date share its shocks, so paths of one or two
+# dates tell little (measured: Brier skill below 0); the present has more, and it is the present that is to be judged.
+LEAST_ORIGINS = 3
+
 
 @dataclass(frozen=True)
 class Recent:
@@ -50,7 +54,8 @@ class Moment:
 
     point: float32 [N, H] forecast, of which `length` [N] periods are known (0 = none).  scale: [N], error to expect.
     states: [N, S], in units of scale.  recent: just before.  low, high: physical range [N].
-    thresholds: [N, 2] high, very_high; NaN = none.  errors: past error paths, known up to `until` (None = all).
+    thresholds: [N, 2] high, very_high; NaN = none.  errors: past error paths, known up to `until` (None = all), of at
+    least so many origins for anything to be stated.
     """
 
     point: FloatArray
@@ -64,6 +69,7 @@ class Moment:
     metrics: pd.Series
     errors: ErrorPaths
     until: pd.Timestamp | None
+    least_origins: int = 1
 
     @property
     def cadence(self) -> Cadence:
@@ -87,7 +93,7 @@ def past(panel: Panel, errors: ErrorPaths, origin: int, thresholds: FloatArray, 
 
     The forecast of that day is what came less its error; where nothing was observed it is taken from a week before or
     after (hourly: a day). Only its first part is known where the replay was shorter, none where too little was seen.
-    Raises StageError where the panel does not hold the origin.
+    Nothing is stated from fewer than LEAST_ORIGINS origins. Raises StageError where the panel does not hold the origin.
     """
     when = errors.origins[origin]
     row = int(panel.timestamps.searchsorted(when, side="right"))
@@ -98,7 +104,7 @@ def past(panel: Panel, errors: ErrorPaths, origin: int, thresholds: FloatArray, 
     point, length = _said(panel.values[row:], errors.errors[origin], errors.cadence.season)
     return Moment(
         point, length, errors.scale[origin], errors.states[origin], Recent.of(until, settings), low, high, thresholds,
-        panel.series[METRIC], errors, when,
+        panel.series[METRIC], errors, when, LEAST_ORIGINS,
     )  # fmt: skip
 
 

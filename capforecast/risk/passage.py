@@ -191,7 +191,10 @@ def _first_passage(values, length, threshold, before, k, n, seen):  # type: igno
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _days(hours, length, days):  # type: ignore[no-untyped-def]
-    """95 % quantile (linear) of each 24 hours, which lies among the three largest; returns the number of days."""
+    """95 % quantile (linear) of each 24 hours, which lies among the three largest; returns the number of days.
+
+    The three are kept without branches, which would be mispredicted.
+    """
     size = min(HOURS_PER_DAY, length)
     count = length // size if size > 0 else 0
     position = DAILY_PEAK * (size - 1)
@@ -201,13 +204,11 @@ def _days(hours, length, days):  # type: ignore[no-untyped-def]
         first = second = third = np.float32(-np.inf)
         for t in range(day * size, (day + 1) * size):
             value = hours[t]
-            if value > third:
-                if value > first:
-                    first, second, third = value, first, second
-                elif value > second:
-                    second, third = value, second
-                else:
-                    third = value
+            below_first = value if value < first else first
+            below_second = below_first if below_first < second else second
+            third = below_second if below_second > third else third
+            second = below_first if below_first > second else second
+            first = value if value > first else first
         rank = size - 1 - below  # of the lower neighbour, counted from the largest
         lower = first if rank == 0 else (second if rank == 1 else third)
         upper = first if rank <= 1 else second

@@ -72,7 +72,7 @@ def simulate(moment: Moment, settings: Settings) -> Figures:
     for metric in sorted(set(metrics)):
         members = metrics == metric
         pool = _pool(moment, members, settings)
-        if pool is None:
+        if pool is None or pool.origins < moment.least_origins:
             continue
         able = members & (moment.length > 0) & np.isfinite(moment.scale)
         columns = np.flatnonzero(able)

@@ -21,7 +21,8 @@ REASON_ORDER = (
 FIGURES = (
     METRIC, "statistic", "last_value", "threshold_high", "threshold_very_high", "in_breach_high",
     "in_breach_very_high", "probability_high", "probability_very_high", "days_q10", "days_q50", "days_q90",
-    "horizon_days", "peak_q50", "peak_q90", "capacity_remaining", "paths", "relative_mae", "coverage_80",
+    "horizon_days", "peak_q50", "peak_q90", "capacity_remaining",
+    "capacity_remaining_units", "paths", "relative_mae", "coverage_80",
 )  # fmt: skip
 SERVER_COLUMNS = (SERVER_ID, *DIMENSIONS, "tier", "reason", "detail", *FIGURES)
 PROBABILITY_PREFIXES = ("p_high_", "p_very_high_")

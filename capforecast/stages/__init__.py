@@ -4,20 +4,25 @@ Tasks, Lambda and SageMaker wrap these; a notebook may call them in order. No st
 what it reads is named in its arguments, and a reference whose object has changed is an error.
 """
 
+from capforecast.stages.anomalies import anomalies
 from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, source_overview
 from capforecast.stages.outputs import is_whole, report
+from capforecast.stages.pools import fleet_pools, pool_overview, pools
 from capforecast.stages.scorecard import scorecard, scorecard_overview, warnings
 from capforecast.stages.units import forecast, overview, read_panel, risk, train, validate
 
 NEEDS = {  # which of a unit's references a stage reads
+    "anomalies": ("processed", "quality"),
     "train": ("processed", "quality"),
     "forecast": ("processed", "quality", "model"),
     "risk": ("inventory", "processed", "quality", "backtests", "model", "forecasts"),
+    "pools": ("inventory", "processed", "quality", "model", "forecasts"),
     "warnings": ("processed", "quality", "model"),
     "scorecard": ("warnings",),
 }
 
 __all__ = [
-    "NEEDS", "forecast", "ingest", "is_whole", "overview", "parse_as_of", "parse_known_at", "read_panel", "report",
-    "risk", "scorecard", "scorecard_overview", "source_overview", "train", "validate", "warnings",
+    "NEEDS", "anomalies", "fleet_pools", "forecast", "ingest", "is_whole", "overview", "parse_as_of", "parse_known_at",
+    "pool_overview", "pools", "read_panel", "report", "risk", "scorecard", "scorecard_overview", "source_overview",
+    "train", "validate", "warnings",
 ]  # fmt: skip

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from capforecast.configuration import config_folder
 from capforecast.errors import NoUsableInputError, UsageError
 from capforecast.exchange import Ingested
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
+from capforecast.fleet.shapes import load as load_shapes
 from capforecast.lake import raw
 from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import read_frame, unit_key, write_table
@@ -45,6 +48,7 @@ def ingest(
     """
     until = parse_known_at(known_at) if known_at else None
     given = parse_as_of(as_of) if as_of else None
+    shapes = _shapes(settings)
     batch = read_files(source, settings, inventory, without=store.folder)
     tally.check(batch.tallies, batch.rejects)
     cut = given if given is not None else _cut_off(batch, until)
@@ -72,6 +76,7 @@ def ingest(
         as_of=cut.isoformat(),
         observations=observations,
         inventory=inventory_reference,
+        shapes=write_table(store, unit_key("shapes", batch.cadence, cut), shapes),
         quarantine=quarantine,
         validation=validation,
         known_at=None if until is None else until.isoformat(),
@@ -86,6 +91,12 @@ def ingest(
         duplicates=batch.duplicates,
         rejected_by_reason={str(key): int(value) for key, value in reasons.items()},
     )
+
+
+def _shapes(settings: Settings) -> pd.DataFrame:
+    """The catalogue shipped, with the user's own laid over it; raises ConfigError."""
+    own = settings.inventory.shapes
+    return load_shapes([config_folder() / "prices/shapes.csv", *([Path(own).expanduser()] if own else [])])
 
 
 def _cut_off(batch: Batch, known_at: pd.Timestamp | None) -> pd.Timestamp:

@@ -15,6 +15,7 @@ from capforecast.exchange import Ingested, Overview, Unit
 from capforecast.fingerprint import code_fingerprint
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
+from capforecast.fleet import shapes
 from capforecast.fleet.snapshot import from_tables, to_tables
 from capforecast.forecast import champions, frames, registry
 from capforecast.lake import raw
@@ -59,9 +60,7 @@ def validate(store: Store, settings: Settings, ingested: Ingested, business_unit
 
 def _validated(store: Store, settings: Settings, ingested: Ingested, business_unit: str) -> Unit:
     cut = ingested.cut_off
-    listed = read_frame(store, ingested.inventory)
-    fleet = inventories.at(listed, cut)
-    servers = fleet[fleet[BUSINESS_UNIT] == business_unit].reset_index(drop=True)
+    listed, servers = _sized(store, ingested, business_unit)
     if servers.empty:
         raise UsageError(
             f"no server belongs to business unit {business_unit!r} at {ingested.as_of}; "
@@ -101,6 +100,23 @@ def _validated(store: Store, settings: Settings, ingested: Ingested, business_un
         processed=write_table(store, unit.key("processed"), processed),
         quality=write_table(store, unit.key("quality"), quality),
     )
+
+
+def _sized(store: Store, ingested: Ingested, business_unit: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The dated inventory with sizes filled from the catalogue of shapes, and the unit's servers at the cut-off."""
+    stated, catalogue = read_frame(store, ingested.inventory), read_frame(store, ingested.shapes)
+    listed = shapes.fill(inventories.normalise(stated), catalogue)
+    fleet = inventories.at(listed, ingested.cut_off)
+    fleet = shapes.marks(fleet, inventories.at(stated, ingested.cut_off), catalogue)
+    servers = fleet[fleet[BUSINESS_UNIT] == business_unit].reset_index(drop=True)
+    for column, what in (
+        (shapes.SIZES_FILLED, "have sizes from the catalogue of instance shapes"),
+        (shapes.SIZES_CONFLICT, "have a size that differs from their instance type's; the inventory counts"),
+    ):
+        hit = servers[servers[column] != ""]
+        if len(hit):
+            log.info("%s: %d servers %s, e.g. %s", business_unit, len(hit), what, hit[SERVER_ID].iloc[0])
+    return listed, servers
 
 
 def read_panel(store: Store, unit: Unit) -> Panel:

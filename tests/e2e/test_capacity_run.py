@@ -16,8 +16,8 @@ import pytest
 from lakes import data_outputs, executed, summary_of
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("forecast", "risk", "train", "validate", "warnings")
-OF_FLEET = ["scorecard:_fleet", "report:_fleet"]
+STAGES = ("anomalies", "forecast", "pools", "risk", "train", "validate", "warnings")
+OF_FLEET = ["fleet-pools:_fleet", "scorecard:_fleet", "report:_fleet"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -103,7 +103,7 @@ def test_the_prefect_ui_shows_subflows_and_artifacts(outcome: dict[str, Any], un
     assert shown["scorecard"].type == "markdown"
     assert shown["business-units"].data == 100.0
     assert "capacity-report.pdf" in str(shown["report-pdf"].data)
-    assert {f"{kind}-{unit}" for kind in ("tiers", "risks", "quality") for unit in units} <= {
+    assert {f"{kind}-{unit}" for kind in ("tiers", "risks", "quality", "pools") for unit in units} <= {
         artifact.key for artifact in everything
     }
 
@@ -194,7 +194,7 @@ def test_a_retry_runs_the_failed_stage_and_what_follows_and_nothing_else(
     run_id = error.outcome["run_id"]
     done = retry(run_id, prefect_api)
     assert done.returncode == 0, done.stdout + done.stderr
-    again = [f"{stage}:{units[2]}" for stage in ("forecast", "risk", "warnings")]
+    again = [f"{stage}:{units[2]}" for stage in ("forecast", "risk", "pools", "warnings")]
     assert executed(broken_lake, run_id, 2) == sorted(again + OF_FLEET)
     assert summary_of(broken_lake)["complete"]
     sound, mended = data_outputs(lake), data_outputs(broken_lake)
@@ -228,7 +228,8 @@ def test_a_retry_keeps_its_cut_off_and_goes_on_although_the_source_has_grown(
     following = start(growing, lake)
     done = retry(error.outcome["run_id"], prefect_api)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert executed(lake, error.outcome["run_id"], 2) == sorted([*OF_FLEET, f"risk:{units[0]}", f"warnings:{units[0]}"])
+    again = [f"{stage}:{units[0]}" for stage in ("risk", "pools", "warnings")]
+    assert executed(lake, error.outcome["run_id"], 2) == sorted(again + OF_FLEET)
     days = {Path(path).parent.name: json.loads(path.read_text()) for path in lake.glob("reports/*/*/summary.json")}
     assert len(days) == 2
     assert following["published"]["as_of"][:10] == max(days)[6:]
@@ -260,5 +261,5 @@ def test_on_a_retry_in_another_order_no_unit_gets_another_units_result(
         addresses = [reference["uri"] for reference in unit["references"].values()]
         assert all(f"business_unit={unit['business_unit']}/" in address for address in addresses)
     assert executed(tmp_path / "lake", error.outcome["run_id"], 2) == sorted(
-        [f"{stage}:{names[1]}" for stage in ("train", "forecast", "risk", "warnings")] + OF_FLEET
+        [f"{stage}:{names[1]}" for stage in ("train", "forecast", "risk", "pools", "warnings")] + OF_FLEET
     )

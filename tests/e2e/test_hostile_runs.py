@@ -17,7 +17,9 @@ import pytest
 from lakes import data_outputs, summary_of
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("ingest", "validate", "train", "forecast", "risk", "warnings", "scorecard", "report")
+STAGES = (
+    "ingest", "validate", "anomalies", "train", "forecast", "risk", "pools", "warnings", "scorecard", "report",
+)  # fmt: skip
 KILLED = """
 import os, signal, sys
 from capforecast import stages

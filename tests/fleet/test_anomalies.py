@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capforecast.fleet.anomalies import WINDOWS, Marks, mark, sliding_median
+from capforecast.fleet.anomalies import WINDOWS, Marks, mark
+from capforecast.fleet.anomaly_kernels import sliding_median
 from capforecast.fleet.synthetic import Block, Fleet
 from capforecast.schema import Cadence
 
@@ -48,7 +49,8 @@ def test_a_lasting_move_is_one_shift_dated_when_told_and_when_it_began(size: flo
     assert marks.began[told, 0] == 150
     assert marks.last_shift().tolist() == [150]
     assert marks.sizes[told, 0] == pytest.approx(size, abs=2)
-    assert np.isnan(np.delete(marks.sizes[:, 0], told)).all()
+    assert marks.usual[told, 0] == pytest.approx(50, abs=2)
+    assert np.isnan(marks.sizes[~(marks.shifts | marks.spikes)]).all()
 
 
 def test_weekends_and_slow_growth_are_nothing_strange() -> None:
@@ -72,7 +74,7 @@ def test_the_future_changes_no_earlier_mark(seed: int, cut: int, missing: float,
     other[cut * scale :] = rng.normal(300, 100, other[cut * scale :].shape)
     one, two = marked(values, cadence), marked(other, cadence)
     short = marked(values[: cut * scale], cadence)
-    for name in ("spikes", "shifts", "began", "sizes"):
+    for name in ("spikes", "shifts", "began", "usual", "sizes"):
         before = getattr(one, name)[: cut * scale]
         np.testing.assert_array_equal(before, getattr(two, name)[: cut * scale])
         np.testing.assert_array_equal(before, getattr(short, name))
@@ -119,16 +121,14 @@ def test_marks_do_not_depend_on_what_stands_beside(monkeypatch: pytest.MonkeyPat
 
 def test_a_sliding_median_is_the_median_of_what_was_seen() -> None:
     rng = np.random.default_rng(5)
-    values = rng.random((4, 40))
+    values = rng.random((4, 40)).round(1)  # with ties
     values[rng.random(values.shape) < 0.3] = np.nan
-    got = sliding_median(values, 9)
+    got = sliding_median(values, 9, 5)
     for row, time in np.ndindex(*values.shape):
         window = values[row, max(time - 8, 0) : time + 1]
         seen = window[~np.isnan(window)]
         expected = np.median(seen) if len(seen) >= 5 else np.nan
         np.testing.assert_allclose(got[row, time], expected)
-    held = sliding_median(values, 9, stride=4)
-    np.testing.assert_array_equal(held, np.repeat(got[:, ::4], 4, axis=1))
 
 
 def rates(block: Block, cadence: Cadence) -> dict[str, float]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pandas as pd
 import pytest
 
 from capforecast.errors import ConfigError
-from capforecast.fleet.calendar import calendar_features, seen_peaks
+from capforecast.fleet.calendar import calendar_features, occurrences
 from capforecast.settings import CalendarSettings, Event
 
 GERMANY = CalendarSettings(
@@ -56,9 +58,15 @@ def test_an_unknown_place_is_refused_with_the_nearest(country: str, subdivision:
         calendar_features(days("2024-01-01", "2024-01-02"), CalendarSettings(country=country, subdivision=subdivision))
 
 
-def test_a_peak_counts_as_seen_only_when_it_lies_whole_in_the_history() -> None:
-    seen = seen_peaks(days("2024-03-30", "2024-12-01"), GERMANY)
-    assert (seen["quarter_end"], seen["month_end"], seen["year_end"]) == (2, 8, 0)
-    assert seen["event: sale"] == 0
-    assert seen_peaks(days("2024-03-29", "2025-01-01"), GERMANY)["event: sale"] == 1
-    assert seen_peaks(days("2024-03-29", "2025-01-01"), GERMANY)["year_end"] == 1
+def test_known_peaks_are_told_whole_by_name_and_date() -> None:
+    found = occurrences(date(2024, 11, 30), date(2024, 12, 25), GERMANY)
+    assert [(each.peak, f"{each.first:%m-%d}", f"{each.last:%m-%d}") for each in found] == [
+        ("event: sale", "11-29", "12-02"),
+        ("holiday", "12-25", "12-25"),
+        ("month_end", "11-28", "11-30"),
+        ("year_end", "12-20", "12-31"),
+    ]
+    later = occurrences(date(2024, 12, 26), date(2025, 3, 29), GERMANY)
+    assert [each.peak for each in later].count("month_end") == 4
+    assert [each.first for each in later if each.peak == "quarter_end"] == [date(2024, 12, 29), date(2025, 3, 29)]
+    assert not [each for each in later if each.peak.startswith("event")]

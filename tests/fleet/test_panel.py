@@ -120,7 +120,10 @@ def test_resizes_conflicts_and_percentages_over_100_are_flagged() -> None:
     values = np.linspace(50, 110, 60)
     seen = rows("a", cpu_p95=values, net_p95=values * 9)
     panel = build(seen, at(sizes, AS_OF), Cadence.DAILY, AS_OF, SETTINGS, conflicts)
-    assert panel.series["flags"].tolist() == ["capacity_changed out_of_range", "duplicate_conflict"]
+    assert panel.series["flags"].tolist() == [
+        "capacity_changed out_of_range peaks_unseen",
+        "duplicate_conflict peaks_unseen",
+    ]
     assert (panel.series["verdict"] == "ok").all()
 
 
@@ -202,3 +205,17 @@ def test_one_server_with_a_wrong_clock_does_not_move_the_cut_off() -> None:
     fleet = pd.concat([rows(name) for name in "abcdef"])
     wrong = rows("g", start="2190-01-01")
     assert default_as_of(pd.concat([fleet, wrong]), Cadence.DAILY) == pd.Timestamp("2024-03-01", tz="UTC")
+
+
+def test_series_say_their_capacity_and_the_peaks_they_have_not_seen() -> None:
+    known = pd.DataFrame({"server_id": ["a", "b"], "business_unit": "x", "vcpus": [4.0, None], "network_mbps": 781.0})
+    seen = pd.concat([rows(name, cpu_p95=np.ones(60), net_in_p95=np.ones(60)) for name in "ab"])
+    panel = build(seen, at(normalise(known), AS_OF), Cadence.DAILY, AS_OF, SETTINGS)
+    found = panel.series[panel.series["metric"].isin(["cpu", "net_in"])]
+    np.testing.assert_array_equal(found["capacity"], [4, 781, np.nan, 781])
+    assert panel.series["capacity"].dtype == np.float64
+    assert set(found["unseen_peaks"]) == {"quarter_end"}  # January holds a month end and holidays
+    assert found["flags"].str.contains("peaks_unseen").all()
+    two_years = build(rows("a", "2022-01-01", 790), at(normalise(known), AS_OF), Cadence.DAILY, AS_OF, SETTINGS)
+    cpu = two_years.series[two_years.series["metric"] == "cpu"]
+    assert (cpu["unseen_peaks"].item(), "peaks_unseen" in cpu["flags"].item()) == ("", False)

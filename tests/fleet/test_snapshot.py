@@ -20,6 +20,8 @@ def a_panel(count: int = 4, length: int = 9) -> Panel:
     values[0] = np.nan  # the grid is longer than what was seen
     names = [(f"s{i // 2}", "cpu" if i % 2 == 0 else "mem") for i in range(count)]
     series = pd.DataFrame(names, columns=["server_id", "metric"]).assign(statistic="p95", verdict="ok", reason="")
+    series["capacity"] = np.where(np.arange(count) % 2 == 0, 4.0, np.nan)
+    series["unseen_peaks"] = ["", "quarter_end, year_end"] * (count // 2)
     stamps = pd.date_range("2026-01-01", periods=length, freq="D", tz="UTC").as_unit("us")
     return Panel(values, stamps, series, Cadence.DAILY)
 

@@ -31,7 +31,8 @@ def make_panel() -> PanelMaker:
                 "server_id": [f"srv-{i:03d}" for i in range(count)],
                 "metric": metrics or ["cpu"] * count,
                 "statistic": "p95", "business_unit": "Retail", "region": "EU", "criticality": "high",
-                "verdict": "ok", "reason": "", "flags": "", "observed": np.isfinite(values).sum(axis=0),
+                "verdict": "ok", "reason": "", "flags": "", "unseen_peaks": "",
+                "observed": np.isfinite(values).sum(axis=0),
             }
         )  # fmt: skip
         timestamps = pd.date_range("2022-01-03", periods=len(values), freq=step.step, tz="UTC")

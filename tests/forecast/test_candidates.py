@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from shared_blocks import with_shared
 
 from capforecast.errors import ModelError
 from capforecast.forecast.base import Family, families, register
 from capforecast.forecast.blocks import blocks, calendar_of
-from capforecast.forecast.candidates import Room, candidate_cube, candidate_names, with_shared
+from capforecast.forecast.candidates import Room, candidate_cube, candidate_names
 from capforecast.schema import Cadence, Panel
 from capforecast.settings import CalendarSettings
 

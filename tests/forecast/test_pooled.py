@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shared_blocks import with_shared
 
 from capforecast.forecast.base import families
-from capforecast.forecast.candidates import with_shared
 from capforecast.schema import Cadence
 
 NAMES = tuple(name for family in families(Cadence.DAILY) for name in family.candidates if family.name == "pooled")

@@ -9,11 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_blocks import with_shared
 
 from capforecast.fleet.quality import judge
 from capforecast.forecast.base import Block, families
 from capforecast.forecast.blocks import blocks, calendar_of
-from capforecast.forecast.candidates import candidate_names, with_shared
+from capforecast.forecast.candidates import candidate_names
 from capforecast.forecast.engine import train
 from capforecast.schema import Cadence, Panel
 from capforecast.settings import CalendarSettings, Settings

@@ -157,6 +157,7 @@ def summary_of(servers: pd.DataFrame, *, failed: tuple[str, ...] = (), accuracy:
             accuracy_row("cpu"), accuracy_row("mem", relative=0.74), accuracy_row("disk", relative=1.04),
             accuracy_row("cpu", "Logistics", 0.9),
         ],
+        models={"prophet": 1_620, "fleet": 12},
         quality=Quality(
             rows_read=1_234_567, rows_rejected=321, duplicates=12,
             rejected_by_reason={"value is not a number": 300, "timestamp is unreadable": 21},

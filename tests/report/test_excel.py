@@ -251,3 +251,7 @@ def test_more_columns_than_a_sheet_holds_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sheets, "MAX_COLUMNS", 20)
     with pytest.raises(CapforecastError, match=r"sheet Servers would have .* columns, Excel allows 20; drop label"):
         render_workbook(report_data(servers_frame(3), fans=0), SETTINGS)
+
+
+def test_the_workbook_says_which_model_forecast(book: Any) -> None:
+    assert book["Summary"]["A2"].value.endswith("horizon 90 d, forecast by prophet; 12 series by fleet")

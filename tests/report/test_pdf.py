@@ -92,6 +92,10 @@ def test_page_one_is_the_answer(whole: ReportData, printed: bytes) -> None:
     assert whole.summary.top_risks[0].server_id in first
 
 
+def test_the_report_says_which_model_forecast(whole: ReportData) -> None:
+    assert "Forecast by prophet; 12 series by fleet" in Seen(render_html(whole, SETTINGS)).text
+
+
 @needs_pango
 def test_pdf_is_dated_tagged_and_carries_its_fonts(printed: bytes) -> None:
     reader = pypdf.PdfReader(io.BytesIO(printed))

@@ -45,14 +45,13 @@ def tables_of(name: str) -> dict[str, pd.DataFrame]:
     assert made.servers is not None
     assert made.risks is not None
     assert made.backtest is not None
-    risks = made.risks.assign(
-        unseen_peaks="", trend_per_month=1.5, trend_since=pd.Timestamp("2025-08-03"), capacity_remaining_units=3.25
-    )
+    risks = made.risks.assign(unseen_peaks="", trend_per_month=1.5, trend_since=pd.Timestamp("2025-08-03"))
     risks.loc[1, "unseen_peaks"] = "year_end"
     pools = pools_frame(made.servers)
     origins = pd.DataFrame({"origin": [origin.tz_localize("UTC") for origin in ORIGINS]})
     return {
-        "servers": made.servers, "risks": risks, "backtests": made.backtest, "pools": pools,
+        "servers": made.servers.assign(capacity_remaining_units=3.25), "risks": risks,
+        "backtests": made.backtest, "pools": pools,
         "demand": demand_frame(pools), "anomalies": anomalies_frame(made.servers, 5), "warnings": origins,
     }  # fmt: skip
 
@@ -174,7 +173,7 @@ def test_figures_of_the_deciding_series_reach_servers_and_sentences(summary: dic
         "it has climbed 1.5 points a month since August; 3.2 vCPU to spare at the 90 % peak of the next 30 d"
     )
     row = next(row for row in rows(book["Servers"]) if row["Server"] == worst["server_id"])
-    assert (row["Capacity left, units"], row["Trend a month"]) == (3.25, 1.5)
+    assert (row["Units left"], row["Trend a month"]) == (3.25, 1.5)
     assert row["Trend since"] == pd.Timestamp("2025-08-03")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,17 @@ def summary(*units, **changes):
     usual = {"as_of": pd.Timestamp("2026-11-23", tz="UTC"), "cadence": Cadence.DAILY, "horizon": 90,
              "settings": Settings(), "units": list(units), "quality": QUALITY}  # fmt: skip
     return build_summary(**(usual | changes))
+
+
+def test_models_are_summed_over_units_and_named_in_words():
+    first, second = (
+        replace(unit("retail"), models={"fleet": 2, "prophet": 1}),
+        replace(unit("a"), models={"prophet": 4}),
+    )
+    result = summary(first, second)
+    assert list(result.models.items()) == [("prophet", 5), ("fleet", 2)]
+    assert result.definitions["forecast by"].startswith("prophet; 2 series by fleet.")
+    assert summary(UnitInput("x", problem="broken")).definitions["forecast by"].startswith("no model: ")
 
 
 def test_totals_are_of_servers_and_reconcile():

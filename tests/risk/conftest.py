@@ -76,6 +76,7 @@ def make_fleet(
             "verdict": "ok",
             "reason": "",
             "flags": "",
+            "unseen_peaks": "",
             "observed": past,
             "first_seen": times[0],
             "last_seen": times[past - 1],

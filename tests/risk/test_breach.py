@@ -326,3 +326,55 @@ def test_forecast_of_other_series_is_refused(fleet):
     early = replace(world.forecast, timestamps=world.forecast.timestamps + pd.Timedelta(days=9))
     with pytest.raises(StageError, match="not made from this panel"):
         assess(world.panel, early, world.errors, Settings())
+
+
+def test_results_do_not_depend_on_the_order_of_series_or_on_threads(fleet):
+    """More series than speak for a metric: who speaks must not depend on the order they come in."""
+    world = fleet(np.linspace(50, 85, 300), origins=4)
+    order = np.random.default_rng(0).permutation(300)
+    series = world.panel.series.iloc[order].reset_index(drop=True)
+    errors = replace(
+        world.errors,
+        errors=world.errors.errors[:, :, order],
+        scale=world.errors.scale[:, order],
+        scale_now=world.errors.scale_now[order],
+        states=world.errors.states[:, order],
+        states_now=world.errors.states_now[order],
+        series=series[["server_id", "metric"]],
+    )
+    panel = replace(world.panel, values=world.panel.values[:, order], series=series)
+    forecast = replace(world.forecast, quantiles=world.forecast.quantiles[:, :, order], series=errors.series)
+    mixed = assess(panel, forecast, errors, Settings.model_validate({"forecast": {"threads": 3}}))
+    straight = assess(*world.arguments(), Settings.model_validate({"forecast": {"threads": 1}}))
+    back = mixed.sort_values("server_id", ignore_index=True)
+    pd.testing.assert_frame_equal(back, straight, check_exact=True)
+
+
+def test_capacity_remaining_in_units_where_the_size_is_known(fleet):
+    world = fleet(np.array([50.0, 50.0]), spread=0.1, metrics=("mem", "net"))
+    panel = replace(world.panel, series=world.panel.series.assign(capacity=[64.0, 200.0, np.nan, np.nan]))
+    risks = assess(panel, world.forecast, world.errors, Settings())
+    assert risks["capacity_remaining"].tolist() == pytest.approx([49.7, 74.9, 49.7, np.nan], abs=0.3, nan_ok=True)
+    expected = [32.0, 150.0, np.nan, np.nan]
+    assert risks["capacity_remaining_units"].tolist() == pytest.approx(expected, abs=0.4, nan_ok=True)
+    assert risks["threshold_high"].tolist() == pytest.approx([80, 160, 80, np.nan], nan_ok=True)
+
+
+def test_capacity_held_back_is_not_there_to_remain(fleet):
+    world = fleet(np.array([50.0, 90.0]), spread=0.1)
+    risks = assess(*world.arguments(), settings(reserve_share=0.2))
+    assert risks["capacity_remaining"].tolist() == pytest.approx([100 * 30 / 80, 0], abs=0.5)
+    assert risks["threshold_high"].tolist() == [64.0, 64.0]
+
+
+def test_a_climb_is_told_beside_the_risk_of_its_series(fleet):
+    world = fleet(np.full(40, 40.0), spread=2.0)
+    climb = np.linspace(0, 30, len(world.panel.values))[:, None] * (np.arange(40) % 2)
+    risks = assess(world.panel, *world.arguments()[1:], Settings())
+    climbing = assess(*world.with_values(world.panel.values + climb).arguments(), Settings())
+    told = climbing["trend_per_month"].notna().to_numpy()
+    assert told[1::2].mean() > 0.9
+    assert told[::2].mean() < 0.2
+    assert (climbing["trend_per_month"][1::2].dropna() > 0).all()
+    assert (climbing["trend_since"].notna() == told).all()
+    assert risks["trend_per_month"].notna().mean() < 0.2

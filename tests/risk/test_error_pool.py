@@ -135,3 +135,23 @@ def test_small_group_borrows_from_all_metrics_and_large_one_does_not():
     assert choose_pool(None, every) is every
     assert choose_pool(small, None) is small
     assert choose_pool(None, None) is None
+
+
+def test_a_few_hundred_series_speak_for_a_large_metric(fleet):
+    world = fleet(np.full(700, 50.0), origins=2)
+    scale = world.errors.scale.copy()
+    scale[:, ::2] = np.nan  # half of them have nothing to say
+    pool = pool_of(replace(world.errors, scale=scale))
+    assert len(pool.paths) == 2 * 256
+    said = np.abs(pool.paths[:256, None, :4] - (world.errors.errors[0, :4, 1::2].T / 6.0)[None]).max(axis=2)
+    assert (said.min(axis=1) < 1e-6).all()
+
+
+def test_only_what_was_observed_by_a_moment_is_known(fleet):
+    """Seen from the fourth newest origin: complete ones are 90 days older, a newer one does not exist yet."""
+    world = fleet(np.full(20, 50.0))
+    pool = build_pool(world.errors, np.ones(20, bool), 90, world.errors.origins[3])
+    assert len(pool.paths) == (12 - 3 - 3) * 20
+    np.testing.assert_allclose(pool.paths[0], world.errors.errors[6, :, 0] / 6.0, rtol=1e-6)
+    soon = build_pool(world.errors, np.ones(20, bool), 30, world.errors.origins[3])
+    assert len(soon.paths) == (12 - 3 - 1) * 20

@@ -12,12 +12,14 @@ from pathlib import Path
 import numba
 import pytest
 
-from capforecast.forecast import kernel_cache
+from capforecast import kernel_cache
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 USE = """
 import numpy as np
 from capforecast.forecast.blocks import trailing_median
+from capforecast.fleet.anomaly_kernels import sliding_median
+sliding_median(np.ones((1, 5)), 3, 1)
 print(trailing_median(np.arange(9.0)[:, None], 3)[-1, 0])
 """
 
@@ -25,7 +27,7 @@ print(trailing_median(np.arange(9.0)[:, None], 3)[-1, 0])
 def test_a_package_and_a_home_that_cannot_be_written_do_not_stop_the_engine(tmp_path):
     """As in a container with a read-only file system. `__pycache__` and the home are files, which stop root too."""
     shutil.copytree(ROOT / "capforecast", tmp_path / "capforecast", ignore=shutil.ignore_patterns("__pycache__"))
-    for folder in [tmp_path / "capforecast" / "forecast", tmp_path / "capforecast"]:
+    for folder in [tmp_path / "capforecast", *(tmp_path / "capforecast" / room for room in ("fleet", "forecast"))]:
         (folder / "__pycache__").write_text("")
     home, temporary = tmp_path / "home", tmp_path / "tmp"
     home.write_text("")

@@ -1,7 +1,7 @@
 """A place for compiled kernels where neither the package nor the user's cache folder can be written.
 
 Without one, as in a container with a read-only file system and no home, numba refuses to define a cached kernel, and
-nothing of the engine could be imported. Must run before the first kernel is defined.
+nothing that computes could be imported. Must run before the first kernel is defined.
 """
 
 from __future__ import annotations

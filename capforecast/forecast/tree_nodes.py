@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from capforecast.errors import ModelError
-from capforecast.forecast.base import Array, Mask
-from capforecast.forecast.tree_rows import Rows
+from capforecast.forecast.base import Array, Array32, Mask
 
 Nodes32 = npt.NDArray[np.int32]
 
@@ -42,7 +41,7 @@ class Nodes:
     start: float
     features: int
 
-    def predict(self, rows: Rows) -> Array:
+    def predict(self, rows: Array32) -> Array:
         """`start` and the leaves of all trees summed, float64 [R], of rows float32 [R, F]."""
         if rows.shape[1] != self.features:
             raise ModelError(f"the trees were taught {self.features} features, not {rows.shape[1]}; train again")
@@ -132,7 +131,7 @@ def _joined(trees: list[tuple[Any, ...]], start: float, features: int) -> Nodes:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _walk(
-    rows: Rows,
+    rows: Array32,
     roots: Nodes32,
     feature: Nodes32,
     threshold: Array,

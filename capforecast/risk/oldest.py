@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from capforecast.forecast.base import Array, Index, Mask
 from capforecast.forecast.blocks import fill, first_rows
 from capforecast.forecast.paths import mean_sizes, naive_scales, states
 from capforecast.schema import METRIC, ErrorPaths, FloatArray
@@ -38,15 +39,15 @@ def with_oldest(errors: ErrorPaths, values: FloatArray, timestamps: pd.DatetimeI
     scale = np.maximum(scale, _FLOOR * np.nanmedian(scale)) if np.isfinite(scale).any() else scale
     filled = fill(history, first_rows(history), errors.cadence)
     where = errors.states.copy()
-    for o in np.flatnonzero(missing.any(axis=1)):
+    for o in np.flatnonzero(missing.any(axis=1)).tolist():
         mine = np.flatnonzero(missing[o] & np.isfinite(scale[o]))
         where[o, mine] = _states(errors, o, mine, filled, int(rows[o]), scale[o])
     return replace(errors, scale=np.where(missing, scale, errors.scale).astype(np.float32), states=where)
 
 
-def _typical(errors: ErrorPaths, naive: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def _typical(errors: ErrorPaths, naive: Array, missing: Mask) -> Array:
     """Median of error by naive error among such paths of each metric, [N]; NaN where too few tell."""
-    size = mean_sizes(errors.errors)
+    size = mean_sizes(errors.errors.astype(np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(missing & (naive > 0), size / naive, np.nan)
     typical = np.full(ratio.shape[1], np.nan)
@@ -58,9 +59,7 @@ def _typical(errors: ErrorPaths, naive: np.ndarray, missing: np.ndarray) -> np.n
     return typical
 
 
-def _states(
-    errors: ErrorPaths, o: int, mine: np.ndarray, filled: np.ndarray, row: int, scale: np.ndarray
-) -> np.ndarray:
+def _states(errors: ErrorPaths, o: int, mine: Index, filled: Array, row: int, scale: Array) -> Array:
     """States [n, 2] of some series at an origin, whose forecast is what came less its error."""
     week = 7 * errors.cadence.per_day
     came = filled[row : row + week, mine]

@@ -31,13 +31,11 @@ class Pool:
     """Scaled error paths to draw from.
 
     paths: float32 [P, L], in units of the error expected; no NaN.  states: [P, S], divided by `spread` [S].
-    origins: how many past origins they come from.
     """
 
     paths: FloatArray
     states: npt.NDArray[np.float64]
     spread: npt.NDArray[np.float64]
-    origins: int = 1
 
     @property
     def length(self) -> int:
@@ -76,6 +74,7 @@ def build_pool(
     horizon: int,
     until: pd.Timestamp | None = None,
     panel: Panel | None = None,
+    least_origins: int = 1,
 ) -> Pool | None:
     """Pool of the past error paths of the series where `members` [N] is true; None below MIN_PATHS paths.
 
@@ -84,7 +83,8 @@ def build_pool(
     the newest origin to the oldest, series by server and metric.
 
     until: only what was observed by then is known; None = everything.  panel: history of the same series, by which
-    paths whose size of error to expect was not known at their origin can be used too.
+    paths whose size of error to expect was not known at their origin can be used too.  least_origins: so many origins
+    must reach its length.
     """
     part = _spoken(errors, members, until, panel)
     raw, scale = part.errors[:, :horizon], part.scale.reshape(-1)
@@ -95,7 +95,10 @@ def build_pool(
     usable = (reach > 0) & (finite.sum(axis=1) >= MIN_OBSERVED * reach) & np.isfinite(scale) & (scale > 0)
     if usable.sum() < MIN_PATHS:
         return None
-    length = _supported_length(reach[usable], horizon)
+    by_origin = np.sort(np.where(usable, reach, 0).reshape(len(raw), -1).max(axis=1))
+    if len(by_origin) < least_origins or by_origin[-least_origins] == 0:
+        return None
+    length = min(_supported_length(reach[usable], horizon), _whole(int(by_origin[-least_origins]), horizon))
     usable &= reach >= length - end_tolerance(length)
     usable &= finite[:, :length].sum(axis=1) >= MIN_OBSERVED * length
     if usable.sum() < MIN_PATHS:
@@ -104,8 +107,7 @@ def build_pool(
     fill_gaps(paths, errors.cadence.season)
     spread = states[usable].std(axis=0)
     spread[spread == 0] = 1.0
-    found = int(usable.reshape(raw.shape[0], -1).any(axis=1).sum())
-    return Pool(paths.astype(np.float32), states[usable] / spread, spread, found)
+    return Pool(paths.astype(np.float32), states[usable] / spread, spread)
 
 
 def choose_pool(own: Pool | None, every: Pool | None) -> Pool | None:
@@ -161,7 +163,12 @@ def _supported_length(reach: npt.NDArray[np.int64], horizon: int) -> int:
     shorten what old ones support."""
     enough = min(MIN_POOL, max(MIN_PATHS, len(reach) // 2))
     far = int(np.sort(reach)[::-1][enough - 1])
-    return horizon if far >= horizon - end_tolerance(horizon) else far
+    return _whole(far, horizon)
+
+
+def _whole(length: int, horizon: int) -> int:
+    """The horizon where next to nothing of it is missing, else the length."""
+    return horizon if length >= horizon - end_tolerance(horizon) else length
 
 
 def fill_gaps(paths: FloatArray, season: int) -> None:

@@ -64,8 +64,8 @@ def _states(errors: ErrorPaths, o: int, mine: Index, filled: Array, row: int, sc
     week = 7 * errors.cadence.per_day
     came = filled[row : row + week, mine]
     missed = errors.errors[o, : len(came), mine].T
-    forecast = came - np.where(np.isfinite(missed), missed, np.nan)
-    with np.errstate(invalid="ignore"):
-        level = np.nan_to_num(np.nanmean(forecast, axis=0), nan=filled[row - 1, mine])
+    seen = np.isfinite(missed)
+    total = np.where(seen, came - missed, 0.0).sum(axis=0)
+    level = np.where(seen.any(axis=0), total / np.maximum(seen.sum(axis=0), 1), filled[row - 1, mine])
     steady = np.broadcast_to(level, (week, len(mine)))
     return states(filled[:row, mine], steady, scale[mine], errors.cadence.per_day)

@@ -50,8 +50,8 @@ def test_old_states_say_where_the_last_week_stood(fleet):
 def test_they_make_the_pool_deeper_and_let_older_origins_speak(fleet):
     panel, errors = unsettled(fleet(np.linspace(60, 85, 40)), np.ones(40, np.float32))
     members = np.ones(40, bool)
-    assert build_pool(errors, members, 90).origins == OLDEST
-    assert build_pool(errors, members, 90, None, panel).origins == 12
+    assert len(build_pool(errors, members, 90).paths) == OLDEST * 40
+    assert len(build_pool(errors, members, 90, None, panel).paths) == 12 * 40
     assert np.isfinite(past_risk(panel, errors, Settings(), 6).figures.by_horizon).all()
 
 

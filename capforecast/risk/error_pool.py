@@ -16,7 +16,8 @@ import pandas as pd
 
 from capforecast.forecast.sampling import spokesmen
 from capforecast.risk import neighbours
-from capforecast.schema import METRIC, SERVER_ID, BoolArray, ErrorPaths, FloatArray
+from capforecast.risk.oldest import with_oldest
+from capforecast.schema import METRIC, SERVER_ID, BoolArray, ErrorPaths, FloatArray, Panel
 
 MIN_POOL = 60  # paths a pool should hold; below it other metrics' paths are used, and a pool is not narrowed further
 MAX_NEAREST = 500
@@ -30,13 +31,11 @@ class Pool:
     """Scaled error paths to draw from.
 
     paths: float32 [P, L], in units of the error expected; no NaN.  states: [P, S], divided by `spread` [S].
-    origins: how many past origins they come from.
     """
 
     paths: FloatArray
     states: npt.NDArray[np.float64]
     spread: npt.NDArray[np.float64]
-    origins: int = 1
 
     @property
     def length(self) -> int:
@@ -69,29 +68,37 @@ class Pool:
         return neighbours.nearest(self.states, known / self.spread, count)
 
 
-def build_pool(errors: ErrorPaths, members: BoolArray, horizon: int, until: pd.Timestamp | None = None) -> Pool | None:
+def build_pool(
+    errors: ErrorPaths,
+    members: BoolArray,
+    horizon: int,
+    until: pd.Timestamp | None = None,
+    panel: Panel | None = None,
+    least_origins: int = 1,
+) -> Pool | None:
     """Pool of the past error paths of the series where `members` [N] is true; None below MIN_PATHS paths.
 
     Of many series of a metric, a few hundred speak for all. Its length is `horizon` where at least MIN_POOL paths
     (half of them, if there are few) reach so far, else the longest length that many paths support. Paths run from
     the newest origin to the oldest, series by server and metric.
 
-    until: only what was observed by then is known; None = everything.
+    until: only what was observed by then is known; None = everything.  panel: history of the same series, by which
+    paths whose size of error to expect was not known at their origin can be used too.  least_origins: so many origins
+    must reach its length.
     """
-    origins, known = _known_by(errors, until)
-    who = _speakers(errors, members, origins)
-    raw = errors.errors[:, :horizon][:, :, who][origins]
-    raw = np.where((np.arange(raw.shape[1]) < known[:, None])[:, :, None], raw, np.float32(np.nan))
-    scale = errors.scale[:, who][origins].reshape(-1)
+    part = _spoken(errors, members, until, panel)
+    raw, scale = part.errors[:, :horizon], part.scale.reshape(-1)
     rows = np.moveaxis(raw, 1, 2).reshape(-1, raw.shape[1])
-    states = errors.states[:, who][origins].reshape(len(rows), errors.states.shape[2]).astype(np.float64)
-    states = np.nan_to_num(states, nan=0.0)
+    states = np.nan_to_num(part.states.reshape(len(rows), part.states.shape[2]).astype(np.float64), nan=0.0)
     finite = np.isfinite(rows)
     reach = np.where(finite.any(axis=1), rows.shape[1] - finite[:, ::-1].argmax(axis=1), 0)
     usable = (reach > 0) & (finite.sum(axis=1) >= MIN_OBSERVED * reach) & np.isfinite(scale) & (scale > 0)
     if usable.sum() < MIN_PATHS:
         return None
-    length = _supported_length(reach[usable], horizon)
+    by_origin = np.sort(np.where(usable, reach, 0).reshape(len(raw), -1).max(axis=1))
+    if len(by_origin) < least_origins or by_origin[-least_origins] == 0:
+        return None
+    length = min(_supported_length(reach[usable], horizon), _whole(int(by_origin[-least_origins]), horizon))
     usable &= reach >= length - end_tolerance(length)
     usable &= finite[:, :length].sum(axis=1) >= MIN_OBSERVED * length
     if usable.sum() < MIN_PATHS:
@@ -100,8 +107,7 @@ def build_pool(errors: ErrorPaths, members: BoolArray, horizon: int, until: pd.T
     fill_gaps(paths, errors.cadence.season)
     spread = states[usable].std(axis=0)
     spread[spread == 0] = 1.0
-    found = int(usable.reshape(raw.shape[0], -1).any(axis=1).sum())
-    return Pool(paths.astype(np.float32), states[usable] / spread, spread, found)
+    return Pool(paths.astype(np.float32), states[usable] / spread, spread)
 
 
 def choose_pool(own: Pool | None, every: Pool | None) -> Pool | None:
@@ -112,9 +118,26 @@ def choose_pool(own: Pool | None, every: Pool | None) -> Pool | None:
     return every if too_small or every.length > own.length else own
 
 
-def _speakers(errors: ErrorPaths, members: BoolArray, origins: BoolArray) -> npt.NDArray[np.int64]:
+def _spoken(errors: ErrorPaths, members: BoolArray, until: pd.Timestamp | None, panel: Panel | None) -> ErrorPaths:
+    """Error paths of the speakers, known by a moment."""
+    origins, known = _known_by(errors, until)
+    who = _speakers(errors, members, origins, panel is not None)
+    raw = errors.errors[:, :, who][origins]
+    ahead = np.arange(raw.shape[1]) < known[:, None]
+    part = ErrorPaths(
+        np.where(ahead[:, :, None], raw, np.float32(np.nan)), errors.origins[origins], errors.scale[:, who][origins],
+        errors.scale_now[who], errors.states[:, who][origins], errors.states_now[who],
+        errors.series.iloc[who].reset_index(drop=True), errors.cadence,
+    )  # fmt: skip
+    return part if panel is None else with_oldest(part, panel.values[:, who], panel.timestamps)
+
+
+def _speakers(errors: ErrorPaths, members: BoolArray, origins: BoolArray, rescaled: bool) -> npt.NDArray[np.int64]:
     """Series that give paths: at most a few hundred of each metric, of those that have any, by server and metric."""
-    able = np.flatnonzero(members & np.isfinite(errors.scale[origins]).any(axis=0))
+    said = np.isfinite(errors.scale[origins]).any(axis=0)
+    if rescaled:
+        said |= np.isfinite(errors.errors[:, : errors.cadence.season][origins]).any(axis=(0, 1))
+    able = np.flatnonzero(members & said)
     keys = errors.series[[SERVER_ID, METRIC]].iloc[able].reset_index(drop=True)
     order = keys.sort_values([SERVER_ID, METRIC], kind="stable").index.to_numpy()
     metrics = pd.factorize(keys[METRIC].iloc[order], sort=True)[0]
@@ -140,7 +163,12 @@ def _supported_length(reach: npt.NDArray[np.int64], horizon: int) -> int:
     shorten what old ones support."""
     enough = min(MIN_POOL, max(MIN_PATHS, len(reach) // 2))
     far = int(np.sort(reach)[::-1][enough - 1])
-    return horizon if far >= horizon - end_tolerance(horizon) else far
+    return _whole(far, horizon)
+
+
+def _whole(length: int, horizon: int) -> int:
+    """The horizon where next to nothing of it is missing, else the length."""
+    return horizon if length >= horizon - end_tolerance(horizon) else length
 
 
 def fill_gaps(paths: FloatArray, season: int) -> None:

@@ -54,8 +54,8 @@ class Moment:
 
     point: float32 [N, H] forecast, of which `length` [N] periods are known (0 = none).  scale: [N], error to expect.
     states: [N, S], in units of scale.  recent: just before.  low, high: physical range [N].
-    thresholds: [N, 2] high, very_high; NaN = none.  errors: past error paths, known up to `until` (None = all), of at
-    least so many origins for anything to be stated.
+    thresholds: [N, 2] high, very_high; NaN = none.  panel: what was observed by then.
+    errors: past error paths, known up to `until` (None = all), of at least so many origins for anything to be stated.
     """
 
     point: FloatArray
@@ -66,7 +66,7 @@ class Moment:
     low: FloatArray
     high: FloatArray
     thresholds: FloatArray
-    metrics: pd.Series
+    panel: Panel
     errors: ErrorPaths
     until: pd.Timestamp | None
     least_origins: int = 1
@@ -84,7 +84,7 @@ def present(panel: Panel, forecast: Forecast, errors: ErrorPaths, thresholds: Fl
     length[~np.isfinite(point).all(axis=1)] = 0
     return Moment(
         point, length, errors.scale_now, errors.states_now, Recent.of(panel, settings), low, high, thresholds,
-        panel.series[METRIC], errors, None,
+        panel, errors, None,
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def past(panel: Panel, errors: ErrorPaths, origin: int, thresholds: FloatArray, 
     point, length = _said(panel.values[row:], errors.errors[origin], errors.cadence.season)
     return Moment(
         point, length, errors.scale[origin], errors.states[origin], Recent.of(until, settings), low, high, thresholds,
-        panel.series[METRIC], errors, when, LEAST_ORIGINS,
+        until, errors, when, LEAST_ORIGINS,
     )  # fmt: skip
 
 

@@ -90,8 +90,12 @@ def observed_daily_peaks(values: FloatArray, days: int) -> FloatArray:
     tail = np.full((need, values.shape[1]), np.nan, np.float32)
     have = values[-need:] if need else values[:0]
     tail[need - len(have) :] = have
-    blocks = tail.T.reshape(values.shape[1], days, HOURS_PER_DAY)
-    peaks = np.full(blocks.shape[:2], np.nan, np.float32)
-    seen = np.isfinite(blocks).any(axis=-1)
-    peaks[seen] = np.nanquantile(blocks[seen], DAILY_PEAK, axis=-1)
+    hours = np.sort(tail.T.reshape(values.shape[1], days, HOURS_PER_DAY), axis=-1)  # missing ones last
+    seen = np.isfinite(hours).sum(axis=-1, keepdims=True)
+    position = DAILY_PEAK * np.maximum(seen - 1, 0)
+    low = position.astype(np.int64)
+    high = np.minimum(low + 1, np.maximum(seen - 1, 0))
+    below, above = np.take_along_axis(hours, low, -1), np.take_along_axis(hours, high, -1)
+    share = (position - low).astype(np.float32)
+    peaks: FloatArray = (below + share * (above - below))[..., 0]
     return peaks

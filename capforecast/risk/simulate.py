@@ -16,7 +16,7 @@ from capforecast.risk.error_pool import Pool, build_pool, choose_pool
 from capforecast.risk.moment import Moment
 from capforecast.risk.passage import Bundle, Counts, Watch, daily_passages, days_of, hourly_passages
 from capforecast.risk.rule import rule_for
-from capforecast.schema import Cadence, FloatArray
+from capforecast.schema import METRIC, Cadence, FloatArray
 from capforecast.settings import Settings
 
 LEVELS = ("high", "very_high")
@@ -68,11 +68,11 @@ class Figures:
 def simulate(moment: Moment, settings: Settings) -> Figures:
     """Figures of all series of a moment."""
     figures = Figures.unstated(len(horizons(settings, moment.cadence)), len(moment.scale))
-    metrics = moment.metrics.astype("str").to_numpy()
+    metrics = moment.panel.series[METRIC].astype("str").to_numpy()
     for metric in sorted(set(metrics)):
         members = metrics == metric
         pool = _pool(moment, members, settings)
-        if pool is None or pool.origins < moment.least_origins:
+        if pool is None:
             continue
         able = members & (moment.length > 0) & np.isfinite(moment.scale)
         columns = np.flatnonzero(able)
@@ -95,10 +95,14 @@ def _pool(moment: Moment, members: npt.NDArray[np.bool_], settings: Settings) ->
     days = max(risk.tier_horizon_days, risk.critical_horizon_days, risk.lead_time_days)
     need = max(*horizons(settings, moment.cadence), days * moment.cadence.per_day)
     horizon = min(need, moment.point.shape[1], errors.errors.shape[1])
-    own = build_pool(errors, members, horizon, moment.until)
+
+    def of(who: npt.NDArray[np.bool_]) -> Pool | None:
+        return build_pool(errors, who, horizon, moment.until, moment.panel, moment.least_origins)
+
+    own = of(members)
     if members.all() or (own is not None and own.is_full(horizon)):
         return own
-    return choose_pool(own, build_pool(errors, np.ones_like(members), horizon, moment.until))
+    return choose_pool(own, of(np.ones_like(members)))
 
 
 @dataclass(frozen=True)

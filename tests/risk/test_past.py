@@ -141,11 +141,13 @@ def test_hourly_past_origin(fleet):
 
 
 def test_an_origin_that_could_look_back_on_hardly_any_other_states_nothing(fleet):
-    """12 origins a month apart, of which those 90 days older are complete: the newest 7 have 3 or more of these."""
+    """12 origins a month apart: 90 days after the newest 7 lie 3 or more, 60 days after the eighth, and so on."""
     world = a_fleet(fleet)
     stated = [past_risk(world.panel, world.errors, Settings(), origin).figures for origin in range(12)]
-    assert [bool(np.isfinite(figures.by_horizon[0, -1]).all()) for figures in stated] == [True] * 7 + [False] * 5
-    assert (stated[11].paths == 0).all()
+    assert [np.nanmax([0, *figures.horizon_days]) for figures in stated] == [90] * 7 + [60, 30, 0, 0, 0]
+    assert np.isfinite(stated[8].by_horizon[0, 2]).all()
+    assert np.isnan(stated[8].by_horizon[0, 3]).all()
+    assert (stated[9].paths == 0).all()
 
 
 def test_an_origin_outside_the_panel_is_refused(fleet):

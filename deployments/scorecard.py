@@ -162,7 +162,8 @@ def show_scorecard(result: dict[str, Any]) -> None:
         console.show_table([dict(zip(HEAD, table_cells(row), strict=True)) for row in found])
     origins = [origin[:10] for origin in result["origins"]]
     when = f"{len(origins)} origins, {origins[-1]} to {origins[0]}" if len(origins) > 1 else origins[0]
-    console.out.print(f"\nreplayed from {when}. {LEGEND}", soft_wrap=True)
+    most = f"at most {result['sampled_per_metric_and_unit']} series of a metric and business unit"
+    console.out.print(f"\nreplayed from {when}, {most}. {LEGEND}", soft_wrap=True)
     for note in result["notes"]:
         console.out.print(f"[yellow]note[/] {note}", soft_wrap=True)
     for name in ("output", "plot"):

@@ -19,6 +19,7 @@ import warning_cases
 from page import table, target, targets
 from results import setting, write_section
 from scoring import note
+from warning_cases import LATEST
 from warning_speed import GIB, SECONDS, SERIES, measured
 from warning_tables import beside, between, by_set, date_shares, fleet_rows, probabilities, share_at, skill_lead
 
@@ -80,8 +81,8 @@ def daily_real(options: argparse.Namespace) -> tuple[list[str], Rows]:
     ours = fleet_rows(rows, rules.OURS).iloc[-1]
     lines = [
         "### Daily real data", "",
-        f"{ours['series']} series of {cases['business_unit'].nunique()} data sets, {ours['origins']} origins, "
-        "thresholds 1.05, 1.15 and 1.3 times the 95 % quantile of what lay before the origin.", "",
+        f"{ours['series']} series of {cases['business_unit'].nunique()} data sets, at most {LATEST['real']} origins "
+        "each; thresholds 1.05, 1.15 and 1.3 times the 95 % quantile of what lay before the origin.", "",
         *probabilities(rows), "",
         *beside(rows, 30), "", *beside(rows, 90), "",
         "By data set (a season decides: reported, not promised):", "", *by_set(rows, (30, 90)), "",
@@ -100,8 +101,9 @@ def hourly_real(options: argparse.Namespace) -> list[str]:
     ours = fleet_rows(rows, rules.OURS).iloc[0]
     return [
         "### Hourly real data", "",
-        f"{ours['series']} series, {ours['origins']} origins 56 h apart, 7 d ahead (what 168 h support); thresholds as "
-        "above, of the hours before the origin; days by their P95.", "", *probabilities(rows), "", *beside(rows, 7), "",
+        f"{ours['series']} series, at most {LATEST['real']} origins each, 56 h apart, 7 d ahead (what 168 h support); "
+        "thresholds as above, of the hours before the origin; days by their P95.", "",
+        *probabilities(rows), "", *beside(rows, 7), "",
         *by_set(rows, (7,)), "",
     ]  # fmt: skip
 
@@ -145,7 +147,8 @@ def synthetic_fleet(options: argparse.Namespace) -> tuple[list[str], Rows]:
     lines = [
         "### Synthetic fleet", "",
         f"{options.servers} generated servers, CPU, memory and disk, {DAYS:,} days, {ours.iloc[0]['origins']} origins. "
-        f"First breaches of {checked:,} cases looked up in the fleet's truth: {wrong} differ.", "",
+        f"First breaches of {checked:,} cases looked up in the fleet's truth: {wrong} differ "
+        "(resized servers: their past is judged in percent of today's size).", "",
         *probabilities(rows), "", *beside(rows, 30), "", *beside(rows, 90), "",
     ]  # fmt: skip
     words = f"{worst:.3f} at worst; {events} events"

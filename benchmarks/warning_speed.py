@@ -13,7 +13,7 @@ import pandas as pd
 
 from capforecast.risk.breach import assess
 from capforecast.risk.tiers import server_tiers
-from capforecast.schema import Cadence, ErrorPaths, Forecast, Panel
+from capforecast.schema import SERIES_COLUMNS, Cadence, ErrorPaths, Forecast, Panel
 from capforecast.settings import Settings
 
 SERIES, SECONDS, GIB = 50_000, 20.0, 3.0
@@ -39,6 +39,8 @@ def fleet(count: int) -> tuple[Panel, Forecast, ErrorPaths]:
     names = [f"s{i:06d}" for i in range(count)]
     labels = {"business_unit": "one", "region": "eu", "criticality": "gold", "verdict": "ok", "reason": "", "flags": ""}
     series = pd.DataFrame({"server_id": names, "metric": "cpu", "statistic": "p95"}).assign(**labels)
+    series = series.assign(**{name: "" for name in SERIES_COLUMNS if name not in series})
+    series = series.assign(capacity=np.nan, observed=DAYS, first_seen=times[0], last_seen=times[DAYS - 1])
     keys = series[["server_id", "metric"]]
     errors = np.empty((ORIGINS, HORIZON, count), np.float32)
     for o in range(ORIGINS):

@@ -13,14 +13,16 @@ from capforecast.fleet import panel as panels
 from capforecast.forecast import champions
 from capforecast.forecast.backtest import origins_wanted
 from capforecast.forecast.sampling import MOST
+from capforecast.report.reliability_chart import reliability_chart
 from capforecast.report.scorecard_words import HEAD, LEGEND, calibration, heading, of_fleet, table_cells
+from capforecast.report.track_record import track_record
 from capforecast.risk.past_warnings import sampled_warnings
-from capforecast.risk.scorecard import score, stated_horizons
-from capforecast.schema import BUSINESS_UNIT, Cadence, Panel
+from capforecast.risk.scorecard import Scorecard, score, stated_horizons
+from capforecast.schema import BUSINESS_UNIT, SERVER_ID, Cadence, Panel
 from capforecast.settings import Settings
 from capforecast.sources.files import Batch, read_files
 from deployments import console
-from deployments.leaderboard import plain, steps, writable
+from deployments.leaderboard import plain, steps, writable, writable_plot
 from deployments.origins import panel_of, usable
 
 ORIGINS = 6
@@ -45,7 +47,7 @@ def run_scorecard(settings: Settings, asked: Replay, *, quiet: bool) -> dict[str
     """Replay, score, write what was asked for, and return all of it as plain data."""
     if asked.level is not None and asked.level not in LEVELS:
         raise UsageError(f"--level {asked.level!r}: use {', '.join(LEVELS)}")
-    output = _output(asked.output)
+    output, plot = _output(asked.output), None if asked.plot is None else writable_plot(asked.plot, "--plot")
     batch = read_files(asked.source, settings, asked.inventory)
     wanted = asked.origins or ORIGINS
     settings = deep_enough(settings, batch.cadence, wanted)
@@ -63,7 +65,18 @@ def run_scorecard(settings: Settings, asked: Replay, *, quiet: bool) -> dict[str
     if output is not None:
         output.write_text(scored.rows.to_csv(index=False), encoding="utf-8")
         result["output"] = str(output)
+    if plot is not None:
+        plot.write_text(_diagram(scored, warnings), encoding="utf-8")
+        result["plot"] = str(plot)
     return result
+
+
+def _diagram(scored: Scorecard, warnings: pd.DataFrame) -> str:
+    """The reliability diagram of the fleet, as SVG."""
+    record = track_record(scored.rows, scored.reliability, [], warnings[SERVER_ID].nunique())
+    if record is None:
+        raise NoUsableInputError("no case of both levels or of `high` to draw; leave out --plot")
+    return reliability_chart(record)
 
 
 def _output(path: Path | None) -> Path | None:
@@ -149,7 +162,8 @@ def show_scorecard(result: dict[str, Any]) -> None:
         console.show_table([dict(zip(HEAD, table_cells(row), strict=True)) for row in found])
     origins = [origin[:10] for origin in result["origins"]]
     when = f"{len(origins)} origins, {origins[-1]} to {origins[0]}" if len(origins) > 1 else origins[0]
-    console.out.print(f"\nreplayed from {when}. {LEGEND}", soft_wrap=True)
+    most = f"at most {result['sampled_per_metric_and_unit']} series of a metric and business unit"
+    console.out.print(f"\nreplayed from {when}, {most}. {LEGEND}", soft_wrap=True)
     for note in result["notes"]:
         console.out.print(f"[yellow]note[/] {note}", soft_wrap=True)
     for name in ("output", "plot"):

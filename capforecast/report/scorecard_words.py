@@ -31,9 +31,9 @@ def of_fleet(rows: pd.DataFrame, level: str | None = None) -> pd.DataFrame:
 
 
 def table_cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """The cells of HEAD for one row of a scorecard."""
-    skill = row["brier_skill"]
-    ratio = row["recall_ratio"]
+    """The cells of HEAD for one row of a scorecard; what is not known may be None or NaN."""
+    row = {name: np.nan if value is None else value for name, value in row.items()}
+    skill, ratio = row["brier_skill"], row["recall_ratio"]
     return (
         str(row["rule"]),
         f"{row['warned']:,.0f}",

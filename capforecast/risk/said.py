@@ -52,32 +52,30 @@ def said_at_origins(
     )  # fmt: skip
     for o in origins:
         for first in range(0, levels, len(LEVELS)):
-            pair = np.full((width, len(LEVELS)), np.nan, np.float32)
             asked = thresholds[o, first : first + len(LEVELS)]
+            pair = np.full((width, len(LEVELS)), np.nan, np.float32)
             pair[:, : len(asked)] = asked.T
             here = slice(first, first + len(asked))
-            for j, figures in _figures(panel, errors, int(o), pair, horizons, settings):
-                said.probabilities[o, here, j] = figures[0][: len(asked)]
-                said.days_q10[o, here], said.days_q50[o, here] = (
-                    figures[1].days[: len(asked), DATES.index(percent)] for percent in (10, 50)
-                )
-                said.paths[o] = figures[1].paths
+            stated, figures = _stated(panel, errors, int(o), pair, horizons, settings)
+            said.probabilities[o, here] = stated[: len(asked)]
+            for percent, dates in ((10, said.days_q10), (50, said.days_q50)):
+                dates[o, here] = figures.days[: len(asked), DATES.index(percent)]
+            said.paths[o] = figures.paths
     return said
 
 
-def _figures(
+def _stated(
     panel: Panel, errors: ErrorPaths, origin: int, pair: FloatArray, horizons: tuple[int, ...], settings: Settings
-) -> list[tuple[int | slice, tuple[Array, Figures]]]:
-    """For each horizon, or all at once: its place, and the probabilities [2, ...] and figures."""
+) -> tuple[Array, Figures]:
+    """Probabilities [2, J, N] for a pair of thresholds [N, 2] by the days' rule, and the figures of the longest."""
+
+    def looking(days: int) -> Figures:
+        update = {"tier_horizon_days": days, "critical_horizon_days": days, "horizons_daily": horizons}
+        asked = settings.model_copy(update={"risk": settings.risk.model_copy(update=update)})
+        return past_risk(panel, errors, asked, origin, pair).figures
+
+    longest = looking(horizons[-1])
     if panel.cadence is Cadence.DAILY:
-        asked = _looking(settings, settings.risk.tier_horizon_days, horizons)
-        figures = past_risk(panel, errors, asked, origin, pair).figures
-        return [(slice(None), (figures.by_horizon, figures))]
-    found = [past_risk(panel, errors, _looking(settings, days, horizons), origin, pair).figures for days in horizons]
-    return [(j, (figures.within, figures)) for j, figures in enumerate(found)]
-
-
-def _looking(settings: Settings, days: int, horizons: tuple[int, ...]) -> Settings:
-    """The settings with tiers, critical too, that look so many days ahead, and probabilities at these horizons."""
-    update = {"tier_horizon_days": days, "critical_horizon_days": days, "horizons_daily": horizons}
-    return settings.model_copy(update={"risk": settings.risk.model_copy(update=update)})
+        return longest.by_horizon, longest
+    shorter = [looking(days).within for days in horizons[:-1]]
+    return np.stack([*shorter, longest.within], axis=1), longest

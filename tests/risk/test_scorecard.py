@@ -198,3 +198,10 @@ def test_an_overconfident_model_is_shown_as_such(fleet) -> None:
     assert found["bold"]["mean_probability"] < 0.6 * found["bold"]["base_rate"]
     assert found["bold lowest"]["rate"] > 0.3  # "hardly ever", and it came
     assert found["honest lowest"]["rate"] < 0.1
+
+
+def test_counts_are_one_servers_not_one_series(cases: pd.DataFrame, rows: pd.DataFrame) -> None:
+    row = row_of(rows, OURS)
+    assert row["servers"] == cases[SERVER_ID].nunique()
+    assert row["series"] == cases[[SERVER_ID, "metric"]].drop_duplicates().shape[0]
+    assert row["origins"] == cases["origin"].nunique()

@@ -27,6 +27,7 @@ LEAST = {Cadence.DAILY: 700, Cadence.HOURLY: 900}  # points of history at the fi
 STEP = {Cadence.DAILY: 60, Cadence.HOURLY: 84}  # between windows
 SIZES = np.array([2.0, 4.0, 8.0, 16.0, 32.0])  # vCPUs, drawn by name
 STATIONARY = 4  # panels
+FEWEST = 5  # series that make a pool worth looking at
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def windows(source: Source, most: int) -> Iterator[Window]:
         seen = np.isfinite(values[:now])
         kept = seen[-7 * cadence.per_day :].any(axis=0) & (seen.sum(axis=0) >= (336 if hourly else 60))
         kept &= np.isfinite(values[now : now + horizon]).mean(axis=0) > 0.9
+        if kept.sum() < FEWEST:
+            continue
         names = [f"{i:04d}" for i in np.flatnonzero(kept)]
         panel = panel_of(values[:now, kept], wide.index[:now], names, ["load"] * len(names))
         pool = np.unique(source.pool[kept], return_inverse=True)[1]

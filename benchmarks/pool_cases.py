@@ -27,6 +27,7 @@ LEAST = {Cadence.DAILY: 700, Cadence.HOURLY: 900}  # points of history at the fi
 STEP = {Cadence.DAILY: 60, Cadence.HOURLY: 84}  # between windows
 SIZES = np.array([2.0, 4.0, 8.0, 16.0, 32.0])  # vCPUs, drawn by name
 STATIONARY = 4  # panels
+FEWEST = 5  # series that make a pool worth looking at
 
 
 @dataclass(frozen=True)
@@ -57,29 +58,32 @@ def _number(name: str, below: int) -> int:
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % below
 
 
-def _sized(values: pd.DataFrame) -> Array:
+def _sized(values: pd.DataFrame, percent: bool) -> Array:
     """Made-up vCPUs per point of a series; what is no percentage is taken as 50 % at its median."""
     size = SIZES[[_number(f"size {name}", len(SIZES)) for name in values]]
-    return size * 0.5 / values.median().to_numpy()
+    return size / 100 if percent else size * 0.5 / values.median().to_numpy()
 
 
-def _tidy(path: Path, metrics: tuple[str, ...], since: str, pools: int) -> Source:
+def _tidy(path: Path, metrics: tuple[str, ...], since: str, pools: int, percent: str = "") -> Source:
     rows = pd.read_parquet(path)
     rows = rows[rows["metric"].isin(metrics) & (rows["timestamp"] >= since)]
     names = rows["series_id"].astype(str) + "|" + rows["metric"].astype(str)
     wide = rows.assign(name=names).pivot_table(index="timestamp", columns="name", values="value", aggfunc="last")
     wide = wide.loc[:, (wide.median() > 0) & (wide.notna().mean() > 0.5)]
     pool = np.array([_number(f"pool {name}", pools) for name in wide], np.int64)
-    return Source(path.name.split("__")[0], wide, np.unique(pool, return_inverse=True)[1], _sized(wide))
+    name = f"{path.name.split('__')[0]} {percent}".strip()
+    return Source(name, wide, np.unique(pool, return_inverse=True)[1], _sized(wide, bool(percent)))
 
 
 def real_sources(folder: Path) -> Iterator[Source]:
-    """Daily load of packages, pages and name servers, and the CPU of virtual machines by the hour, in made-up pools."""
+    """Daily load of packages, pages and name servers; virtual machines by the hour; in made-up pools."""
     queries = ("queries_total", "queries_tcp_v4", "queries_udp_v4", "queries_udp_v6", "queries_tcp_v6")
     yield _tidy(folder / "cran_downloads__daily.parquet", ("downloads_per_day",), "2016", 1)
     yield _tidy(folder / "wikipedia_pageviews__daily.parquet", ("pageviews_per_day",), "2018", 3)
     yield _tidy(folder / "dns_root_queries__daily.parquet", queries, "2015", 2)
-    yield _tidy(folder / "bitbrains_rnd__hourly.parquet", ("cpu_pct_mean",), "2013-07-01", 12)
+    for metric in ("cpu", "mem"):
+        path = folder / "bitbrains_rnd__hourly.parquet"
+        yield _tidy(path, (f"{metric}_pct_mean",), "2013-07-01", 12, metric)
 
 
 def seed_sources(folder: Path) -> Iterator[Source]:
@@ -92,9 +96,9 @@ def seed_sources(folder: Path) -> Iterator[Source]:
         yield Source(f"{name} fleet", wide, pd.factorize(unit.astype(str))[0].astype(np.int64), size / 100)
 
 
-def synthetic_source(servers: int) -> Source:
+def synthetic_source(servers: int, cadence: Cadence) -> Source:
     """CPU of our synthetic fleet by business unit and region, with its own vCPUs."""
-    fleet = Fleet(servers, 1460, Cadence.DAILY, 11)
+    fleet = Fleet(servers, 1460 if cadence is Cadence.DAILY else 100, cadence, 11)
     block = next(fleet.blocks(servers))
     stamps = fleet.clock.timestamps.tz_localize(None)
     wide = pd.DataFrame(block.known["cpu_p95"].T, index=stamps, columns=block.servers.server_id)
@@ -102,7 +106,7 @@ def synthetic_source(servers: int) -> Source:
     wide = wide.loc[:, wide.columns.isin(known.index)]
     known = known.loc[wide.columns]
     pool = pd.factorize(known["business_unit"].astype(str) + known["region"].astype(str))[0].astype(np.int64)
-    return Source("synthetic fleet", wide, pool, known["vcpus"].fillna(4.0).to_numpy(np.float64) / 100)
+    return Source(f"synthetic {cadence} fleet", wide, pool, known["vcpus"].fillna(4.0).to_numpy(np.float64) / 100)
 
 
 def windows(source: Source, most: int) -> Iterator[Window]:
@@ -118,6 +122,8 @@ def windows(source: Source, most: int) -> Iterator[Window]:
         seen = np.isfinite(values[:now])
         kept = seen[-7 * cadence.per_day :].any(axis=0) & (seen.sum(axis=0) >= (336 if hourly else 60))
         kept &= np.isfinite(values[now : now + horizon]).mean(axis=0) > 0.9
+        if kept.sum() < FEWEST:
+            continue
         names = [f"{i:04d}" for i in np.flatnonzero(kept)]
         panel = panel_of(values[:now, kept], wide.index[:now], names, ["load"] * len(names))
         pool = np.unique(source.pool[kept], return_inverse=True)[1]

@@ -68,6 +68,17 @@ def test_what_series_shared_at_an_origin_stays_in_their_sum():
     assert spread[0.5] > 0.5 * np.sqrt(0.5) * together > 2 * alone
 
 
+def test_only_what_is_shared_is_stretched():
+    errors = make_fleet(np.full(20, 40.0), phi=0.0).errors
+    same = replace(errors, errors=np.repeat(errors.errors[:, :, :1], 20, axis=2))
+    draws = joint_sums(same, load_of(same, np.zeros(20, int), level=0.0, units=1.0), 0.2)
+    factors = stretches(same.origins, 90, Cadence.DAILY.step)
+    newest = 20 * same.errors[0, :, 0]
+    assert draws.values[:REPEATS, :, 0] == pytest.approx(factors[:, None] * newest, abs=1e-3)
+    alone = joint_sums(errors, load_of(errors, np.arange(20), level=0.0, units=1.0), 0.2)
+    assert alone.values.std() == pytest.approx(errors.errors.std(), rel=0.1)
+
+
 def test_intervals_of_sums_hold_whether_errors_are_shared_or_not():
     inside = {0.0: [], 0.6: []}
     for share, hits in inside.items():

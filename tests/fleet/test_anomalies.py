@@ -57,6 +57,20 @@ def test_a_lasting_move_is_one_shift_dated_when_told_and_when_it_began(size: flo
     assert np.isnan(marks.sizes[~(marks.shifts | marks.spikes)]).all()
 
 
+def test_after_a_shift_the_new_level_is_what_is_usual() -> None:
+    values = week(300, 7)
+    values[150:] += 20
+    values[[165, 190]] += 15  # five days after the shift is told, and later
+    values[230:] -= 20  # back again
+    marks = marked(values[:, None])
+    told = np.flatnonzero(marks.shifts[:, 0])
+    assert marks.began[told, 0].tolist() == [150, 230]
+    assert np.sign(marks.sizes[told, 0]).tolist() == [1, -1]
+    between = np.flatnonzero(marks.spikes[:, 0] & (np.arange(300) > told[0]) & (np.arange(300) < 230))
+    assert between.tolist() == [165, 190]
+    assert marks.usual[between, 0] == pytest.approx(values[between] - 15, abs=4)
+
+
 def test_weekends_and_slow_growth_are_nothing_strange() -> None:
     values = week(400, 3) + np.arange(400) * 0.05
     marks = marked(values[:, None])

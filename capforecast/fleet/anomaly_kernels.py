@@ -75,35 +75,47 @@ def mark_series(
     usual: Floats,
     sizes: Floats,
 ) -> None:
-    """Fill spikes, shifts, began, usual and sizes [N, T], which come as false, -1 and NaN; see anomalies.Marks."""
+    """Fill spikes, shifts, began, usual and sizes [N, T], which come as false, -1 and NaN; see anomalies.Marks.
+
+    Once a shift is told, what lies before it is carried to the new level: what is usual from then on is what came
+    since, and how far values stray is known from before.
+    """
     length = values.shape[1]
     level, flat, before, stray, scatter, tail, now, near, unused = np.empty((9, length))
     for place in range(len(values)):
-        series = values[place]
-        _slide(series, windows.level, (windows.level + 1) // 2, level, unused)
-        _take_out_season(series, level, windows, flat)
-        _slide(flat, windows.before, windows.least, before, unused)
-        stray[0] = np.nan
-        for t in range(1, length):
-            stray[t] = abs(flat[t] - before[t - 1])
-        _slide(stray, windows.scale, windows.least, scatter, tail)
-        _slide(flat, windows.run, (windows.run + 1) // 2, now, unused)
-        _slide(flat, _ALONE, 2, near, unused)
-        for t in range(length):
-            usual_z = _TO_SIGMA * scatter[t]
-            scatter[t] = max(limits.shift_z * usual_z, limits.shift_tail * tail[t])
-            tail[t] = max(limits.spike_z * max(usual_z, _FLOOR * abs(before[t])), limits.spike_tail * tail[t])
-        share = limits.shift_share
-        _mark_shifts(
-            flat, before, scatter, now, windows, share, shifts[place], began[place], usual[place], sizes[place]
-        )
-        for t in range(1, length):
-            far = tail[t - 1]
-            if shifts[place, t] or not abs(flat[t] - before[t - 1]) > far or abs(flat[t] - near[t - 1]) <= far:
-                continue
-            spikes[place, t] = True
-            sizes[place, t] = flat[t] - before[t - 1]
-            usual[place, t] = series[t] - sizes[place, t]
+        carried = values[place].copy()
+        start, last, side = 1, -length, 0.0
+        while start < length:
+            _slide(carried, windows.level, (windows.level + 1) // 2, level, unused)
+            _take_out_season(carried, level, windows, flat)
+            _slide(flat, windows.before, windows.least, before, unused)
+            stray[0] = np.nan
+            for t in range(1, length):
+                stray[t] = abs(flat[t] - before[t - 1])
+            _slide(stray, windows.scale, windows.least, scatter, tail)
+            _slide(flat, windows.run, (windows.run + 1) // 2, now, unused)
+            _slide(flat, _ALONE, 2, near, unused)
+            for t in range(length):
+                usual_z = _TO_SIGMA * scatter[t]
+                scatter[t] = max(limits.shift_z * usual_z, limits.shift_tail * tail[t])
+                tail[t] = max(limits.spike_z * max(usual_z, _FLOOR * abs(before[t])), limits.spike_tail * tail[t])
+            told, last = _next_shift(flat, before, scatter, now, windows, limits.shift_share, start, last, side)
+            for t in range(start, min(told, length)):
+                far = tail[t - 1]
+                if abs(flat[t] - before[t - 1]) > far and not abs(flat[t] - near[t - 1]) <= far:
+                    spikes[place, t] = True
+                    sizes[place, t] = flat[t] - before[t - 1]
+                    usual[place, t] = values[place, t] - sizes[place, t]
+            if told < length:
+                old = before[told - windows.run]
+                size = now[told] - old
+                side, last, start = np.sign(size), told, told + 1
+                onset = _onset(flat, old + size / 2, side, told, windows.run)
+                shifts[place, told], began[place, told] = True, onset
+                usual[place, told], sizes[place, told] = old, size
+                carried[:onset] += size
+            else:
+                start = length
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -171,38 +183,39 @@ def _place(ordered: Floats, count: int, value: float) -> int:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _mark_shifts(
+def _next_shift(
     flat: Floats,
     before: Floats,
     least: Floats,
     now: Floats,
     windows: Windows,
     share: float,
-    shifts: BoolArray,
-    began: Whole,
-    usual: Floats,
-    sizes: Floats,
-) -> None:
-    """Where the last `run` values have moved as a whole against those before, by more than `least` was then and a share
-    of the level, after a while in which they had not."""
+    start: int,
+    last: int,
+    side: float,
+) -> tuple[int, int]:
+    """First row from `start` on at which the last `run` values have moved as a whole against those before, by more than
+    `least` was then and a share of the level; T where there is none. And the row at which they last stood moved.
+
+    A move to the same `side` as that of the row `last` within a while of it is still the same.
+    """
     run, rest = windows.run, windows.run + windows.before // 2
-    last = -rest - 1  # row at which the values last stood moved
-    for t in range(run, len(flat)):
+    for t in range(max(run, start), len(flat)):
         old = before[t - run]
         size = now[t] - old
         if np.isnan(flat[t]) or not abs(size) > max(least[t - run], share * abs(old)):
             continue
-        half, side = old + size / 2, np.sign(size)
+        half, towards = old + size / 2, np.sign(size)
         beyond, seen = 0, 0
         for back in range(t - run + 1, t + 1):
             seen += not np.isnan(flat[back])
-            beyond += (flat[back] - half) * side > 0
+            beyond += (flat[back] - half) * towards > 0
         if beyond < _MOST * seen:
             continue
-        if t - last > rest:
-            shifts[t], usual[t], sizes[t] = True, old, size
-            began[t] = _onset(flat, half, side, t, run)
+        if t - last > rest or towards != side:
+            return t, last
         last = t
+    return len(flat), last
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

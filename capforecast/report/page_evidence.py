@@ -29,7 +29,7 @@ from capforecast.report.words import (
 )
 from capforecast.schema import BUSINESS_UNIT, FLEET, METRIC, REGION, SERVER_ID, Cadence
 
-_MOST_POOLS = 25  # rows in print; the workbook lists all
+_MOST_POOLS = 20  # rows in print; the workbook lists all
 _YEAR_AHEAD = 300  # days from which a date carries its year
 _MOST_POOL_CHARTS = 6
 _MOST_ANOMALIES = 15

@@ -61,7 +61,8 @@ def resource_unit(resource: str) -> str:
 
 def units_text(value: float | None, resource: str) -> str:
     """An amount of a resource with its unit."""
-    return f"{number(value, 0 if value is None or abs(value) >= 10 else 1)}{NBSP}{resource_unit(resource)}"
+    whole = value is None or abs(value) >= 10 or round(value, 1).is_integer()
+    return f"{number(value, 0 if whole else 1)}{NBSP}{resource_unit(resource)}"
 
 
 def is_short(pool: PoolSummary) -> bool:

@@ -54,7 +54,7 @@ def test_rules_stand_beside_ours_with_events_base_rate_and_interval(whole: Repor
 
 def test_pools_are_listed_with_dates_amounts_and_totals(whole: ReportData, text: str) -> None:
     page = pools_page(whole)
-    assert len(page["rows"]) == min(len(whole.summary.pools), 25)
+    assert len(page["rows"]) == min(len(whole.summary.pools), 20)
     assert len(page["charts"]) == 6
     totals = {row["unit"]: row for row in page["totals"]}
     usable = whole.pools.loc[whole.pools["resource"] == "vcpu", "usable"].sum()

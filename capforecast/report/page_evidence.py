@@ -12,7 +12,7 @@ from capforecast.report.data import ReportData, as_of_time, text_column
 from capforecast.report.evidence_sheets import NO_POOL, NO_RECORD
 from capforecast.report.odds import in_words
 from capforecast.report.pool_charts import demand_of, pool_alt, pool_chart
-from capforecast.report.pooling import RESOURCE_NAMES, is_short, pool_name, resource_unit
+from capforecast.report.pooling import RESOURCE_NAMES, is_short, pool_place, resource_unit
 from capforecast.report.reliability_chart import reliability_alt, reliability_chart
 from capforecast.report.summary import PoolSummary, RuleScore, Scorecard
 from capforecast.report.track_record import is_ours, rule_name, verdicts
@@ -27,7 +27,7 @@ from capforecast.report.words import (
     probability,
     quantity,
 )
-from capforecast.schema import BUSINESS_UNIT, FLEET, METRIC, REGION, SERVER_ID, Cadence
+from capforecast.schema import BUSINESS_UNIT, METRIC, REGION, SERVER_ID, Cadence
 
 _MOST_POOLS = 20  # rows in print; the workbook lists all
 _YEAR_AHEAD = 300  # days from which a date carries its year
@@ -126,7 +126,7 @@ def pools_page(data: ReportData) -> dict[str, Any]:
         if short
         else "Every pool fits the 90 % peak of its demand with headroom.",
         "charts": [
-            {"title": pool.sentence.split(": ", 1)[0], "pool": pool, "why": _said(pool),
+            {"title": pool.name, "pool": pool, "why": _said(pool),
              "picture": picture(pool_chart(pool, rows), pool_alt(pool, rows))}
             for pool, rows in drawn
         ],
@@ -138,7 +138,7 @@ def pools_page(data: ReportData) -> dict[str, Any]:
 
 def _said(pool: PoolSummary) -> str:
     """Its sentence below its name."""
-    text = pool.sentence.split(": ", 1)[1]
+    text = pool.sentence.removeprefix(f"{pool.name}: ")
     return text[:1].upper() + text[1:]
 
 
@@ -154,7 +154,7 @@ def _pool_row(pool: PoolSummary, origin: pd.Timestamp, paths: dict[tuple[str, st
     number_of = paths.get((pool.business_unit, pool.region, pool.resource), 0)
     short_now = pool.demand_now is not None and pool.usable is not None and pool.demand_now > pool.usable
     return {
-        "place": pool_name(pool),
+        "place": pool_place(pool),
         "resource": RESOURCE_NAMES.get(pool.resource, pool.resource),
         "unit": resource_unit(pool.resource),
         "servers": count(pool.servers),
@@ -195,7 +195,7 @@ def _totals(sums: list[PoolSummary]) -> list[dict[str, str]]:
     return [
         _total(pool.resource, pool.servers, pool.usable, pool.demand_now, pool.peak_q90)
         for pool in sums
-        if pool.business_unit == FLEET
+        if pool_place(pool) == "Fleet"
     ]
 
 

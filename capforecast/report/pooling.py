@@ -38,16 +38,20 @@ def pool_summaries(pools: pd.DataFrame, origin: pd.Timestamp) -> list[PoolSummar
 
 
 def pool_sums(pools: pd.DataFrame, origin: pd.Timestamp) -> list[PoolSummary]:
-    """Sums of pools, along joint paths: of the fleet, then of each business unit with several regions."""
+    """Sums of pools, along joint paths: of the fleet, then of each region, then of each business unit."""
     found = [_pool(row, origin) for row in pools[_is_sum(pools)].to_dict("records")] if len(pools) else []
-    return sorted(found, key=lambda pool: (pool.business_unit != FLEET, pool.business_unit, pool.resource))
+    return sorted(found, key=lambda p: (p.business_unit != FLEET, p.business_unit, p.region, p.resource))
 
 
-def pool_name(pool: PoolSummary) -> str:
-    """A pool, or a sum of pools, as readers know it."""
-    if pool.business_unit == FLEET:
-        return "Fleet"
-    return pool.business_unit if pool.region == ALL_REGIONS else place(pool.business_unit, pool.region)
+def pool_place(pool: PoolSummary) -> str:
+    """Where a pool, or a sum of pools, stands."""
+    return _place(pool.business_unit, pool.region)
+
+
+def _place(business_unit: str, region: str) -> str:
+    if business_unit == FLEET:
+        return "Fleet" if region == ALL_REGIONS else region
+    return business_unit if region == ALL_REGIONS else place(business_unit, region)
 
 
 def _is_sum(pools: pd.DataFrame) -> pd.Series:
@@ -78,10 +82,12 @@ def _tightness(pool: PoolSummary) -> tuple[float, float, str, str, str]:
 
 def _pool(row: Mapping[Any, Any], origin: pd.Timestamp) -> PoolSummary:
     order = row["buy_by"]
+    unit, region, resource = (str(row[name]) for name in (BUSINESS_UNIT, REGION, "resource"))
     pool = PoolSummary(
-        business_unit=str(row[BUSINESS_UNIT]),
-        region=str(row[REGION]),
-        resource=str(row["resource"]),
+        name=f"{_place(unit, region)}, {RESOURCE_NAMES.get(resource, resource)}",
+        business_unit=unit,
+        region=region,
+        resource=resource,
         servers=int(row["servers"]),
         unsized=int(row["unsized"]),
         unobserved=int(row.get("unobserved", 0)),
@@ -96,7 +102,7 @@ def _pool(row: Mapping[Any, Any], origin: pd.Timestamp) -> PoolSummary:
 
 def _sentence(pool: PoolSummary, paths: int, origin: pd.Timestamp) -> str:
     """`Retail · eu, CPU: 7 in 10 chance of running out by 3 Mar, 1 in 10 by 20 Jan; order 120 vCPU by 3 Feb`."""
-    subject = f"{pool_name(pool)}, {RESOURCE_NAMES.get(pool.resource, pool.resource)}"
+    subject = pool.name
     unsized = f"{plural(pool.unsized, 'server')} of unknown size left out" if pool.unsized else ""
     if pool.usable is None or pool.demand_now is None:
         return f"{subject}: {POOL_REASONS.get(pool.reason, 'not known')}"
@@ -117,4 +123,4 @@ def _sentence(pool: PoolSummary, paths: int, origin: pd.Timestamp) -> str:
         parts.append(unsized)
     if not parts and pool.reason:
         parts.append(POOL_REASONS.get(pool.reason, pool.reason))
-    return f"{subject}: {'; '.join(parts) or 'nothing to state'}".replace(NBSP, " ")
+    return f"{subject}: " + "; ".join(parts or ["nothing to state"]).replace(NBSP, " ")

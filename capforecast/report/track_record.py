@@ -9,7 +9,7 @@ import pandas as pd
 
 from capforecast.report.accuracy import figure
 from capforecast.report.summary import Bin, Calibration, RuleScore, Scorecard
-from capforecast.report.words import count, date_text, listed, number, plural, probability
+from capforecast.report.words import NBSP, count, date_text, listed, number, plural, probability
 
 HEADLINE_DAYS = (30, 90)
 OURS, EVERYTHING = "capforecast", "flag everything"
@@ -58,7 +58,7 @@ def track_record(
         reliability=_bins(_fleet(reliability), days),
         sentence="",
     )
-    return record.model_copy(update={"sentence": _sentence(record)})
+    return record.model_copy(update={"sentence": _sentence(record).replace(NBSP, " ")})
 
 
 def rule_name(rule: str) -> str:
@@ -75,12 +75,12 @@ def is_ours(rule: str) -> bool:
 
 
 def _fleet(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the whole fleet, both thresholds together; of `high` alone where they were not put together."""
+    """Rows of the whole fleet, both thresholds together; of the one there is where they were not put together."""
     if not len(table):
         return table
     whole = table[table["scope"] == "fleet"]
-    both = whole[whole["level"] == "both"]
-    return both if len(both) else whole[whole["level"] == "high"]
+    levels = set(whole["level"])
+    return whole[whole["level"] == next((level for level in ("both", "high") if level in levels), "very_high")]
 
 
 def _ours_first(rows: pd.DataFrame) -> list[pd.Series]:

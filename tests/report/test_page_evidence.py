@@ -63,7 +63,7 @@ def test_pools_are_listed_with_dates_amounts_and_totals(whole: ReportData, text:
     assert "“later”: beyond the horizon" in text
     first = whole.summary.pools[0]
     assert plain(page["rows"][0]["chance"]) in text
-    assert page["charts"][0]["title"] == first.sentence.split(": ")[0]
+    assert page["charts"][0]["title"] == first.name
 
 
 def test_what_is_missing_says_why() -> None:

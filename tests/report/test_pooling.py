@@ -10,7 +10,7 @@ import pytest
 from evidence_samples import POOL_WITH_REASONS
 from report_samples import ORIGIN
 
-from capforecast.report.pooling import pool_name, pool_summaries, pool_sums
+from capforecast.report.pooling import pool_place, pool_summaries, pool_sums
 
 USUAL = {
     "business_unit": "Retail", "region": "eu", "resource": "vcpu", "reason": "", "servers": 40, "unsized": 0,
@@ -61,13 +61,18 @@ def test_the_tightest_pool_comes_first_and_unknown_ones_last() -> None:
     assert pool_summaries(shuffled, ORIGIN) == pool_summaries(table, ORIGIN)
 
 
+def test_a_name_with_a_colon_stays_whole() -> None:
+    found = pool_summaries(pools({"business_unit": "Ops: night"}), ORIGIN)[0]
+    assert found.name == "Ops: night · eu, CPU"
+    assert found.sentence.startswith("Ops: night · eu, CPU: 3 in 10 chance")
+
+
 def test_sums_of_pools_are_no_pools() -> None:
+    fleet = {"business_unit": "_fleet"}
     table = pools(
-        {}, {"region": "_all", "usable": 700.0}, {"business_unit": "_fleet", "region": "_all", "usable": 900.0}
+        {}, {"region": "_all", "usable": 700.0}, fleet | {"usable": 800.0}, fleet | {"region": "_all", "usable": 900.0}
     )
     assert len(pool_summaries(table, ORIGIN)) == 1
-    assert [(pool_name(pool), pool.usable) for pool in pool_sums(table, ORIGIN)] == [
-        ("Fleet", 900.0),
-        ("Retail", 700.0),
-    ]
+    sums = [(pool_place(pool), pool.usable) for pool in pool_sums(table, ORIGIN)]
+    assert sums == [("Fleet", 900.0), ("eu", 800.0), ("Retail", 700.0)]
     assert pool_summaries(pd.DataFrame(), ORIGIN) == pool_sums(pd.DataFrame(), ORIGIN) == []

@@ -143,7 +143,7 @@ def test_demand_of_pools_adds_up_to_the_same_everywhere(
             expected = pytest.approx(mine[field].sum(), rel=1e-5)
             assert sum(pool[field] for pool in here) == expected
             assert sum(row[heading] for row in there) == expected
-    shown_pools = artifacts["pools"]
+    shown_pools = artifacts["tightest-pools"]
     assert sum(row["demand_now"] for row in shown_pools) == pytest.approx(pools["demand_now"].sum(), rel=1e-5)
     demand = rows(book["Demand by date"])
     first_day = sum(row["Demand, median"] for row in demand if row["Date"] == pd.Timestamp("2026-01-05"))

@@ -11,17 +11,16 @@ from capforecast.report.accuracy import figure
 from capforecast.report.odds import Outlook, outlook_words
 from capforecast.report.summary import PoolSummary
 from capforecast.report.words import NBSP, date_text, number, place, plural
-from capforecast.schema import BUSINESS_UNIT, FLEET, REGION
+from capforecast.schema import ALL_REGIONS, BUSINESS_UNIT, FLEET, REGION, PoolReason
 
 RESOURCE_UNITS = {"vcpu": "vCPU", "memory_gib": "GiB"}
 RESOURCE_NAMES = {"vcpu": "CPU", "memory_gib": "memory"}
-POOL_REASONS = {
-    "no_sizes": "not known: the inventory gives the size of no server here",
-    "no_observations": "not known: none of its servers was observed",
-    "no_forecast": "nothing here could be forecast: only the last demand is known",
-    "no_evidence": "too few past forecasts can be checked to state a chance",
+POOL_REASONS: dict[str, str] = {
+    PoolReason.NO_SIZES: "not known: the inventory gives the size of no server here",
+    PoolReason.NO_OBSERVATIONS: "not known: none of its servers was observed",
+    PoolReason.NO_FORECAST: "nothing here could be forecast: only the last demand is known",
+    PoolReason.NO_EVIDENCE: "too few past forecasts can be checked to state a chance",
 }
-ALL_REGIONS = "_all"  # region of rows that sum over regions
 _FIGURES = (
     "supply", "usable", "demand_now", "peak_q50", "peak_q90", "p_30d", "p_90d", "days_q10", "days_q50", "days_q90",
     "horizon_days", "buy_q50", "buy_q90",
@@ -90,9 +89,9 @@ def _pool(row: Mapping[Any, Any], origin: pd.Timestamp) -> PoolSummary:
         resource=resource,
         servers=int(row["servers"]),
         unsized=int(row["unsized"]),
-        unobserved=int(row.get("unobserved", 0)),
+        unobserved=int(row["unobserved"]),
         unforecast=int(row["unforecast"]),
-        reason=str(row.get("reason", "")),
+        reason=str(row["reason"]),
         **{name: figure(row[name]) for name in _FIGURES},
         buy_by=None if pd.isna(order) else f"{pd.Timestamp(order):%Y-%m-%d}",
         sentence="",

@@ -24,11 +24,7 @@ from capforecast.schema import (
 )
 from capforecast.settings import Settings
 
-# POOL_COLUMNS, until these say why figures are missing
-POOL_WITH_REASONS = tuple(
-    dict.fromkeys((*POOL_COLUMNS[:3], "reason", *POOL_COLUMNS[3:5], "unobserved", *POOL_COLUMNS[5:]))
-)
-ORIGINS = [ORIGIN - pd.Timedelta(days=90 + 28 * i) for i in range(6)]
+ORIGINS = {days: [ORIGIN - pd.Timedelta(days=days + 28 * i) for i in range(6)] for days in (30, 90)}
 RULES = {  # rule: precision, recall, ours at its false alarms
     "capforecast": (0.66, 0.38, None),
     "line 28 d": (0.557, 0.393, 0.505),
@@ -104,7 +100,7 @@ def pools_frame(servers: pd.DataFrame) -> pd.DataFrame:
                  47.0 if chance >= 0.5 else np.nan, np.nan, 90.0, buy / 2, buy,
                  ORIGIN - pd.Timedelta(days=18) if buy and chance >= 0.1 else pd.NaT, 500)
             )  # fmt: skip
-    frame = pd.DataFrame(rows, columns=list(POOL_WITH_REASONS))
+    frame = pd.DataFrame(rows, columns=list(POOL_COLUMNS))
     return frame.assign(buy_by=pd.to_datetime(frame["buy_by"]).dt.tz_localize("UTC"))
 
 

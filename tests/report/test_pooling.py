@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from evidence_samples import POOL_WITH_REASONS
 from report_samples import ORIGIN
 
 from capforecast.report.pooling import pool_place, pool_summaries, pool_sums
+from capforecast.schema import POOL_COLUMNS
 
 USUAL = {
     "business_unit": "Retail", "region": "eu", "resource": "vcpu", "reason": "", "servers": 40, "unsized": 0,
@@ -21,7 +21,7 @@ USUAL = {
 
 
 def pools(*changes: dict[str, Any]) -> pd.DataFrame:
-    frame = pd.DataFrame([USUAL | change for change in changes])[list(POOL_WITH_REASONS)]
+    frame = pd.DataFrame([USUAL | change for change in changes])[list(POOL_COLUMNS)]
     return frame.assign(buy_by=pd.to_datetime(frame["buy_by"]))
 
 

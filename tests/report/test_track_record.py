@@ -12,8 +12,8 @@ from capforecast.report.summary import Scorecard
 from capforecast.report.track_record import rule_name, track_record, verdicts
 
 
-def record(origins: list[pd.Timestamp] = ORIGINS, **changes: Any) -> Scorecard:
-    found = track_record(scorecard_frame(**changes), reliability_frame(), origins, 60)
+def record(**changes: Any) -> Scorecard:
+    found = track_record(scorecard_frame(**changes), reliability_frame(), ORIGINS, 60)
     assert found is not None
     return found
 
@@ -96,12 +96,12 @@ def test_no_events_and_no_warnings_are_said_plainly(changes: dict[str, Any], exp
 
 
 def test_nothing_replayed_is_no_record() -> None:
-    assert track_record(pd.DataFrame(), pd.DataFrame(), [], 60) is None
-    assert track_record(pd.DataFrame([score_row(cases=0, events=0)]), pd.DataFrame(), [], 60) is None
+    assert track_record(pd.DataFrame(), pd.DataFrame(), {}, 60) is None
+    assert track_record(pd.DataFrame([score_row(cases=0, events=0)]), pd.DataFrame(), {}, 60) is None
 
 
 def test_one_threshold_and_short_horizons_are_used_where_there_are_no_others() -> None:
-    found = track_record(pd.DataFrame([score_row(level="high", horizon_days=14)]), pd.DataFrame(), [], 60)
+    found = track_record(pd.DataFrame([score_row(level="high", horizon_days=14)]), pd.DataFrame(), {}, 60)
     assert found is not None
     assert [score.horizon_days for score in found.ours] == [14]
     assert "at 6 replayed dates, 91 came true within 14 d" in found.sentence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
 import pandas as pd
@@ -164,9 +165,15 @@ def _pool_row(pool: PoolSummary, origin: pd.Timestamp, paths: dict[tuple[str, st
         "peak": number(pool.peak_q90, 0),
         "chance": "short now" if short_now else NONE if chance is None else _short(in_words(chance, number_of)),
         "dates": [_date(origin, days) for days in (pool.days_q10, pool.days_q50, pool.days_q90)],
-        "buy": NONE if not pool.buy_q90 else f"{number(pool.buy_q50, 0)} to {number(pool.buy_q90, 0)}",
+        "buy": NONE if not pool.buy_q90 else _order(pool.buy_q50, pool.buy_q90),
         "buy_by": NONE if pool.buy_by is None else _order_by(pd.Timestamp(pool.buy_by), origin),
     }
+
+
+def _order(half: float | None, most: float) -> str:
+    """What to order, in whole units: for the median to the 90 % peak."""
+    low, high = math.ceil(half or 0.0), math.ceil(most)
+    return count(high) if low == high else f"{count(low)} to {count(high)}"
 
 
 def _left_out(pool: PoolSummary) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,7 +65,7 @@ def resource_unit(resource: str) -> str:
 
 def units_text(value: float | None, resource: str) -> str:
     """An amount of a resource with its unit."""
-    whole = value is None or abs(value) >= 10 or round(value, 1).is_integer()
+    whole = value is None or abs(value) >= 10 or float(round(value, 1)).is_integer()
     return f"{number(value, 0 if whole else 1)}{NBSP}{resource_unit(resource)}"
 
 
@@ -117,7 +118,9 @@ def _sentence(pool: PoolSummary, paths: int, origin: pd.Timestamp) -> str:
         when = date_text(pd.Timestamp(pool.buy_by)) if pool.buy_by else ""
         passed = bool(pool.buy_by) and pd.Timestamp(pool.buy_by) <= origin
         by = " now" if passed else f" by {when}" if when else ""
-        parts.append(f"order {units_text(pool.buy_q90, pool.resource)}{by} to fit its 90 % peak with headroom")
+        parts.append(
+            f"order {units_text(math.ceil(pool.buy_q90), pool.resource)}{by} to fit its 90 % peak with headroom"
+        )
     if unsized:
         parts.append(unsized)
     if not parts and pool.reason:

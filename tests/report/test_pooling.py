@@ -29,10 +29,10 @@ def pools(*changes: dict[str, Any]) -> pd.DataFrame:
     ("changes", "expected"),
     [
         ({}, "Retail · eu, CPU: 3 in 10 chance of running out by 4 Apr, 1 in 10 by 16 Jan, even odds not before 5 Apr; "
-         "order 77 vCPU by 20 Jan 2026 to fit its 90 % peak with headroom"),
+         "order 78 vCPU by 20 Jan 2026 to fit its 90 % peak with headroom"),
         ({"buy_by": pd.Timestamp("2025-12-17"), "resource": "memory_gib", "days_q50": 47.0, "p_90d": 0.7},
          "Retail · eu, memory: 7 in 10 chance of running out by 4 Apr, 5 in 10 by 20 Feb, 1 in 10 by 16 Jan; order "
-         "77 GiB now to fit its 90 % peak with headroom"),
+         "78 GiB now to fit its 90 % peak with headroom"),
         ({"demand_now": 390.0, "buy_q90": 0.0, "buy_by": pd.NaT},
          "Retail · eu, CPU: short now: 390 vCPU are wanted, 360 vCPU usable"),
         ({"p_90d": 0.0, "days_q10": np.nan, "buy_q90": 0.0, "buy_by": pd.NaT, "unsized": 2},
@@ -44,7 +44,7 @@ def pools(*changes: dict[str, Any]) -> pd.DataFrame:
         ({"horizon_days": 14.0, "buy_q90": 0.0, "buy_by": pd.NaT},
          "Retail · eu, CPU: 3 in 10 chance of running out by 18 Jan, 1 in 10 by 16 Jan, even odds not before 19 Jan"),
         ({"p_90d": np.nan, "buy_q90": 3.25}, "Retail · eu, CPU: 1 in 10 chance of running out by 3 Feb, even odds not "
-         "before 4 Feb; order 3.2 vCPU by 20 Jan 2026 to fit its 90 % peak with headroom"),
+         "before 4 Feb; order 4 vCPU by 20 Jan 2026 to fit its 90 % peak with headroom"),
     ],
 )  # fmt: skip
 def test_a_pool_in_words(changes: dict[str, Any], expected: str) -> None:

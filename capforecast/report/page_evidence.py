@@ -27,6 +27,7 @@ from capforecast.report.words import (
     plural,
     probability,
     quantity,
+    rate,
 )
 from capforecast.schema import BUSINESS_UNIT, METRIC, REGION, SERVER_ID, Cadence
 
@@ -70,11 +71,10 @@ def _horizon(record: Scorecard, score: RuleScore) -> dict[str, Any]:
     stated = next(each for each in record.calibration if each.horizon_days == days)
     rules = [rule for rule in record.rules if rule.horizon_days == days]
     facts = [
-        f"{plural(score.events, 'breach', 'es')} in {plural(score.cases, 'case')}, base rate "
-        f"{probability(score.base_rate)}"
+        f"{plural(score.events, 'breach', 'es')} in {plural(score.cases, 'case')}, base rate {rate(score.base_rate)}"
     ]
     if stated.mean_probability is not None:
-        facts.append(f"stated on average {probability(stated.mean_probability)}")
+        facts.append(f"stated on average {rate(stated.mean_probability)}")
     if stated.brier_skill is not None:
         facts.append(f"Brier skill {number(stated.brier_skill, 2)}{_interval(stated.skill_low, stated.skill_high, 2)}")
     if stated.calibration_error is not None:

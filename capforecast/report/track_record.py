@@ -10,7 +10,7 @@ import pandas as pd
 from capforecast.report.accuracy import figure
 from capforecast.report.scorecard_words import FEW_EVENTS
 from capforecast.report.summary import Bin, Calibration, RuleScore, Scorecard
-from capforecast.report.words import NBSP, count, date_text, listed, number, plural, probability
+from capforecast.report.words import NBSP, count, date_text, listed, number, plural, probability, rate
 from capforecast.risk.rules_of_thumb import NEAR_SHARE
 from capforecast.risk.scorecard import ABOVE, EVERYTHING, LINES, LOGISTIC, NEAR, OURS, TIER_RULE
 
@@ -132,7 +132,7 @@ def _sentence(record: Scorecard) -> str:
     if not score.events:
         text = f"Nothing breached {within} of {when}, so it cannot be told how often warnings come true"
         return f"{text}; {plural(score.warned, 'warning')} would have been false." if score.warned else f"{text}."
-    base = f"base rate {probability(score.base_rate)}"
+    base = f"base rate {rate(score.base_rate)}"
     if not score.warned:
         return f"No warning would have been given at {when}, and {count(score.events)} breached {within} ({base})."
     text = (
@@ -172,13 +172,13 @@ def verdicts(record: Scorecard) -> list[str]:
 
 
 def _on_probabilities(score: RuleScore, stated: Calibration) -> str:
-    mean, rate, error = stated.mean_probability, score.base_rate, stated.calibration_error
-    if mean is None or not rate:
+    mean, came, error = stated.mean_probability, score.base_rate, stated.calibration_error
+    if mean is None or not came:
         return ""
-    pair = f"{probability(mean)} was stated on average, {probability(rate)} breached"
-    if mean > 1.25 * rate:
+    pair = f"{rate(mean)} was stated on average, {rate(came)} breached"
+    if mean > 1.25 * came:
         return f"The probabilities are too high: {pair}. Overconfident warnings: read them as less."
-    if mean < 0.8 * rate:
+    if mean < 0.8 * came:
         return f"The probabilities are too low: {pair}. Breaches are more likely than stated."
     if error is not None and error > 0.05:
         return f"The probabilities are right on average ({pair}), but {number(100 * error, 0)} points off bin by bin."

@@ -100,6 +100,7 @@ def test_reliability_diagram_labels_every_point_and_has_words(whole: ReportData)
     assert {"Breach within 30 d", "Breach within 90 d", "900", "700", "more breached than stated"} <= set(shown)
     assert "Within 90 d: stated 5 %, breached 5 % of 700" in reliability_alt(found)
     assert "<image" not in svg
+    assert "6" not in shown, "a bin of few cases is an open point without a figure"
 
 
 def test_an_overconfident_model_lies_below_the_diagonal() -> None:

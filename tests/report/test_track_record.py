@@ -67,7 +67,7 @@ def test_an_overconfident_model_is_shown_as_such() -> None:
     assert "The probabilities are too high: 41 % was stated on average, 13 % breached. Overconfident" in text
     assert "Stating the base rate for every server would have been better (Brier skill −0.50" in text
     assert "at their word" not in text
-    assert "too low: 5 % was stated" in said(of(mean_probability=0.05))
+    assert "too low: 5.0 % was stated" in said(of(mean_probability=0.05))
     assert "8 points off bin by bin" in said(of(calibration_error=0.08))
 
 

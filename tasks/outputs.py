@@ -21,6 +21,7 @@ POOLS = (
     "demand against usable capacity, vCPU and GiB, the first to run out on top. Daily P95s of servers are added up as "
     "if all peaked at once: as a rule more than the pool needs at any moment"
 )
+MOST_POOLS = 500  # rows of an artifact
 
 
 @stage_task("report", run_name="report")
@@ -100,12 +101,14 @@ def show_report(job: Job, published: dict[str, Any]) -> None:
     ]
     create_table_artifact(key="fleet-summary", table=rows, description=f"Servers by tier, as of {made.as_of}")
     pools = [
-        {"pool": pool["sentence"].split(": ", 1)[0]}
-        | {name: pool[name] for name in ("servers", "usable", "demand_now", "peak_q90", "p_90d", "buy_q90", "buy_by")}
-        for pool in summary["pools"]
+        {
+            name: pool[name]
+            for name in ("name", "servers", "usable", "demand_now", "peak_q90", "p_90d", "buy_q90", "buy_by")
+        }
+        for pool in summary["pools"][:MOST_POOLS]
     ]
     create_table_artifact(
-        key="pools", table=pools, description="Demand against what is usable (vCPU, GiB), tightest first"
+        key="tightest-pools", table=pools, description="Demand against what is usable (vCPU, GiB), tightest first"
     )
     for name in ("pdf", "workbook"):
         create_link_artifact(

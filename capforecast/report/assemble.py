@@ -14,6 +14,7 @@ from capforecast.report.build_summary import build_summary
 from capforecast.report.data import FanChart, Mark, ReportData
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.summary import Quality, Risk
+from capforecast.risk.scorecard import stated_horizons
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Forecast, Panel, Reference
 from capforecast.settings import Settings
 
@@ -102,10 +103,17 @@ def _of(fleet: dict[str, pd.DataFrame], name: str) -> list[pd.DataFrame]:
     return [fleet[name]] if name in fleet else []
 
 
-def _origins(store: Store, units: dict[str, dict[str, Reference]]) -> list[pd.Timestamp]:
-    """Past origins at which warnings were replayed, over all units."""
-    tables = [read_table(store, part["warnings"]).column("origin") for part in units.values() if "warnings" in part]
-    return sorted({moment for column in tables for moment in column.unique().to_pandas()})
+def _origins(store: Store, units: dict[str, dict[str, Reference]]) -> dict[int, list[pd.Timestamp]]:
+    """Past origins of all units at which a warning can be scored, by horizon (days): stated then, outcome known."""
+    found: dict[int, set[pd.Timestamp]] = {}
+    for references in units.values():
+        if "warnings" not in references:
+            continue
+        table = read_frame(store, references["warnings"])
+        for horizon in stated_horizons(table):
+            scored = table[f"p_{horizon}d"].notna() & (table["observed_days"] >= horizon)
+            found.setdefault(horizon, set()).update(table.loc[scored, "origin"].unique())
+    return {horizon: sorted(moments) for horizon, moments in found.items()}
 
 
 def series_by_model(store: Store, references: dict[str, Reference]) -> dict[str, int]:

@@ -10,10 +10,10 @@ from capforecast.report import columns_evidence as spelled
 from capforecast.report.anomaly_marks import KIND_NAMES
 from capforecast.report.columns import Column
 from capforecast.report.data import ReportData, breach_dates
-from capforecast.report.pooling import ALL_REGIONS, POOL_REASONS, RESOURCE_NAMES, resource_unit
+from capforecast.report.pooling import POOL_REASONS, RESOURCE_NAMES, resource_unit
 from capforecast.report.sheets import Sheets
 from capforecast.report.track_record import rule_name
-from capforecast.schema import BUSINESS_UNIT, FLEET, METRIC, REGION, SERVER_ID
+from capforecast.schema import ALL_REGIONS, BUSINESS_UNIT, FLEET, METRIC, REGION, SERVER_ID
 
 MOST_ANOMALIES = 50_000  # the latest; writing a sheet takes a second for every ten thousand rows
 NO_RECORD = "No track record yet: history is too short to replay past warnings and see what came."
@@ -49,7 +49,7 @@ def _pools(data: ReportData) -> pd.DataFrame:
     dates = {f"out_{q}": breach_dates(table[f"days_q{q}"], data.summary) for q in (10, 50, 90)}
     renamed = {"peak_q50": "pool_peak_q50", "peak_q90": "pool_peak_q90", "horizon_days": "pool_horizon",
                "paths": "pool_paths"}  # fmt: skip
-    reasons = table["reason"].map(lambda reason: POOL_REASONS.get(reason, reason)) if "reason" in table else ""
+    reasons = table["reason"].map(lambda reason: POOL_REASONS.get(reason, reason))
     return _named(table.rename(columns=renamed).assign(**dates, reason=reasons))
 
 

@@ -37,12 +37,12 @@ class UnitInput:
 class Evidence:
     """What a run knows beyond the risks of its units; empty where it does not.
 
-    scorecard, reliability: SCORECARD_COLUMNS, RELIABILITY_COLUMNS, of the fleet.  origins: those replayed.
-    pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.
+    scorecard, reliability: SCORECARD_COLUMNS, RELIABILITY_COLUMNS, of the fleet.  origins: those scored at each
+    horizon (days).  pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.
     """
 
     scorecard: pd.DataFrame = field(default_factory=pd.DataFrame)
     reliability: pd.DataFrame = field(default_factory=pd.DataFrame)
-    origins: Sequence[pd.Timestamp] = ()
+    origins: Mapping[int, Sequence[pd.Timestamp]] = field(default_factory=dict)
     pools: pd.DataFrame = field(default_factory=pd.DataFrame)
     anomalies: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -60,7 +60,8 @@ def outlook_words(outlook: Outlook, event: str) -> str:
         parts.append(f"{odds} by {outlook.day(days)}")
         said.add(odds)
         dates.add(outlook.day(days))
-    if outlook.days_q10 is not None and outlook.days_q50 is None and outlook.probability < 0.5:
+    undecided = outlook.days_q50 is None and outlook.probability < 0.5 and likely != _tenths(5)
+    if outlook.days_q10 is not None and undecided:
         parts.append(f"even odds not before {outlook.day(outlook.days + 1)}")
     return ", ".join(parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from capforecast.report.data import ReportData, as_of_time, text_column
 from capforecast.report.evidence_sheets import NO_POOL, NO_RECORD
 from capforecast.report.odds import in_words
 from capforecast.report.pool_charts import demand_of, pool_alt, pool_chart
-from capforecast.report.pooling import RESOURCE_NAMES, is_short, pool_name, resource_unit
+from capforecast.report.pooling import RESOURCE_NAMES, is_short, pool_place, resource_unit
 from capforecast.report.reliability_chart import reliability_alt, reliability_chart
 from capforecast.report.summary import PoolSummary, RuleScore, Scorecard
 from capforecast.report.track_record import is_ours, rule_name, verdicts
@@ -26,10 +27,11 @@ from capforecast.report.words import (
     plural,
     probability,
     quantity,
+    rate,
 )
-from capforecast.schema import BUSINESS_UNIT, FLEET, METRIC, REGION, SERVER_ID, Cadence
+from capforecast.schema import BUSINESS_UNIT, METRIC, REGION, SERVER_ID, Cadence
 
-_MOST_POOLS = 25  # rows in print; the workbook lists all
+_MOST_POOLS = 20  # rows in print; the workbook lists all
 _YEAR_AHEAD = 300  # days from which a date carries its year
 _MOST_POOL_CHARTS = 6
 _MOST_ANOMALIES = 15
@@ -69,11 +71,10 @@ def _horizon(record: Scorecard, score: RuleScore) -> dict[str, Any]:
     stated = next(each for each in record.calibration if each.horizon_days == days)
     rules = [rule for rule in record.rules if rule.horizon_days == days]
     facts = [
-        f"{plural(score.events, 'breach', 'es')} in {plural(score.cases, 'case')}, base rate "
-        f"{probability(score.base_rate)}"
+        f"{plural(score.events, 'breach', 'es')} in {plural(score.cases, 'case')}, base rate {rate(score.base_rate)}"
     ]
     if stated.mean_probability is not None:
-        facts.append(f"stated on average {probability(stated.mean_probability)}")
+        facts.append(f"stated on average {rate(stated.mean_probability)}")
     if stated.brier_skill is not None:
         facts.append(f"Brier skill {number(stated.brier_skill, 2)}{_interval(stated.skill_low, stated.skill_high, 2)}")
     if stated.calibration_error is not None:
@@ -126,7 +127,7 @@ def pools_page(data: ReportData) -> dict[str, Any]:
         if short
         else "Every pool fits the 90 % peak of its demand with headroom.",
         "charts": [
-            {"title": pool.sentence.split(": ", 1)[0], "pool": pool, "why": _said(pool),
+            {"title": pool.name, "pool": pool, "why": _said(pool),
              "picture": picture(pool_chart(pool, rows), pool_alt(pool, rows))}
             for pool, rows in drawn
         ],
@@ -138,7 +139,7 @@ def pools_page(data: ReportData) -> dict[str, Any]:
 
 def _said(pool: PoolSummary) -> str:
     """Its sentence below its name."""
-    text = pool.sentence.split(": ", 1)[1]
+    text = pool.sentence.removeprefix(f"{pool.name}: ")
     return text[:1].upper() + text[1:]
 
 
@@ -154,7 +155,7 @@ def _pool_row(pool: PoolSummary, origin: pd.Timestamp, paths: dict[tuple[str, st
     number_of = paths.get((pool.business_unit, pool.region, pool.resource), 0)
     short_now = pool.demand_now is not None and pool.usable is not None and pool.demand_now > pool.usable
     return {
-        "place": pool_name(pool),
+        "place": pool_place(pool),
         "resource": RESOURCE_NAMES.get(pool.resource, pool.resource),
         "unit": resource_unit(pool.resource),
         "servers": count(pool.servers),
@@ -164,9 +165,15 @@ def _pool_row(pool: PoolSummary, origin: pd.Timestamp, paths: dict[tuple[str, st
         "peak": number(pool.peak_q90, 0),
         "chance": "short now" if short_now else NONE if chance is None else _short(in_words(chance, number_of)),
         "dates": [_date(origin, days) for days in (pool.days_q10, pool.days_q50, pool.days_q90)],
-        "buy": NONE if not pool.buy_q90 else f"{number(pool.buy_q50, 0)} to {number(pool.buy_q90, 0)}",
+        "buy": NONE if not pool.buy_q90 else _order(pool.buy_q50, pool.buy_q90),
         "buy_by": NONE if pool.buy_by is None else _order_by(pd.Timestamp(pool.buy_by), origin),
     }
+
+
+def _order(half: float | None, most: float) -> str:
+    """What to order, in whole units: for the median to the 90 % peak."""
+    low, high = math.ceil(half or 0.0), math.ceil(most)
+    return count(high) if low == high else f"{count(low)} to {count(high)}"
 
 
 def _left_out(pool: PoolSummary) -> str:
@@ -195,7 +202,7 @@ def _totals(sums: list[PoolSummary]) -> list[dict[str, str]]:
     return [
         _total(pool.resource, pool.servers, pool.usable, pool.demand_now, pool.peak_q90)
         for pool in sums
-        if pool.business_unit == FLEET
+        if pool_place(pool) == "Fleet"
     ]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Days = npt.NDArray[np.float64]
+_USABLE = style.THRESHOLD_VERY_HIGH  # dark enough to stand out from the bands in grey print
 _PLOT = (0.088, 0.164, 0.715, 0.735)  # left, bottom, width, height of the plot within the picture
 
 
@@ -47,7 +48,7 @@ def pool_chart(pool: PoolSummary, demand: pd.DataFrame) -> str:
         axes.fill_between(days, q025, q975, color=style.BAND_95, linewidth=0, zorder=2)
         axes.fill_between(days, q10, q90, color=style.BAND_80, linewidth=0, zorder=2.1)
         axes.plot(days, q50, color=style.MEDIAN, linewidth=1.1, zorder=4)
-        axes.plot(days, usable, color=style.THRESHOLD_HIGH, linewidth=1.0, linestyle=(0, (4, 2)), zorder=5,
+        axes.plot(days, usable, color=_USABLE, linewidth=1.2, linestyle=(0, (4, 2)), zorder=5,
                   drawstyle="steps-post")  # fmt: skip
         _names(axes, pool, q50, usable)
 
@@ -90,7 +91,7 @@ def _names(axes: Axes, pool: PoolSummary, median: npt.NDArray[np.float64], usabl
     """The two lines named at their right ends, kept apart; above the plot the resource and its unit."""
     low, high = axes.get_ylim()
     points = style.FAN_HEIGHT * _PLOT[3] / (high - low)
-    ends = sorted([(float(median[-1]), "demand", style.MEDIAN), (float(usable[-1]), "usable", style.THRESHOLD_HIGH)])
+    ends = sorted([(float(median[-1]), "demand", style.MEDIAN), (float(usable[-1]), "usable", _USABLE)])
     placed = -np.inf
     for value, name, colour in ends:
         placed = max((value - low) * points, placed + 7.4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,17 +12,16 @@ from capforecast.report.accuracy import figure
 from capforecast.report.odds import Outlook, outlook_words
 from capforecast.report.summary import PoolSummary
 from capforecast.report.words import NBSP, date_text, number, place, plural
-from capforecast.schema import BUSINESS_UNIT, FLEET, REGION
+from capforecast.schema import ALL_REGIONS, BUSINESS_UNIT, FLEET, REGION, PoolReason
 
 RESOURCE_UNITS = {"vcpu": "vCPU", "memory_gib": "GiB"}
 RESOURCE_NAMES = {"vcpu": "CPU", "memory_gib": "memory"}
-POOL_REASONS = {
-    "no_sizes": "not known: the inventory gives the size of no server here",
-    "no_observations": "not known: none of its servers was observed",
-    "no_forecast": "nothing here could be forecast: only the last demand is known",
-    "no_evidence": "too few past forecasts can be checked to state a chance",
+POOL_REASONS: dict[str, str] = {
+    PoolReason.NO_SIZES: "not known: the inventory gives the size of no server here",
+    PoolReason.NO_OBSERVATIONS: "not known: none of its servers was observed",
+    PoolReason.NO_FORECAST: "nothing here could be forecast: only the last demand is known",
+    PoolReason.NO_EVIDENCE: "too few past forecasts can be checked to state a chance",
 }
-ALL_REGIONS = "_all"  # region of rows that sum over regions
 _FIGURES = (
     "supply", "usable", "demand_now", "peak_q50", "peak_q90", "p_30d", "p_90d", "days_q10", "days_q50", "days_q90",
     "horizon_days", "buy_q50", "buy_q90",
@@ -38,16 +38,20 @@ def pool_summaries(pools: pd.DataFrame, origin: pd.Timestamp) -> list[PoolSummar
 
 
 def pool_sums(pools: pd.DataFrame, origin: pd.Timestamp) -> list[PoolSummary]:
-    """Sums of pools, along joint paths: of the fleet, then of each business unit with several regions."""
+    """Sums of pools, along joint paths: of the fleet, then of each region, then of each business unit."""
     found = [_pool(row, origin) for row in pools[_is_sum(pools)].to_dict("records")] if len(pools) else []
-    return sorted(found, key=lambda pool: (pool.business_unit != FLEET, pool.business_unit, pool.resource))
+    return sorted(found, key=lambda p: (p.business_unit != FLEET, p.business_unit, p.region, p.resource))
 
 
-def pool_name(pool: PoolSummary) -> str:
-    """A pool, or a sum of pools, as readers know it."""
-    if pool.business_unit == FLEET:
-        return "Fleet"
-    return pool.business_unit if pool.region == ALL_REGIONS else place(pool.business_unit, pool.region)
+def pool_place(pool: PoolSummary) -> str:
+    """Where a pool, or a sum of pools, stands."""
+    return _place(pool.business_unit, pool.region)
+
+
+def _place(business_unit: str, region: str) -> str:
+    if business_unit == FLEET:
+        return "Fleet" if region == ALL_REGIONS else region
+    return business_unit if region == ALL_REGIONS else place(business_unit, region)
 
 
 def _is_sum(pools: pd.DataFrame) -> pd.Series:
@@ -61,7 +65,8 @@ def resource_unit(resource: str) -> str:
 
 def units_text(value: float | None, resource: str) -> str:
     """An amount of a resource with its unit."""
-    return f"{number(value, 0 if value is None or abs(value) >= 10 else 1)}{NBSP}{resource_unit(resource)}"
+    whole = value is None or abs(value) >= 10 or float(round(value, 1)).is_integer()
+    return f"{number(value, 0 if whole else 1)}{NBSP}{resource_unit(resource)}"
 
 
 def is_short(pool: PoolSummary) -> bool:
@@ -77,15 +82,17 @@ def _tightness(pool: PoolSummary) -> tuple[float, float, str, str, str]:
 
 def _pool(row: Mapping[Any, Any], origin: pd.Timestamp) -> PoolSummary:
     order = row["buy_by"]
+    unit, region, resource = (str(row[name]) for name in (BUSINESS_UNIT, REGION, "resource"))
     pool = PoolSummary(
-        business_unit=str(row[BUSINESS_UNIT]),
-        region=str(row[REGION]),
-        resource=str(row["resource"]),
+        name=f"{_place(unit, region)}, {RESOURCE_NAMES.get(resource, resource)}",
+        business_unit=unit,
+        region=region,
+        resource=resource,
         servers=int(row["servers"]),
         unsized=int(row["unsized"]),
-        unobserved=int(row.get("unobserved", 0)),
+        unobserved=int(row["unobserved"]),
         unforecast=int(row["unforecast"]),
-        reason=str(row.get("reason", "")),
+        reason=str(row["reason"]),
         **{name: figure(row[name]) for name in _FIGURES},
         buy_by=None if pd.isna(order) else f"{pd.Timestamp(order):%Y-%m-%d}",
         sentence="",
@@ -95,7 +102,7 @@ def _pool(row: Mapping[Any, Any], origin: pd.Timestamp) -> PoolSummary:
 
 def _sentence(pool: PoolSummary, paths: int, origin: pd.Timestamp) -> str:
     """`Retail · eu, CPU: 7 in 10 chance of running out by 3 Mar, 1 in 10 by 20 Jan; order 120 vCPU by 3 Feb`."""
-    subject = f"{pool_name(pool)}, {RESOURCE_NAMES.get(pool.resource, pool.resource)}"
+    subject = pool.name
     unsized = f"{plural(pool.unsized, 'server')} of unknown size left out" if pool.unsized else ""
     if pool.usable is None or pool.demand_now is None:
         return f"{subject}: {POOL_REASONS.get(pool.reason, 'not known')}"
@@ -111,9 +118,11 @@ def _sentence(pool: PoolSummary, paths: int, origin: pd.Timestamp) -> str:
         when = date_text(pd.Timestamp(pool.buy_by)) if pool.buy_by else ""
         passed = bool(pool.buy_by) and pd.Timestamp(pool.buy_by) <= origin
         by = " now" if passed else f" by {when}" if when else ""
-        parts.append(f"order {units_text(pool.buy_q90, pool.resource)}{by} to fit its 90 % peak with headroom")
+        parts.append(
+            f"order {units_text(math.ceil(pool.buy_q90), pool.resource)}{by} to fit its 90 % peak with headroom"
+        )
     if unsized:
         parts.append(unsized)
     if not parts and pool.reason:
         parts.append(POOL_REASONS.get(pool.reason, pool.reason))
-    return f"{subject}: {'; '.join(parts) or 'nothing to state'}".replace(NBSP, " ")
+    return f"{subject}: " + "; ".join(parts or ["nothing to state"]).replace(NBSP, " ")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SIZE, _LEFT, _FOOT, _HEAD, _GAP = 148.0, 34.0, 30.0, 16.0, 62.0
-_LARGEST = 6.5  # radius of the point with most cases, points
+_OFF = 0.06  # distance from the diagonal from which figures stand on the other side of their points
+_LARGEST = 5.5  # radius of the point with most cases, points
+_FEW = 10  # cases below which the rate of a bin says little
 
 
 def reliability_chart(record: Scorecard) -> str:
@@ -63,21 +65,31 @@ def _diagram(axes: Axes, left: float, bins: list[Bin], horizon: int) -> None:
             axes.plot([left, left + _SIZE], [y, y], color=style.FAINT, linewidth=0.6, zorder=0)
     axes.plot(*zip(at(0, 0), at(1, 1), strict=True), color=style.INK, linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
     axes.text(left + 4, _FOOT + _SIZE - 7, "more breached than stated", va="center", color=style.MUTED)
-    axes.text(left + _SIZE - 4, _FOOT + 7, "fewer breached than stated", ha="right", va="center", color=style.MUTED)
+    axes.text(left + _SIZE - 4, _FOOT + 16, "fewer breached than stated", ha="right", va="center", color=style.MUTED)
     axes.text(left, _FOOT + _SIZE + 9, f"Breach within {horizon} d", va="center", fontsize=7.6, fontweight="bold")
     axes.text(left + _SIZE / 2, _FOOT - 17, "stated probability, %", ha="center", va="top", color=style.MUTED)
     axes.text(left - 27, _FOOT + _SIZE / 2, "breached, %", rotation=90, ha="center", va="center", color=style.MUTED)
-    _points(axes, [at(b.mean_probability, b.rate) for b in bins], [b.cases for b in bins])
+    below = [b.rate < b.mean_probability - _OFF for b in bins]
+    _points(axes, [at(b.mean_probability, b.rate) for b in bins], [b.cases for b in bins], below)
 
 
-def _points(axes: Axes, places: list[tuple[float, float]], cases: list[int]) -> None:
-    """Points as large as their cases are many, joined, each with its number of cases."""
+def _points(axes: Axes, places: list[tuple[float, float]], cases: list[int], below: list[bool]) -> None:
+    """Points as large as their cases are many, joined, each with its number; open, and apart, where cases are few."""
     if not places:
         return
-    x, y = (np.array(values) for values in zip(*places, strict=True))
+    many = np.array(cases) >= _FEW
+    xs, ys = (np.array(values) for values in zip(*places, strict=True))
     radius = np.maximum(_LARGEST * np.sqrt(np.array(cases) / max(cases)), 1.6)
-    axes.plot(x, y, color=style.ACCENT, linewidth=0.9, zorder=2)
-    axes.scatter(x, y, s=(2 * radius) ** 2, color=style.ACCENT, edgecolors=style.PAPER, linewidths=0.6, zorder=3)
-    for px, py, r, number in zip(x, y, radius, cases, strict=True):
-        axes.text(px + r + 2, max(py - 4.5, _FOOT + 5), f"{number:,}", ha="left", va="center", color=style.INK,
-                  fontsize=style.CHART_TEXT_SMALL, zorder=4)  # fmt: skip
+    axes.plot(xs[many], ys[many], color=style.ACCENT, linewidth=0.9, zorder=2)
+    axes.scatter(xs[many], ys[many], s=(2 * radius[many]) ** 2, color=style.ACCENT, edgecolors=style.PAPER,
+                 linewidths=0.6, zorder=3)  # fmt: skip
+    axes.scatter(xs[~many], ys[~many], s=10, color=style.PAPER, edgecolors=style.ACCENT, linewidths=0.8, zorder=2.5)
+    for i in np.flatnonzero(many):
+        # Between the points and the diagonal there is room; a point on it has its figure to the right, below the line.
+        px, py, r = float(xs[i]), float(ys[i]), float(radius[i])
+        x, y, side = (px, py + r + 4, "center") if below[i] else (px + r + 2, py - 4.5, "left")
+        if py < _FOOT + r:  # in the corner, where most cases lie
+            x, y, side = px + 1, py + r + 6, "left"
+        axes.text(
+            x, y, f"{cases[i]:,}", ha=side, va="center", color=style.INK, fontsize=style.CHART_TEXT_SMALL, zorder=4
+        )

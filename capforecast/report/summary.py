@@ -185,6 +185,7 @@ class Scorecard(Part):
 class PoolSummary(Part):
     """One resource of a pool (business unit x region): demand against what is usable. Units: vCPU, GiB."""
 
+    name: str  # as it is printed
     business_unit: str
     region: str
     resource: str  # vcpu | memory_gib
@@ -207,7 +208,7 @@ class PoolSummary(Part):
     buy_q50: float | None
     buy_q90: float | None
     buy_by: str | None  # last day to order
-    sentence: str
+    sentence: str  # begins with the name
 
 
 class RunSummary(Part):

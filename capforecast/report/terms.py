@@ -50,7 +50,10 @@ def _warnings(settings: Settings) -> dict[str, str]:
 
 def _pools(settings: Settings) -> dict[str, str]:
     return {
-        "pool": "The servers of one business unit in one region. Demand in vCPU and GiB adds up, percentages do not.",
+        "pool": (
+            "The servers of one business unit in one region. Demand in vCPU and GiB adds up, percentages do not. Daily "
+            "P95s of servers are added as if all peaked at once: as a rule more than the pool needs at any moment."
+        ),
         "usable": "A pool's capacity less the N+1 reserve and the policy buffer, where these are set.",
         "running out": "Demand above what is usable, by the breach rule, over the servers' joint sample paths.",
         "to order": (

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from capforecast.report.accuracy import figure
+from capforecast.report.scorecard_words import FEW_EVENTS
 from capforecast.report.summary import Bin, Calibration, RuleScore, Scorecard
-from capforecast.report.words import count, date_text, listed, number, plural, probability
+from capforecast.report.words import NBSP, count, date_text, listed, number, plural, probability, rate
+from capforecast.risk.rules_of_thumb import NEAR_SHARE
+from capforecast.risk.scorecard import ABOVE, EVERYTHING, LINES, LOGISTIC, NEAR, OURS, TIER_RULE
 
 HEADLINE_DAYS = (30, 90)
-OURS, EVERYTHING = "capforecast", "flag everything"
-FEW_EVENTS = 30  # below this, how often warnings come true cannot be told
 SOME_EVENTS = 200  # below this it is an indication; targets are stated for fleets with more
-RULE_NAMES = {  # by `rule` of the scorecard; tiers are "tier <name>", other cut-offs "capforecast >= 0.1"
+RULE_NAMES = {  # tiers are called as they are; further cut-offs of ours are "capforecast >= 0.1"
     OURS: "this report",
-    "line 28 d": "line through the last 28 days",
-    "line 90 d": "line through the last 90 days",
-    "near threshold": "above 0.9 of the threshold in the last 7 days",
-    "one-number logistic": "logistic on the highest of the last 7 days",
-    "often above": "often above it in the last 365 days",
+    **{rule: f"line through the last {days} days" for days, rule in LINES.items()},
+    NEAR: f"above {NEAR_SHARE} of the threshold in the last 7 days",
+    LOGISTIC: "logistic on the highest of the last 7 days",
+    ABOVE: "often above it in the last 365 days",
     EVERYTHING: "warn of everything",
 }
 _INTERVALS = ("recall_low", "recall_high", "our_recall", "recall_ratio", "ratio_low", "ratio_high")
 
 
 def track_record(
-    scorecard: pd.DataFrame, reliability: pd.DataFrame, origins: Sequence[pd.Timestamp], of_servers: int
+    scorecard: pd.DataFrame, reliability: pd.DataFrame, origins: Mapping[int, Sequence[pd.Timestamp]], of_servers: int
 ) -> Scorecard | None:
     """The fleet's scorecard at the headline horizons, or None where nothing could be replayed.
 
-    scorecard, reliability: rows of SCORECARD_COLUMNS, RELIABILITY_COLUMNS.  origins: those replayed.  of_servers: how
-    many could be forecast in this run.
+    scorecard, reliability: rows of SCORECARD_COLUMNS, RELIABILITY_COLUMNS.  origins: those scored at each
+    horizon (days).  of_servers: how many could be forecast in this run.
     """
     rows = _fleet(scorecard)
     ours = rows[(rows["rule"] == OURS) & (rows["cases"] > 0)] if len(rows) else rows
@@ -42,7 +42,7 @@ def track_record(
     days = [h for h in HEADLINE_DAYS if h in set(ours["horizon_days"])] or [int(ours["horizon_days"].max())]
     shown = {h: ours[ours["horizon_days"] == h].iloc[0] for h in days}
     last = shown[days[-1]]
-    moments = sorted(pd.Timestamp(origin) for origin in origins)
+    moments = sorted(pd.Timestamp(origin) for origin in origins.get(days[-1], ()))
     others = rows[(rows["rule"] != OURS) & rows["horizon_days"].isin(days)]
     record = Scorecard(
         servers=int(last["servers"]),
@@ -58,7 +58,7 @@ def track_record(
         reliability=_bins(_fleet(reliability), days),
         sentence="",
     )
-    return record.model_copy(update={"sentence": _sentence(record)})
+    return record.model_copy(update={"sentence": _sentence(record).replace(NBSP, " ")})
 
 
 def rule_name(rule: str) -> str:
@@ -71,16 +71,16 @@ def rule_name(rule: str) -> str:
 
 def is_ours(rule: str) -> bool:
     """Is it a rule of this report: its probability, or a tier drawn from it?"""
-    return rule.startswith((OURS, "tier "))
+    return rule.startswith((OURS, TIER_RULE))
 
 
 def _fleet(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the whole fleet, both thresholds together; of `high` alone where they were not put together."""
+    """Rows of the whole fleet, both thresholds together; of the one there is where they were not put together."""
     if not len(table):
         return table
     whole = table[table["scope"] == "fleet"]
-    both = whole[whole["level"] == "both"]
-    return both if len(both) else whole[whole["level"] == "high"]
+    levels = set(whole["level"])
+    return whole[whole["level"] == next((level for level in ("both", "high") if level in levels), "very_high")]
 
 
 def _ours_first(rows: pd.DataFrame) -> list[pd.Series]:
@@ -132,7 +132,7 @@ def _sentence(record: Scorecard) -> str:
     if not score.events:
         text = f"Nothing breached {within} of {when}, so it cannot be told how often warnings come true"
         return f"{text}; {plural(score.warned, 'warning')} would have been false." if score.warned else f"{text}."
-    base = f"base rate {probability(score.base_rate)}"
+    base = f"base rate {rate(score.base_rate)}"
     if not score.warned:
         return f"No warning would have been given at {when}, and {count(score.events)} breached {within} ({base})."
     text = (
@@ -172,13 +172,13 @@ def verdicts(record: Scorecard) -> list[str]:
 
 
 def _on_probabilities(score: RuleScore, stated: Calibration) -> str:
-    mean, rate, error = stated.mean_probability, score.base_rate, stated.calibration_error
-    if mean is None or not rate:
+    mean, came, error = stated.mean_probability, score.base_rate, stated.calibration_error
+    if mean is None or not came:
         return ""
-    pair = f"{probability(mean)} was stated on average, {probability(rate)} breached"
-    if mean > 1.25 * rate:
+    pair = f"{rate(mean)} was stated on average, {rate(came)} breached"
+    if mean > 1.25 * came:
         return f"The probabilities are too high: {pair}. Overconfident warnings: read them as less."
-    if mean < 0.8 * rate:
+    if mean < 0.8 * came:
         return f"The probabilities are too low: {pair}. Breaches are more likely than stated."
     if error is not None and error > 0.05:
         return f"The probabilities are right on average ({pair}), but {number(100 * error, 0)} points off bin by bin."

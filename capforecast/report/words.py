@@ -95,6 +95,13 @@ def probability(value: object) -> str:
     return f"{share * 100:.0f}{NBSP}%"
 
 
+def rate(value: object) -> str:
+    """A frequency in percent; below 10 % with a decimal, since base rates are small."""
+    if is_missing(value) or float(value) >= 0.0995:  # type: ignore[arg-type]
+        return probability(value)
+    return f"{float(value) * 100:.1f}{NBSP}%"  # type: ignore[arg-type]
+
+
 def chance(probability: float, paths: int) -> str:
     """A probability in percent, never finer than the number of paths behind it can tell."""
     finest = max(0.01, 1 / max(paths, 1))
@@ -147,7 +154,7 @@ def listed(items: list[str]) -> str:
 
 _TIES = re.compile(
     r"(?<=\d) (?=(?:%|[dh]|days?|hours?|Mbit/s|MB/s|GiB|vCPU|points?|in 100?|" + "|".join(MONTHS) + r")(?!\w))"
-    r"|(?<=\d in) (?=100?(?!\d))"
+    r"|(?<=\d in) (?=100?(?!\d))|(?<=[<>]) (?=\d)"
 )
 
 

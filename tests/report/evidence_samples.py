@@ -24,11 +24,7 @@ from capforecast.schema import (
 )
 from capforecast.settings import Settings
 
-# POOL_COLUMNS, until these say why figures are missing
-POOL_WITH_REASONS = tuple(
-    dict.fromkeys((*POOL_COLUMNS[:3], "reason", *POOL_COLUMNS[3:5], "unobserved", *POOL_COLUMNS[5:]))
-)
-ORIGINS = [ORIGIN - pd.Timedelta(days=90 + 28 * i) for i in range(6)]
+ORIGINS = {days: [ORIGIN - pd.Timedelta(days=days + 28 * i) for i in range(6)] for days in (30, 90)}
 RULES = {  # rule: precision, recall, ours at its false alarms
     "capforecast": (0.66, 0.38, None),
     "line 28 d": (0.557, 0.393, 0.505),
@@ -104,7 +100,8 @@ def pools_frame(servers: pd.DataFrame) -> pd.DataFrame:
                  47.0 if chance >= 0.5 else np.nan, np.nan, 90.0, buy / 2, buy,
                  ORIGIN - pd.Timedelta(days=18) if buy and chance >= 0.1 else pd.NaT, 500)
             )  # fmt: skip
-    return pd.DataFrame(rows, columns=list(POOL_WITH_REASONS))
+    frame = pd.DataFrame(rows, columns=list(POOL_COLUMNS))
+    return frame.assign(buy_by=pd.to_datetime(frame["buy_by"]).dt.tz_localize("UTC"))
 
 
 def demand_frame(pools: pd.DataFrame, days: int = 90) -> pd.DataFrame:
@@ -115,7 +112,7 @@ def demand_frame(pools: pd.DataFrame, days: int = 90) -> pd.DataFrame:
         median = row["demand_now"] * (1 + 0.06 * t / days + 0.02 * np.sin(2 * np.pi * t / 7))
         spread = row["demand_now"] * (0.01 + 0.06 * np.sqrt(t / days))
         part = {name: row[name] for name in ("business_unit", "region", "resource")}
-        part |= {"date": ORIGIN + pd.to_timedelta(t, unit="D"), "usable": row["usable"]}
+        part |= {"date": ORIGIN.tz_localize("UTC") + pd.to_timedelta(t, unit="D"), "usable": row["usable"]}
         part |= {
             f"demand_{q}": median + z * spread
             for q, z in zip(QUANTILE_NAMES, (-1.96, -1.28, 0, 1.28, 1.96), strict=True)
@@ -131,7 +128,7 @@ def anomalies_frame(servers: pd.DataFrame, many: int = 30) -> pd.DataFrame:
     for i in range(many):
         server = servers.iloc[i % len(servers)]
         kind, size = ("level_shift", 12.0) if i % 3 == 0 else ("spike", 31.5)
-        began = ORIGIN - pd.Timedelta(days=5 + 6 * i)
+        began = ORIGIN.tz_localize("UTC") - pd.Timedelta(days=5 + 6 * i)
         told = began + pd.Timedelta(days=7 if kind == "level_shift" else 0)
         about = [server[name] for name in ("server_id", "business_unit", "region", "criticality")]
         rows.append((about[0], "cpu", *about[1:], kind, told, began, 55.0 + size, 55.0, size))

@@ -48,11 +48,15 @@ def tables_of(name: str) -> dict[str, pd.DataFrame]:
     risks = made.risks.assign(unseen_peaks="", trend_per_month=1.5, trend_since=pd.Timestamp("2025-08-03"))
     risks.loc[1, "unseen_peaks"] = "year_end"
     pools = pools_frame(made.servers)
-    origins = pd.DataFrame({"origin": [origin.tz_localize("UTC") for origin in ORIGINS]})
+    # The last two origins are too recent for 90 days to have passed, at the one before nothing could be stated.
+    origins = [ORIGINS[90][0] + pd.Timedelta(days=28 * i) for i in (2, 1, 0, -1, -2, -3, -4, -5, -6)]
+    warnings = pd.DataFrame({"origin": pd.DatetimeIndex(origins, tz="UTC"), "p_90d": 0.2, "observed_days": 90})
+    warnings.loc[:1, "observed_days"] = 62
+    warnings.loc[8, "p_90d"] = None
     return {
         "servers": made.servers.assign(capacity_remaining_units=3.25), "risks": risks,
         "backtests": made.backtest, "pools": pools,
-        "demand": demand_frame(pools), "anomalies": anomalies_frame(made.servers, 5), "warnings": origins,
+        "demand": demand_frame(pools), "anomalies": anomalies_frame(made.servers, 5), "warnings": warnings,
     }  # fmt: skip
 
 
@@ -143,7 +147,7 @@ def test_demand_of_pools_adds_up_to_the_same_everywhere(
             expected = pytest.approx(mine[field].sum(), rel=1e-5)
             assert sum(pool[field] for pool in here) == expected
             assert sum(row[heading] for row in there) == expected
-    shown_pools = artifacts["pools"]
+    shown_pools = artifacts["tightest-pools"]
     assert sum(row["demand_now"] for row in shown_pools) == pytest.approx(pools["demand_now"].sum(), rel=1e-5)
     demand = rows(book["Demand by date"])
     first_day = sum(row["Demand, median"] for row in demand if row["Date"] == pd.Timestamp("2026-01-05"))

@@ -45,6 +45,10 @@ CASES = {
         {"probability": 0.3, "days_q50": None},
         "CPU p95 at 76 %: 3 in 10 chance of staying above 80 % by 4 Apr, 1 in 10 by 16 Jan, even odds not before 5 Apr",
     ),
+    "half is not said to be later than half": (
+        {"probability": 0.46, "days_q50": None},
+        "CPU p95 at 76 %: 5 in 10 chance of staying above 80 % by 4 Apr, 1 in 10 by 16 Jan",
+    ),
     "a small chance has no date": (
         {"probability": 0.04, "days_q10": None, "days_q50": None},
         "CPU p95 at 76 %: 4 in 100 chance of staying above 80 % by 4 Apr",

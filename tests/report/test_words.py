@@ -32,6 +32,13 @@ def test_axis_figures_are_short(value: float, expected: str) -> None:
     assert words.compact(value) == expected
 
 
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0052, "0.5 %"), (0.0533, "5.3 %"), (0.0996, "10 %"), (0.133, "13 %"), (None, "–")]
+)
+def test_a_small_rate_keeps_a_decimal(share: float | None, expected: str) -> None:
+    assert plain(words.rate(share)) == expected
+
+
 def test_figures_carry_their_unit_and_a_true_minus() -> None:
     assert plain(words.quantity(76.34, "percent")) == "76 %"
     assert plain(words.quantity(12.34, "Mbit/s")) == "12.3 Mbit/s"

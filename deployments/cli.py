@@ -46,6 +46,7 @@ EXIT_CODES = (
     "Exit codes: 0 done (even when all servers are unknown), 1 run failed, 2 bad usage or settings, "
     "3 no readable or usable input, 4 finished with some business units failed."
 )
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 app = typer.Typer(
     name="capforecast",
     help="Which servers will run out of capacity, when, how sure that is, and what to do about it.",
@@ -184,7 +185,7 @@ def train(
 
     overrides = horizon_settings(horizon) | model_settings(model) | ({"store": absolute(store)} if store else {})
     loaded = load_settings(profile, local, aws, config, overrides)
-    rows = train_units(loaded, Asked(source, inventory, as_of, known_at, business_unit), quiet=as_json)
+    rows = train_units(loaded, Asked(source, inventory, as_of, known_at, business_unit))
     console.show_json(rows) if as_json else console.show_table(rows)
 
 
@@ -212,7 +213,7 @@ def forecast(
 
     overrides = horizon_settings(horizon) | ({"store": absolute(store)} if store else {})
     loaded = load_settings(profile, local, aws, config, overrides)
-    rows = forecast_units(loaded, Asked(source, inventory, as_of, known_at, business_unit), quiet=as_json)
+    rows = forecast_units(loaded, Asked(source, inventory, as_of, known_at, business_unit))
     console.show_json(rows) if as_json else console.show_table(rows)
     raise typer.Exit(4 if any(row["problem"] for row in rows) else 0)
 
@@ -262,7 +263,7 @@ def backtest(
 
         apart = None if step is None else span(step, "--step")
         asked = Contest(source, inventory, models, origins, apart, train_until, output)
-        result = run_contest(loaded.settings, asked, quiet=as_json)
+        result = run_contest(loaded.settings, asked)
         console.show_json(result) if as_json else show_contest(result)
         return
     from deployments.direct import measure
@@ -311,7 +312,7 @@ def scorecard(
 
     loaded = load_settings(profile, local, aws, config, horizon_settings(horizon))
     asked = Replay(source, inventory, origins, level, output, plot)
-    result = run_scorecard(loaded.settings, asked, quiet=as_json)
+    result = run_scorecard(loaded.settings, asked)
     console.show_json(result) if as_json else show_scorecard(result)
 
 
@@ -392,9 +393,11 @@ def main() -> None:
     except CapforecastError as error:
         console.fail(error, error.exit_code, as_json, verbose)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        console.err.print("interrupted; what is finished is kept, run again to go on")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            kept = "finished stages are reused" if sys.argv[1:2] == ["run"] else "nothing half done was left behind"
+            console.err.print(f"interrupted; to go on, give the same command again: {kept}", soft_wrap=True)
+        raise
     except BrokenPipeError:  # `capforecast ... | head`
         sys.exit(0)
     except Exception as error:

@@ -20,8 +20,10 @@ from capforecast.schema import BUSINESS_UNIT, Cadence, Panel
 from capforecast.settings import Settings
 from capforecast.sources.files import Batch, read_files
 from deployments import console
-from deployments.leaderboard import plain, steps, writable
+from deployments.leaderboard import plain
 from deployments.origins import panel_of, usable
+from deployments.outputs import refuse_unwritable, write_text
+from deployments.progress import steps
 
 ORIGINS = 6
 BEHIND = 18  # older origins, outcome known, that each replayed one should have
@@ -41,7 +43,7 @@ class Replay:
     plot: Path | None
 
 
-def run_scorecard(settings: Settings, asked: Replay, *, quiet: bool) -> dict[str, Any]:
+def run_scorecard(settings: Settings, asked: Replay) -> dict[str, Any]:
     """Replay, score, write what was asked for, and return all of it as plain data."""
     if asked.level is not None and asked.level not in LEVELS:
         raise UsageError(f"--level {asked.level!r}: use {', '.join(LEVELS)}")
@@ -49,7 +51,7 @@ def run_scorecard(settings: Settings, asked: Replay, *, quiet: bool) -> dict[str
     batch = read_files(asked.source, settings, asked.inventory)
     wanted = asked.origins or ORIGINS
     settings = deep_enough(settings, batch.cadence, wanted)
-    warnings, usable_series = _replayed(batch, settings, wanted, quiet)
+    warnings, usable_series = _replayed(batch, settings, wanted)
     scored = score(warnings, settings)
     if scored.rows.empty:
         raise NoUsableInputError(_why_empty(warnings, batch, settings))
@@ -61,7 +63,7 @@ def run_scorecard(settings: Settings, asked: Replay, *, quiet: bool) -> dict[str
         "scorecard": plain(scored.rows), "reliability": plain(scored.reliability),
     }  # fmt: skip
     if output is not None:
-        output.write_text(scored.rows.to_csv(index=False), encoding="utf-8")
+        write_text(output, scored.rows.to_csv(index=False))
         result["output"] = str(output)
     return result
 
@@ -71,7 +73,8 @@ def _output(path: Path | None) -> Path | None:
         return None
     if path.suffix.lower() != ".csv":
         raise UsageError(f"--output {path}: the scorecard is written as a table; name a file that ends in .csv")
-    return writable(path, "--output")
+    refuse_unwritable(path, "--output")
+    return path
 
 
 def deep_enough(settings: Settings, cadence: Cadence, wanted: int) -> Settings:
@@ -83,13 +86,13 @@ def deep_enough(settings: Settings, cadence: Cadence, wanted: int) -> Settings:
     return settings.model_copy(update={"forecast": forecast.model_copy(update={name: origins})})
 
 
-def _replayed(batch: Batch, settings: Settings, wanted: int, quiet: bool) -> tuple[pd.DataFrame, int]:
+def _replayed(batch: Batch, settings: Settings, wanted: int) -> tuple[pd.DataFrame, int]:
     """Past warnings of every business unit, each by its own model; and how many series could be forecast."""
     end = panels.default_as_of(batch.observations, batch.cadence)
     whole = usable(panel_of(batch, end, settings))
     units = sorted(whole.series[BUSINESS_UNIT].unique())
     frames = []
-    with steps(len(units), quiet) as on_step:
+    with steps(len(units)) as on_step:
         for name in units:
             on_step(name, end)
             panel = whole.take((whole.series[BUSINESS_UNIT] == name).to_numpy(dtype=bool))

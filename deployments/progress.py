@@ -14,8 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from capforecast.schema import FLEET
 from deployments.console import err
 
-STAGES_PER_UNIT = 5  # validate, anomalies, train, forecast, risk
-STAGES_OF_FLEET = 2  # ingest, report
 APART = 1.0  # seconds between plain lines
 MOST_NAMED = 8  # business units named after an interruption
 Show = Callable[[int, int | None, str], None]  # finished stages, of how many (None = not known yet), at work on
@@ -35,7 +33,7 @@ class Follower(logging.Handler):
         """Follow one record."""
         event = getattr(record, "event", None)
         if event == "units":
-            self._total = STAGES_OF_FLEET + STAGES_PER_UNIT * len(getattr(record, "units", []))
+            self._total = getattr(record, "stages", None)
         elif event in ("stage_started", "stage_done", "stage_reused"):
             stage, unit = getattr(record, "stage", ""), getattr(record, "business_unit", FLEET)
             if event != "stage_started":

@@ -25,7 +25,7 @@ def test_without_a_terminal_stages_are_counted_in_plain_lines(
     monkeypatch.setattr(progress, "APART", 0.0)
     with progress.shown("starting Prefect"):
         tell("stage_done", "ingest")
-        tell("units", units=["[retail]"])
+        tell("units", stages=7)
         tell("stage_started", "train", "[retail]")
         tell("stage_reused", "train", "[retail]")
     assert capsys.readouterr().err.splitlines() == [

@@ -1,6 +1,6 @@
 #!/bin/sh
 # All tests in two processes side by side: those that talk to a Prefect server, and all others, whose output
-# follows at the end. Arguments go to both. docs/decisions/0014 says why, and why not more than two.
+# follows at the end. Arguments go to both. docs/decisions/0014 says why.
 set -u
 cd "$(dirname "$0")/.."
 python=.venv/bin/python

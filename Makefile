@@ -3,7 +3,6 @@
 
 DEMO ?= demo
 PORT ?= 4200
-WORKERS ?= 2
 BIN := .venv/bin
 RUN := .venv/.installed
 DEV := .venv/.installed-dev
@@ -31,7 +30,7 @@ demo: system $(RUN) ## generate a fleet, run the whole pipeline on it, say where
 	$(BIN)/capforecast run --source $(DEMO)/data/observations.parquet --inventory $(DEMO)/data/inventory.csv --store $(DEMO)/lake
 
 test: system $(DEV) $(SERVICES) ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@sh scripts/run_tests.sh
 
 fuzz: $(DEV) ## read 100,000 generated files (FILES=n for another number)
 	$(BIN)/python scripts/fuzz.py --files $(or $(FILES),100000)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from capforecast.errors import CapforecastError
-from deployments import console
+from deployments import cli_steps, console
 from deployments.options import (
     AsOf,
     Aws,
@@ -24,13 +24,9 @@ from deployments.options import (
     KnownAt,
     Local,
     Model,
-    Models,
-    Origins,
-    Plot,
     Profile,
     Refresh,
     Source,
-    Step,
     Store,
     Units,
     Verbose,
@@ -39,13 +35,13 @@ from deployments.options import (
     horizon_settings,
     load_settings,
     model_settings,
-    span,
 )
 
 EXIT_CODES = (
     "Exit codes: 0 done (even when all servers are unknown), 1 run failed, 2 bad usage or settings, "
     "3 no readable or usable input, 4 finished with some business units failed."
 )
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 app = typer.Typer(
     name="capforecast",
     help="Which servers will run out of capacity, when, how sure that is, and what to do about it.",
@@ -58,6 +54,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="The settings: what they are and where each value came from.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(cli_steps.app)  # without a name: its commands stand beside these
 
 
 def _version(wanted: bool) -> None:
@@ -159,185 +156,6 @@ def run(
     raise typer.Exit(code)
 
 
-@app.command(rich_help_panel="One step at a time")
-def train(
-    source: Source,
-    inventory: Inventory = None,
-    store: Store = None,
-    as_of: AsOf = None,
-    known_at: KnownAt = None,
-    business_unit: Units = None,
-    horizon: Horizon = None,
-    model: Model = None,
-    profile: Profile = None,
-    local: Local = False,
-    aws: Aws = False,
-    config: Config = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Backtest and train a model per business unit, keep it in the lake, and make it champion.
-
-    Example: capforecast train --source data/ --inventory inventory.csv --store lake
-    """
-    from deployments.direct import Asked, train_units
-
-    overrides = horizon_settings(horizon) | model_settings(model) | ({"store": absolute(store)} if store else {})
-    loaded = load_settings(profile, local, aws, config, overrides)
-    rows = train_units(loaded, Asked(source, inventory, as_of, known_at, business_unit), quiet=as_json)
-    console.show_json(rows) if as_json else console.show_table(rows)
-
-
-@app.command(rich_help_panel="One step at a time")
-def forecast(
-    source: Source,
-    inventory: Inventory = None,
-    store: Store = None,
-    as_of: AsOf = None,
-    known_at: KnownAt = None,
-    business_unit: Units = None,
-    horizon: Horizon = None,
-    profile: Profile = None,
-    local: Local = False,
-    aws: Aws = False,
-    config: Config = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Forecast with each business unit's champion, without training again, and assess the risk.
-
-    Example: capforecast forecast --source data/ --inventory inventory.csv --store lake
-    """
-    from deployments.direct import Asked, forecast_units
-
-    overrides = horizon_settings(horizon) | ({"store": absolute(store)} if store else {})
-    loaded = load_settings(profile, local, aws, config, overrides)
-    rows = forecast_units(loaded, Asked(source, inventory, as_of, known_at, business_unit), quiet=as_json)
-    console.show_json(rows) if as_json else console.show_table(rows)
-    raise typer.Exit(4 if any(row["problem"] for row in rows) else 0)
-
-
-@app.command(rich_help_panel="One step at a time")
-def backtest(
-    source: Source,
-    inventory: Inventory = None,
-    train_until: Annotated[
-        str | None,
-        typer.Option(
-            "--train-until", help="Last day the model sees (inclusive); the rest is the test.", metavar="DATE"
-        ),
-    ] = None,
-    horizon: Horizon = None,
-    models: Models = None,
-    origins: Origins = None,
-    step: Step = None,
-    output: Plot = None,
-    profile: Profile = None,
-    local: Local = False,
-    aws: Aws = False,
-    config: Config = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Measure accuracy: of the engine, or of models side by side. Writes to no lake.
-
-    Only observed points are scored, beside the seasonal naive forecast on them.
-    Without --models, --origins, --step and --output: the engine's own rolling
-    origins, or the one of --train-until.
-
-    With any of them every model is fitted anew at each origin, on what lies before
-    it.
-    A leaderboard is printed and plotted: MAE, RMSE, WAPE, MASE, relative MAE
-    (geometric mean over series; below 1 beats seasonal naive), pinball loss,
-    coverage of the 80 and 95 % intervals, CPU seconds (Prophet takes about 0.2
-    per series and origin).
-
-    Example: capforecast backtest --source data/ --train-until 2023-12-31
-
-    Example: capforecast backtest --source data/ --models fleet,prophet --origins 4
-    """
-    loaded = load_settings(profile, local, aws, config, horizon_settings(horizon))
-    if any(option is not None for option in (models, origins, step, output)):
-        from deployments.leaderboard import Contest, run_contest, show_contest
-
-        apart = None if step is None else span(step, "--step")
-        asked = Contest(source, inventory, models, origins, apart, train_until, output)
-        result = run_contest(loaded.settings, asked, quiet=as_json)
-        console.show_json(result) if as_json else show_contest(result)
-        return
-    from deployments.direct import measure
-
-    rows = measure(loaded.settings, source, inventory, train_until)
-    console.show_json(rows) if as_json else console.show_scores(rows)
-
-
-@app.command(rich_help_panel="One step at a time")
-def scorecard(
-    source: Source,
-    inventory: Inventory = None,
-    origins: Annotated[
-        int | None, typer.Option("--origins", help="Past origins to warn at, newest first. Default: 6.", min=1)
-    ] = None,
-    horizon: Horizon = None,
-    level: Annotated[
-        str | None,
-        typer.Option("--level", help="Threshold shown: high, very_high or both (default).", metavar="LEVEL"),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Write every row of the scorecard, .csv.", metavar="FILE")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw the reliability diagram, .svg.", metavar="FILE")
-    ] = None,
-    profile: Profile = None,
-    local: Local = False,
-    aws: Aws = False,
-    config: Config = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Did past warnings come true? Replays them and scores them beside the rules of thumb. Writes to no lake.
-
-    At each past origin: what would have been said with what was known then, and
-    what came. Breach = the rule of the settings (3 of 7 days above), by horizon.
-    Beside our probability: a line through the last 28 and 90 days, above 0.9 of the
-    threshold in the last 7 days, a logistic on that one number, share of the last
-    365 days above, and flagging everything; each compared with ours at its own
-    number of false alarms. Counts and base rates stand beside every rate.
-
-    Example: capforecast scorecard --source data/ --inventory inventory.csv --origins 6
-    """
-    from deployments.scorecard import Replay, run_scorecard, show_scorecard
-
-    loaded = load_settings(profile, local, aws, config, horizon_settings(horizon))
-    asked = Replay(source, inventory, origins, level, output, plot)
-    result = run_scorecard(loaded.settings, asked, quiet=as_json)
-    console.show_json(result) if as_json else show_scorecard(result)
-
-
-@app.command(rich_help_panel="One step at a time")
-def report(
-    as_of: Annotated[str, typer.Option("--as-of", help="Cut-off of the run to report on.", metavar="DATE")],
-    cadence: Annotated[str, typer.Option(help="daily or hourly.")] = "daily",
-    store: Store = None,
-    profile: Profile = None,
-    local: Local = False,
-    aws: Aws = False,
-    config: Config = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Render PDF, workbook and summary of a finished run anew, from exactly the data it was made of.
-
-    Example: capforecast report --as-of 2026-11-23 --store lake
-    """
-    from deployments.direct import render_again
-
-    loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
-    made = render_again(loaded, as_of, cadence)
-    console.show_json(made) if as_json else console.show_table([{"file": k, "path": v} for k, v in made.items()])
-
-
 @config_app.command("show")
 def config_show(
     profile: Profile = None,
@@ -392,9 +210,11 @@ def main() -> None:
     except CapforecastError as error:
         console.fail(error, error.exit_code, as_json, verbose)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        console.err.print("interrupted; what is finished is kept, run again to go on")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            kept = "finished stages are reused" if sys.argv[1:2] == ["run"] else "nothing half done was left behind"
+            console.err.print(f"interrupted; to go on, give the same command again: {kept}", soft_wrap=True)
+        raise
     except BrokenPipeError:  # `capforecast ... | head`
         sys.exit(0)
     except Exception as error:

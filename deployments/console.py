@@ -1,4 +1,4 @@
-"""What people see and what machines read: progress, log lines, the log file of a run, errors, tables."""
+"""What people see and what machines read: the log file of a run, errors, tables, JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 WIDE = 160  # columns of a table that goes to a file or a pipe
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
-STAGES_PER_UNIT = 7  # validate, anomalies, train, forecast, risk, pools, warnings
-STAGES_OF_FLEET = 4  # ingest, fleet-pools, scorecard, report
 LOGGERS = ("capforecast", "prefect.flow_runs", "prefect.task_runs")
 TIER_STYLE = {"critical": "bold red", "high": "red", "watch": "yellow", "ok": "green", "unknown": "dim"}
 
@@ -38,49 +35,6 @@ def prepare_prefect(verbose: bool) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-
-
-class ProgressHandler(logging.Handler):
-    """Moves a progress bar by the events in our log records."""
-
-    def __init__(self, progress: Progress) -> None:
-        """`progress`: a started rich progress display."""
-        super().__init__(logging.INFO)
-        self._progress = progress
-        self._bar = progress.add_task("starting Prefect", total=None)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Follow one record."""
-        event = getattr(record, "event", None)
-        if event == "units":
-            units = getattr(record, "units", [])
-            self._progress.update(self._bar, total=STAGES_OF_FLEET + STAGES_PER_UNIT * len(units))
-        elif event in ("stage_started", "stage_done", "stage_reused"):
-            about = f"{getattr(record, 'stage', '')} {getattr(record, 'business_unit', '')}".removesuffix(" _fleet")
-            self._progress.update(self._bar, description=about, advance=0 if event == "stage_started" else 1)
-
-
-@contextmanager
-def progress_bar(quiet: bool) -> Iterator[None]:
-    """A progress bar on standard error while a run goes, fed by log events."""
-    if quiet:
-        yield
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True) as progress:
-        handler = ProgressHandler(progress)
-        library = logging.getLogger("capforecast")
-        library.addHandler(handler)
-        try:
-            yield
-        finally:
-            library.removeHandler(handler)
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -23,11 +25,14 @@ from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import report_key
 from capforecast.lake.store import Store
 from capforecast.report.accuracy import metric_accuracy
-from capforecast.schema import TIER_ORDER, Cadence, Reference
+from capforecast.schema import FLEET, TIER_ORDER, Cadence, Reference
 from capforecast.settings import Settings
 from capforecast.sources.files import read_files
-from deployments import console
+from deployments import progress
 from deployments.origins import at_origin, cut_after, panel_of, usable
+
+log = logging.getLogger("capforecast.steps")
+T = TypeVar("T")
 
 
 def write_fleet(
@@ -83,7 +88,8 @@ class Asked:
 
 
 def _validated(store: Store, claims: Claims, loaded: Loaded, asked: Asked) -> list[Unit]:
-    ingested = stages.ingest(store, loaded.settings, asked.source, asked.inventory, asked.as_of, asked.known_at, claims)
+    given = (asked.source, asked.inventory, asked.as_of, asked.known_at, claims)
+    ingested = _told("ingest", FLEET, stages.ingest, store, loaded.settings, *given)
     wanted = asked.business_units
     unknown = sorted(set(wanted or []) - set(ingested.business_units))
     if unknown:
@@ -91,29 +97,38 @@ def _validated(store: Store, claims: Claims, loaded: Loaded, asked: Asked) -> li
             f"no business unit is called {', '.join(map(repr, unknown))}; known: {', '.join(ingested.business_units)}"
         )
     names = sorted(set(wanted)) if wanted else ingested.business_units
-    return [stages.validate(store, loaded.settings, ingested, name) for name in names]
+    return [_told("validate", name, stages.validate, store, loaded.settings, ingested, name) for name in names]
 
 
-def train_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, Any]]:
+def _told(stage: str, business_unit: str, work: Callable[..., T], *given: Any) -> T:
+    """Do a stage's work, and tell who shows the progress."""
+    about = {"stage": stage, "business_unit": business_unit}
+    log.info("%s %s: started", business_unit, stage, extra=about | {"event": "stage_started"})
+    result = work(*given)
+    log.info("%s %s: done", business_unit, stage, extra=about | {"event": "stage_done"})
+    return result
+
+
+def train_units(loaded: Loaded, asked: Asked) -> list[dict[str, Any]]:
     """Train and promote a model per business unit; returns a row per unit."""
     store = Store(usable_store(loaded), loaded.settings.storage)
     rows = []
-    with console.progress_bar(quiet), _claims(store, "train") as claims:
+    with progress.shown("reading"), _claims(store, "train") as claims:
         for unit in _validated(store, claims, loaded, asked):
-            added = stages.train(store, loaded.settings, unit)
+            added = _told("train", unit.business_unit, stages.train, store, loaded.settings, unit)
             version = added["model"].uri.split("/")[-2] if "model" in added else "none: nothing to forecast"
             kind = loaded.settings.forecast.model
             rows.append({"business_unit": unit.business_unit, "series": unit.usable, "kind": kind, "model": version})
     return rows
 
 
-def forecast_units(loaded: Loaded, asked: Asked, *, quiet: bool) -> list[dict[str, Any]]:
+def forecast_units(loaded: Loaded, asked: Asked) -> list[dict[str, Any]]:
     """Forecast with the champions and assess the risk; returns a row per unit, with its `problem` where it failed.
 
     Raises the first unit's error when all fail.
     """
     store = Store(usable_store(loaded), loaded.settings.storage)
-    with console.progress_bar(quiet), _claims(store, "forecast") as claims:
+    with progress.shown("reading"), _claims(store, "forecast") as claims:
         rows: list[dict[str, Any]] = []
         errors: list[CapforecastError] = []
         for unit in _validated(store, claims, loaded, asked):
@@ -134,8 +149,8 @@ def _forecast_unit(store: Store, settings: Settings, unit: Unit) -> dict[str, An
     if unit.usable:
         model = registry.champion(store, unit.cadence, unit.business_unit)
         unit = unit.having(model=model, backtests=registry.evidence(store, model))
-    unit = unit.having(**stages.forecast(store, settings, unit))
-    unit = unit.having(**stages.risk(store, settings, unit))
+    for name, stage in (("forecast", stages.forecast), ("risk", stages.risk)):
+        unit = unit.having(**_told(name, unit.business_unit, stage, store, settings, unit))
     seen = stages.overview(store, unit)
     return {"business_unit": unit.business_unit, "series": unit.usable, **seen.tiers, "problem": ""}
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from capforecast.errors import UsageError
 from capforecast.fleet import panel as panels
@@ -24,6 +21,8 @@ from capforecast.settings import Settings
 from capforecast.sources.files import Batch, read_files
 from deployments import console
 from deployments.origins import at_origin, cut_after
+from deployments.outputs import refuse_unwritable, write_text
+from deployments.progress import steps
 
 COUNTS = ("series", "origins", "points", "unknown")  # columns that are whole numbers
 MODELS, ORIGINS, PLOT = "fleet,seasonal-naive", 3, "leaderboard.svg"
@@ -42,18 +41,23 @@ class Contest:
     output: Path | None
 
 
-def run_contest(settings: Settings, asked: Contest, *, quiet: bool) -> dict[str, Any]:
+def run_contest(settings: Settings, asked: Contest) -> dict[str, Any]:
     """Compare the models, write the plot, and return all of it as plain data."""
     kinds = chosen(MODELS if asked.models is None else asked.models)
-    plot = writable_plot(asked.output or Path(PLOT))
+    if asked.train_until is not None and (asked.origins is not None or asked.step is not None):
+        raise UsageError("--train-until is one origin; leave out --origins and --step, or leave out --train-until")
+    plot = asked.output or Path(PLOT)
+    if plot.suffix.lower() != ".svg":
+        raise UsageError(f"--output {plot}: the plot is an SVG picture; name a file that ends in .svg")
+    refuse_unwritable(plot, "--output")
     batch = read_files(asked.source, settings, asked.inventory)
     horizon = settings.horizon(batch.cadence)
     cuts = _cuts(batch, asked, horizon, settings)
-    with steps(len(cuts) * len(kinds), quiet) as on_step:
+    with steps(len(cuts) * len(kinds)) as on_step:
         board = contest(_folds(batch, cuts, horizon, settings), kinds, horizon, settings, on_step)
     ahead = batch.cadence.label(horizon)
     title = f"{len(cuts)} origin{'s' if len(cuts) > 1 else ''}, {ahead} ahead, {batch.cadence} data"
-    plot.write_text(leaderboard_chart(board.rows, title), encoding="utf-8")
+    write_text(plot, leaderboard_chart(board.rows, title))
     return {
         "cadence": str(batch.cadence), "horizon": ahead, "origins": [cut.isoformat() for cut in cuts],
         "leaderboard": plain(board.rows), "unknown": plain(board.unknown), "plot": str(plot),
@@ -68,33 +72,10 @@ def chosen(text: str) -> list[Kind]:
     return [model_kind(name) for name in dict.fromkeys(names)]
 
 
-def writable_plot(path: Path, option: str = "--output") -> Path:
-    """The plot's path, found writable before the long work starts; raises UsageError."""
-    if path.suffix.lower() != ".svg":
-        raise UsageError(f"{option} {path}: the plot is an SVG picture; name a file that ends in .svg")
-    return writable(path, option)
-
-
-def writable(path: Path, option: str) -> Path:
-    """A file's path, found writable, its folder made; raises UsageError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = not path.exists()
-        path.open("a").close()
-        if new:  # nothing is left behind should the work fail
-            path.unlink()
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(f"{option} {path} cannot be written ({reason}); give a file you may write") from None
-    return path
-
-
 def _cuts(batch: Batch, asked: Contest, horizon: int, settings: Settings) -> list[pd.Timestamp]:
     """Exclusive cut-offs, newest first."""
     end = panels.default_as_of(batch.observations, batch.cadence)
     if asked.train_until is not None:
-        if asked.origins is not None or asked.step is not None:
-            raise UsageError("--train-until is one origin; leave out --origins and --step, or leave out --train-until")
         return [cut_after(batch, asked.train_until, end)[1]]
     daily = batch.cadence is Cadence.DAILY
     step = horizon if asked.step is None else asked.step[0 if daily else 1]
@@ -110,48 +91,6 @@ def _folds(batch: Batch, cuts: list[pd.Timestamp], horizon: int, settings: Setti
         judged, whole = at_origin(batch, cut, cut + horizon * batch.cadence.step, settings)
         origin = int(whole.timestamps.searchsorted(judged.timestamps[-1], side="right"))
         yield from folds_of(whole, horizon, [origin])
-
-
-class _Detail(logging.Handler):
-    """Shows what a model logs of its own progress beside the bar."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__(logging.INFO)
-        self._progress = progress
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Follow one record."""
-        if getattr(record, "event", None) == "progress":
-            self._progress.update(self._progress.task_ids[0], detail=record.getMessage())
-
-
-@contextmanager
-def steps(total: int, quiet: bool) -> Iterator[Any]:
-    """A bar on standard error, a step per model and origin; plain lines where that is no terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeElapsedColumn(), TextColumn("{task.fields[detail]}", style="dim"))  # fmt: skip
-    shown = not quiet and console.err.is_terminal
-    with Progress(*columns, console=console.err, transient=True, disable=not shown) as progress:
-        bar = progress.add_task("reading", total=total, detail="")
-        done = -1
-        handler, library = _Detail(progress), logging.getLogger("capforecast")
-        before = library.level
-        library.addHandler(handler)
-        library.setLevel(logging.INFO)
-
-        def on_step(name: str, origin: pd.Timestamp) -> None:
-            nonlocal done
-            done += 1
-            text = f"{name} from {origin:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
-            progress.update(bar, completed=done, description=text, detail="")
-            if not shown and not quiet:
-                console.err.print(f"{done + 1} of {total}: {text}")
-
-        try:
-            yield on_step
-        finally:
-            library.removeHandler(handler)
-            library.setLevel(before)
 
 
 def show_contest(result: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`capforecast run`: the flow in this process, watched by a progress bar, its outcome in words and exit code."""
+"""`capforecast run`: the flow in this process, its progress shown, its outcome in words and exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capforecast.errors import CapforecastError
-from deployments import console
+from deployments import console, progress
 from deployments.options import absolute
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool) ->
     started = time.monotonic()
     with (
         console.log_file(lake.folder or _local_logs(), loaded.settings.log.level) as log_path,
-        console.progress_bar(verbose or as_json),
+        progress.shown("starting Prefect", quiet=verbose),
     ):
         run_id, outcome = _run_flow(parameters)
     seconds = time.monotonic() - started

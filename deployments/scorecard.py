@@ -22,8 +22,10 @@ from capforecast.schema import BUSINESS_UNIT, SERVER_ID, Cadence, Panel
 from capforecast.settings import Settings
 from capforecast.sources.files import Batch, read_files
 from deployments import console
-from deployments.leaderboard import plain, steps, writable, writable_plot
+from deployments.leaderboard import plain
 from deployments.origins import panel_of, usable
+from deployments.outputs import refuse_unwritable, write_text
+from deployments.progress import steps
 
 ORIGINS = 6
 BEHIND = 18  # older origins, outcome known, that each replayed one should have
@@ -43,15 +45,16 @@ class Replay:
     plot: Path | None
 
 
-def run_scorecard(settings: Settings, asked: Replay, *, quiet: bool) -> dict[str, Any]:
+def run_scorecard(settings: Settings, asked: Replay) -> dict[str, Any]:
     """Replay, score, write what was asked for, and return all of it as plain data."""
     if asked.level is not None and asked.level not in LEVELS:
         raise UsageError(f"--level {asked.level!r}: use {', '.join(LEVELS)}")
-    output, plot = _output(asked.output), None if asked.plot is None else writable_plot(asked.plot, "--plot")
+    output = _checked(asked.output, "--output", ".csv")
+    plot = _checked(asked.plot, "--plot", ".svg")
     batch = read_files(asked.source, settings, asked.inventory)
     wanted = asked.origins or ORIGINS
     settings = deep_enough(settings, batch.cadence, wanted)
-    warnings, usable_series = _replayed(batch, settings, wanted, quiet)
+    warnings, usable_series = _replayed(batch, settings, wanted)
     scored = score(warnings, settings)
     if scored.rows.empty:
         raise NoUsableInputError(_why_empty(warnings, batch, settings))
@@ -63,10 +66,10 @@ def run_scorecard(settings: Settings, asked: Replay, *, quiet: bool) -> dict[str
         "scorecard": plain(scored.rows), "reliability": plain(scored.reliability),
     }  # fmt: skip
     if output is not None:
-        output.write_text(scored.rows.to_csv(index=False), encoding="utf-8")
+        write_text(output, scored.rows.to_csv(index=False))
         result["output"] = str(output)
     if plot is not None:
-        plot.write_text(_diagram(scored, warnings), encoding="utf-8")
+        write_text(plot, _diagram(scored, warnings))
         result["plot"] = str(plot)
     return result
 
@@ -79,12 +82,15 @@ def _diagram(scored: Scorecard, warnings: pd.DataFrame) -> str:
     return reliability_chart(record)
 
 
-def _output(path: Path | None) -> Path | None:
+def _checked(path: Path | None, option: str, suffix: str) -> Path | None:
+    """A file that can be written and says by its name what it is; raises UsageError."""
     if path is None:
         return None
-    if path.suffix.lower() != ".csv":
-        raise UsageError(f"--output {path}: the scorecard is written as a table; name a file that ends in .csv")
-    return writable(path, "--output")
+    if path.suffix.lower() != suffix:
+        kind = "table" if suffix == ".csv" else "picture"
+        raise UsageError(f"{option} {path}: this is written as a {kind}; name a file that ends in {suffix}")
+    refuse_unwritable(path, option)
+    return path
 
 
 def deep_enough(settings: Settings, cadence: Cadence, wanted: int) -> Settings:
@@ -96,13 +102,13 @@ def deep_enough(settings: Settings, cadence: Cadence, wanted: int) -> Settings:
     return settings.model_copy(update={"forecast": forecast.model_copy(update={name: origins})})
 
 
-def _replayed(batch: Batch, settings: Settings, wanted: int, quiet: bool) -> tuple[pd.DataFrame, int]:
+def _replayed(batch: Batch, settings: Settings, wanted: int) -> tuple[pd.DataFrame, int]:
     """Past warnings of every business unit, each by its own model; and how many series could be forecast."""
     end = panels.default_as_of(batch.observations, batch.cadence)
     whole = usable(panel_of(batch, end, settings))
     units = sorted(whole.series[BUSINESS_UNIT].unique())
     frames = []
-    with steps(len(units), quiet) as on_step:
+    with steps(len(units)) as on_step:
         for name in units:
             on_step(name, end)
             panel = whole.take((whole.series[BUSINESS_UNIT] == name).to_numpy(dtype=bool))

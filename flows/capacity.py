@@ -38,6 +38,8 @@ from tasks.outputs import (
 
 log = logging.getLogger("capforecast.run")
 MOST_UNITS_AT_ONCE = 32
+AFTER_VALIDATE = (anomalies, train, forecast, risk, pools, warnings)  # of a business unit, in this order
+FLEET_STAGES = 4  # ingest, fleet-pools, scorecard, report
 
 
 class IncompleteRun(CapforecastError):
@@ -160,7 +162,7 @@ def _whole_run(job: Job, business_units: list[str] | None, **asked: str | None) 
 def business_unit_run(job: Job, ingested: dict[str, Any], business_unit: str) -> dict[str, Any]:
     """One business unit: validate, anomalies, train, forecast, risk, pools, and the warnings of the past."""
     unit = Unit.model_validate(run_stage(validate, job, ingested=ingested, business_unit=business_unit))
-    for stage in (anomalies, train, forecast, risk, pools, warnings):
+    for stage in AFTER_VALIDATE:
         needed = unit.only(stages.NEEDS[stage.name]).model_dump(mode="json")
         added = run_stage(stage, job, unit=needed, business_unit=business_unit)
         unit = Unit.model_validate(unit.model_dump() | {"references": unit.references | added})
@@ -188,7 +190,8 @@ def _all_units(job: Job, ingested: dict[str, Any], names: list[str]) -> tuple[li
     results: dict[str, dict[str, Any]] = {}
     problems: dict[str, str] = {}
     waiting, active = list(names), {}
-    log.info("%d business units", len(names), extra={"event": "units", "units": names})
+    expected = FLEET_STAGES + (1 + len(AFTER_VALIDATE)) * len(names)
+    log.info("%d business units", len(names), extra={"event": "units", "units": names, "stages": expected})
     while waiting or active:
         while waiting and len(active) < min(job.settings.flow.concurrent_units, MOST_UNITS_AT_ONCE):
             name = waiting.pop(0)

@@ -20,9 +20,6 @@ from commands import Call, caller
 
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="capforecast-prefect-")
 atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
-if WORKER := os.environ.get("PYTEST_XDIST_WORKER"):
-    # numba's cache is not made for two processes that compile one kernel at once
-    os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parent / "__pycache__" / f"kernels-{WORKER}")
 os.environ.update(
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
@@ -34,24 +31,14 @@ for name in [name for name in os.environ if name.startswith(("CAPFORECAST_", "AW
     del os.environ[name]
 os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.environ["AWS_CONFIG_FILE"] = os.devnull  # nor their AWS profiles
 SERVICES = Path(__file__).parents[1] / ".venv-services"
-SERVERS = {"prefect_api", "s3_server"}  # fixtures
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What two workers share: files that talk to a server stay with one of them, any other file goes whole to either.
-
-    So no two servers start at the same time, and no fixture of a module is made twice.
-    """
-    talking = set()
+    """Mark what talks to a Prefect server: `make test` runs it in a process of its own, one server after the other."""
     for item in items:
-        if SERVERS & set(getattr(item, "fixturenames", ())):
+        if "prefect_api" in getattr(item, "fixturenames", ()):
             item.add_marker("system")
-        if item.get_closest_marker("system"):
-            talking.add(item.path)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("servers" if item.path in talking else item.path.stem))
-    items.sort(key=lambda item: item.path not in talking)  # the longest first
 
 
 @pytest.fixture(scope="session")

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import Call
-
-PROGRAM = Path(sys.executable).with_name("capforecast")
-
-
-def program(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(PROGRAM), *map(str, arguments)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from commands import Call, program
 
 
 def test_help_teaches_and_loads_nothing_heavy() -> None:
@@ -163,7 +150,7 @@ def prefect_server(prefect_api: str) -> str:
     return prefect_api
 
 
-def test_run_json_and_exit_codes(fleet_folder: Path, tmp_path: Path, prefect_server: str) -> None:
+def test_run_json_and_exit_codes(call: Call, fleet_folder: Path, tmp_path: Path, prefect_server: str) -> None:
     source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
     common = ["run", *source, "--store", tmp_path / "lake", "--horizon", "14", "--json"]
     done = program(*common, PREFECT_API_URL=prefect_server)
@@ -177,12 +164,10 @@ def test_run_json_and_exit_codes(fleet_folder: Path, tmp_path: Path, prefect_ser
     failed = program(*common, "--refresh", PREFECT_API_URL=prefect_server, CAPFORECAST_FLOW__DRILL=f"forecast:{unit}")
     assert failed.returncode == 4, failed.stderr
     assert "flow-run retry" in json.loads(failed.stdout)["retry"]
-    nothing = program(
-        "run", "--source", tmp_path / "no.csv", "--store", tmp_path / "lake", PREFECT_API_URL=prefect_server
-    )
-    assert nothing.returncode == 3
-    rendered = program("report", "--as-of", result["summary"]["as_of"], "--store", tmp_path / "lake", "--json")
-    assert rendered.returncode == 0, rendered.stderr
+    nothing = call("run", "--source", tmp_path / "no.csv", "--store", tmp_path / "lake")
+    assert nothing.code == 3
+    rendered = call("report", "--as-of", result["summary"]["as_of"], "--store", tmp_path / "lake", "--json")
+    assert rendered.code == 0, rendered.err
 
 
 def test_nothing_known_at_a_date_is_no_empty_report(call: Call, fleet_folder: Path, tmp_path: Path) -> None:

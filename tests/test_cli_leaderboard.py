@@ -71,6 +71,20 @@ def test_what_cannot_be_meant_is_said_at_once(
     assert not (tmp_path / "board.svg").exists()
 
 
+def test_a_contest_that_fails_leaves_no_folder_behind(call: Call, source: list[object], tmp_path: Path) -> None:
+    done = call(
+        "backtest", *source, "--origins", 40, "--horizon", "14d", "--output", tmp_path / "new" / "dir" / "x.svg"
+    )
+    assert done.code == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_exclude_each_other_are_refused_before_the_source_is_read(call: Call, tmp_path: Path) -> None:
+    done = call("backtest", "--source", tmp_path / "none.csv", "--origins", 2, "--train-until", "2026-01-31")
+    assert done.code == 2
+    assert "leave out --origins" in done.err
+
+
 def test_the_help_names_every_model(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     text = " ".join(call("backtest", "--help").out.split())

@@ -21,6 +21,21 @@ def executed(lake: Path, run_id: str, attempt: int) -> list[str]:
     return sorted(f"{note['stage']}:{note['business_unit']}" for note in notes)
 
 
+def start(fleet: Path, store: object, **more: Any) -> Any:
+    """What the flow returned in this process, or the exception that ended it."""
+    from flows.capacity import capacity_run
+
+    state = capacity_run(
+        source=str(fleet / "observations.parquet"),
+        inventory=str(fleet / "inventory.csv"),
+        store=str(store),
+        overrides={"forecast.horizon_days": 14, "forecast.horizon_hours": 336},
+        return_state=True,
+        **more,
+    )
+    return state.result(raise_on_failure=False)
+
+
 def summary_of(lake: Path) -> dict[str, Any]:
     """The one published summary."""
     (path,) = lake.glob("reports/**/summary.json")

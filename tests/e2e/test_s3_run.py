@@ -14,9 +14,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from lakes import start
 
 from capforecast.errors import ConflictError
 from capforecast.lake.claims import Claims
+from capforecast.lake.datasets import PER_UNIT
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence
 
@@ -71,21 +73,6 @@ def call(*arguments: object, cwd: Path, environment: dict[str, str]) -> subproce
     )
 
 
-def start(fleet: Path, store: str, **more: Any) -> Any:
-    """What the flow returned in this process, or the exception that ended it."""
-    from flows.capacity import capacity_run
-
-    state = capacity_run(
-        source=str(fleet / "observations.parquet"),
-        inventory=str(fleet / "inventory.csv"),
-        store=store,
-        overrides={"forecast.horizon_days": 14, "forecast.horizon_hours": 336},
-        return_state=True,
-        **more,
-    )
-    return state.result(raise_on_failure=False)
-
-
 def run_command(fleet: Path, store: object) -> list[object]:
     source = ["--source", fleet / "observations.parquet", "--inventory", fleet / "inventory.csv"]
     return [BIN / "capforecast", "run", *source, "--store", store, "--horizon", "14d", "--json"]
@@ -116,26 +103,10 @@ def cli_run(
     return json.loads(done.stdout) | {"here": here, "said": done.stdout + done.stderr}
 
 
-def test_folder_and_bucket_hold_the_same_bytes(
-    cli_run: dict[str, Any], s3_lake: str, fleet_folder: Path, tmp_path: Path
-) -> None:
-    start(fleet_folder, str(tmp_path / "lake"))
-    folder, bucket = data_outputs(Store(tmp_path / "lake")), data_outputs(Store(s3_lake))
-    kinds = {
-        "inventory",
-        "processed",
-        "quality",
-        "quarantine",
-        "validation",
-        "forecasts",
-        "backtests",
-        "risks",
-        "servers",
-        "warnings",
-        "scorecard",
-        "reliability",
-    }
-    assert {key.split("/")[0] for key in folder} == kinds | {"models", "reports"}
+def test_folder_and_bucket_hold_the_same_bytes(cli_run: dict[str, Any], s3_lake: str, sound: Any) -> None:
+    folder = {name: data for name, data in sound.outputs.items() if not name.startswith(PER_RUN)}
+    bucket = data_outputs(Store(s3_lake))
+    assert {key.split("/")[0] for key in folder} == {*PER_UNIT, "models", "reports"}
     assert set(bucket) == set(folder)
     assert [key for key in folder if bucket[key] != folder[key]] == []
 

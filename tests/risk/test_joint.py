@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_fleet
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulated import make_fleet
 
 from capforecast.risk.joint import GRID, REPEATS, Load, joint_sums, stretches
 from capforecast.schema import Cadence, ErrorPaths

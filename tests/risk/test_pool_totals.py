@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_fleet
+from simulated import make_fleet
 
 from capforecast.lake.datasets import table_of
 from capforecast.risk.pool_figures import demand_table, pool_table

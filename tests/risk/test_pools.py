@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_fleet
+from simulated import make_fleet
 
 from capforecast.errors import StageError
 from capforecast.risk.pool_figures import demand_table, pool_table

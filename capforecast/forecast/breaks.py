@@ -22,6 +22,7 @@ from capforecast.schema import Cadence
 _DESIGNS = (
     Design("week", hinges=0, slope=1e-3, season=0.1, least=90),
     Design("year", hinges=0, slope=1e-3, season=0.1, pairs=10, year=0.1, least=550),
+    Design("calendar", hinges=0, slope=1e-3, season=0.5, pairs=3, year=4.0, calendar=2.0, least=400),
 )
 _STEPS = (10, 14, 20, 28, 40, 56, 75, 100, 130, 165)  # days before the origin; hinges do for older ones
 _HINGES = (*range(28, 500, 24), *range(500, 1261, 40))  # a slope wants four weeks of evidence

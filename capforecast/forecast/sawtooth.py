@@ -19,6 +19,7 @@ _SHORTEST, _LONGEST = 10, 120  # days of a cycle
 _CYCLES = 3  # that must have been seen
 _WINDOW = 728  # days looked back
 _LEAST = 120  # days of history
+_LARGE = 3.0  # mean changes that one change may count towards its weekday's
 _LIMIT = 6.0  # usual changes that one change may count
 _EVIDENCE = 7.0  # standard errors of the mean change on days of a reset, below zero
 _OUTLIER = 3.0  # usual residuals that one residual may count
@@ -28,31 +29,25 @@ _WEEK = 7
 _COLUMNS = 2 + _WEEK  # line, ramp, six weekdays
 
 
-def resets(values: Array, weekday: Index, birth: Index, origin: int) -> tuple[Index, Index]:
+def resets(values: Array, birth: Index, origin: int) -> tuple[Index, Index]:
     """Period in days, and days since the last reset, of series [T, N] as known at an origin, [N] each; 0 = no resets.
 
-    weekday: [T], any number of the week's day.  birth: [N], first row of each series.
+    birth: [N], first row of each series.
     """
-    start = max(origin - _WINDOW, 0)
-    period, since = np.zeros(values.shape[1], dtype=np.int64), np.zeros(values.shape[1], dtype=np.int64)
-    change = np.diff(values[start:origin], axis=0)
-    change[np.arange(start + 1, origin)[:, None] <= birth] = 0.0
-    of = weekday[start + 1 : origin] % _WEEK
-    unit = _usual(change)
-    for day in range(_WEEK):
-        rows = of == day
-        change[rows] -= np.clip(change[rows], -_LIMIT * unit, _LIMIT * unit).mean(axis=0)
-    unit = _usual(change)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scaled = np.where(unit > 0, np.clip(change / unit, -_LIMIT, _LIMIT), 0.0)
-    _fold(scaled, origin - np.maximum(birth, start), period, since)
-    return period, since
-
-
-def _usual(change: Array) -> Array:
-    """Usual size [N] of changes [T, N]."""
+    period, since = np.zeros((2, values.shape[1]), dtype=np.int64)
+    weeks = (min(origin, _WINDOW + 1) - 1) // _WEEK
+    first = origin - weeks * _WEEK  # day of the first change
+    change = values[first:origin] - values[first - 1 : origin - 1]
+    change[np.arange(first, origin)[:, None] <= birth] = 0.0
+    limit = _LARGE * np.abs(change).mean(axis=0)
+    by_week = change.reshape(weeks, _WEEK, -1)
+    by_week -= np.clip(by_week, -limit, limit).mean(axis=0)
     size = np.abs(change)
-    return np.maximum(1.4826 * row_medians(np.ascontiguousarray(size.T)), 0.5 * size.mean(axis=0))
+    unit = np.maximum(1.4826 * row_medians(np.ascontiguousarray(size.T)), 0.5 * size.mean(axis=0))
+    change /= np.where(unit > 0, unit, np.inf)
+    np.clip(change, -_LIMIT, _LIMIT, out=change)
+    _fold(change, origin - np.maximum(birth, first - 1), period, since)
+    return period, since
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -71,6 +66,8 @@ def _fold(change, age, period, since):  # type: ignore[no-untyped-def]
                 place = place + 1 if place + 1 < cycle else 0
             for place in range(cycle):
                 for j in range(LANES):
+                    if sums[place, j] >= best[j] * np.sqrt(float(_CYCLES)):
+                        continue  # nearly always
                     count = (age[first + j] - 2 - place) // cycle + 1
                     if count >= _CYCLES and sums[place, j] < best[j] * np.sqrt(count):
                         best[j] = sums[place, j] / np.sqrt(count)
@@ -173,7 +170,7 @@ def _daily(block: Block, out: Array32) -> None:
         age = block.age(origin)
         if (age < _LEAST).all():
             continue
-        period, since = resets(block.values, weekday, block.birth, origin)
+        period, since = resets(block.values, block.birth, origin)
         period[age < _LEAST] = 0
         _forecast(block.values, weekday, origin, age, period, since, out[o])
 

@@ -1,9 +1,10 @@
 """Daily trend with few breaks: steps and changes of slope taken up one by one while each is worth it.
 
-A line with weekday and yearly effects is fitted to all series at once; then each series takes up, of steps and hinges
-at dates ever further apart, the one that lowers its squared error most, as long as that pays for the choice (orthogonal
-matching pursuit, Pati et al. 1993, stopped by an information criterion; compare the sparse breaks of Prophet, Taylor &
-Letham 2018, and step indicators, Castle et al. 2015). Unlike by a ridge, a few strong breaks are followed whole.
+A line with weekdays and, in some members, the year and the calendar is fitted to all series at once; then each series
+takes up, of steps and hinges at dates ever further apart, the one that lowers its squared error most, as long as that
+pays for the choice (orthogonal matching pursuit, Pati et al. 1993, stopped by an information criterion; compare the
+sparse breaks of Prophet, Taylor & Letham 2018, and step indicators, Castle et al. 2015). Unlike by a ridge, a few
+strong breaks are followed whole.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def _fitted(series, ramp, days):  # type: ignore[no-untyped-def]
             _row(row, t, seen, ramp[t], days[t])
             for a in range(_COLUMNS):
                 right[a] += row[a] * (series[t] - mean)
-        fitted = np.linalg.solve(normal, right)
+        fitted[:] = np.linalg.solve(normal, right)
         if turn == 0:
             for t in range(seen):
                 _row(row, t, seen, ramp[t], days[t])

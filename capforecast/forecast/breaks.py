@@ -1,9 +1,10 @@
 """Daily trend with few breaks: steps and changes of slope taken up one by one while each is worth it.
 
-A line with weekday and yearly effects is fitted to all series at once; then each series takes up, of steps and hinges
-at dates ever further apart, the one that lowers its squared error most, as long as that pays for the choice (orthogonal
-matching pursuit, Pati et al. 1993, stopped by an information criterion; compare the sparse breaks of Prophet, Taylor &
-Letham 2018, and step indicators, Castle et al. 2015). Unlike by a ridge, a few strong breaks are followed whole.
+A line with weekdays and, in some members, the year and the calendar is fitted to all series at once; then each series
+takes up, of steps and hinges at dates ever further apart, the one that lowers its squared error most, as long as that
+pays for the choice (orthogonal matching pursuit, Pati et al. 1993, stopped by an information criterion; compare the
+sparse breaks of Prophet, Taylor & Letham 2018, and step indicators, Castle et al. 2015). Unlike by a ridge, a few
+strong breaks are followed whole.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from capforecast.schema import Cadence
 _DESIGNS = (
     Design("week", hinges=0, slope=1e-3, season=0.1, least=90),
     Design("year", hinges=0, slope=1e-3, season=0.1, pairs=10, year=0.1, least=550),
+    Design("calendar", hinges=0, slope=1e-3, season=0.5, pairs=3, year=4.0, calendar=2.0, least=400),
 )
 _STEPS = (10, 14, 20, 28, 40, 56, 75, 100, 130, 165)  # days before the origin; hinges do for older ones
 _HINGES = (*range(28, 500, 24), *range(500, 1261, 40))  # a slope wants four weeks of evidence

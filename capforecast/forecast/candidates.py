@@ -21,6 +21,7 @@ from capforecast.forecast import (  # noqa: F401  (they register)
     hourly,
     hourly_profiles,
     pooled,
+    sawtooth,
     smoothing,
     structural,
 )

@@ -53,6 +53,17 @@ def test_noise_buys_no_break(make_panel):
     assert np.abs(made - 40).max() < 2.0
 
 
+def test_what_the_calendar_explains_is_no_break(make_panel):
+    history, truth = line_with("step", 6, 6)
+    block = block_of_values(make_panel, history)
+    closing = 15.0 * block.calendar["quarter_end"].to_numpy()[:, None]
+    errors = {
+        name: np.abs(forecasts(make_panel, history + closing[:TOTAL], name) - truth - closing[TOTAL:]).mean()
+        for name in ("week_level_4_1", "calendar_level_4_1")
+    }
+    assert errors["calendar_level_4_1"] < 0.75 * errors["week_level_4_1"]
+
+
 def test_what_is_chosen_is_fitted_by_least_squares(make_panel):
     history, _ = line_with("turn", 1, 3)
     block = block_of_values(make_panel, history)

@@ -1,0 +1,178 @@
+"""Daily candidates for what fills up and is emptied every so many days: disks cleaned up, leaks ended by a restart.
+
+Period and day of the resets are those by which a series' daily changes, folded (epoch folding, Leahy et al. 1983), show
+the deepest fall; each change counts up to a limit, so one great fall makes no cycle. Ramp and weekdays are then fitted
+together with a line, again with outliers cut; what they leave goes on at its level or along its line. Unlike a cycle
+repeated (`cycles`), the forecast carries no noise of single days. Series without such resets get no candidate.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from capforecast.forecast.base import Array, Array32, Block, Family, Index, register
+from capforecast.forecast.lanes import LANES, row_medians
+from capforecast.schema import Cadence
+
+_SHORTEST, _LONGEST = 10, 120  # days of a cycle
+_CYCLES = 3  # that must have been seen
+_WINDOW = 728  # days looked back
+_LEAST = 120  # days of history
+_LARGE = 3.0  # mean changes that one change may count towards its weekday's
+_LIMIT = 6.0  # usual changes that one change may count
+_EVIDENCE = 7.0  # standard errors of the mean change on days of a reset, below zero
+_OUTLIER = 3.0  # usual residuals that one residual may count
+_LINES, _FLATS = (182, 364, 728), (28, 91)  # days of what is left that tell its course
+MEMBERS = (*(f"line_{days}d" for days in _LINES), *(f"flat_{days}d" for days in _FLATS))
+_WEEK = 7
+_COLUMNS = 2 + _WEEK  # line, ramp, six weekdays
+
+
+def resets(values: Array, birth: Index, origin: int) -> tuple[Index, Index]:
+    """Period in days, and days since the last reset, of series [T, N] as known at an origin, [N] each; 0 = no resets.
+
+    birth: [N], first row of each series.
+    """
+    period, since = np.zeros((2, values.shape[1]), dtype=np.int64)
+    weeks = (min(origin, _WINDOW + 1) - 1) // _WEEK
+    first = origin - weeks * _WEEK  # day of the first change
+    change = values[first:origin] - values[first - 1 : origin - 1]
+    change[np.arange(first, origin)[:, None] <= birth] = 0.0
+    limit = _LARGE * np.abs(change).mean(axis=0)
+    by_week = change.reshape(weeks, _WEEK, -1)
+    by_week -= np.clip(by_week, -limit, limit).mean(axis=0)
+    size = np.abs(change)
+    unit = np.maximum(1.4826 * row_medians(np.ascontiguousarray(size.T)), 0.5 * size.mean(axis=0))
+    change /= np.where(unit > 0, unit, np.inf)
+    np.clip(change, -_LIMIT, _LIMIT, out=change)
+    _fold(change, origin - np.maximum(birth, first - 1), period, since)
+    return period, since
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _fold(change, age, period, since):  # type: ignore[no-untyped-def]
+    """Where mean changes [T, N] on one day of a cycle fall furthest below zero, in standard errors."""
+    seen = len(change)
+    sums, best = np.empty((_LONGEST, LANES)), np.empty(LANES)
+    for first in range(0, change.shape[1], LANES):
+        best[:] = -_EVIDENCE
+        for cycle in range(_SHORTEST, min(_LONGEST, seen // _CYCLES) + 1):
+            sums[:cycle] = 0.0
+            place = 0
+            for back in range(seen):
+                for j in range(LANES):
+                    sums[place, j] += change[seen - 1 - back, first + j]
+                place = place + 1 if place + 1 < cycle else 0
+            for place in range(cycle):
+                for j in range(LANES):
+                    if sums[place, j] >= best[j] * np.sqrt(float(_CYCLES)):
+                        continue  # nearly always
+                    count = (age[first + j] - 2 - place) // cycle + 1
+                    if count >= _CYCLES and sums[place, j] < best[j] * np.sqrt(count):
+                        best[j] = sums[place, j] / np.sqrt(count)
+                        period[first + j], since[first + j] = cycle, place + 1
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _forecast(values, weekday, origin, age, period, since, out):  # type: ignore[no-untyped-def]
+    """Writes [members, H, N] of the series that have resets."""
+    for n in range(values.shape[1]):
+        if period[n] == 0:
+            continue
+        seen = min(_WINDOW, age[n])
+        ramp = np.empty(seen + out.shape[1])
+        for t in range(len(ramp)):
+            ramp[t] = ((t - seen + since[n]) % period[n]) / period[n] - 0.5
+        days = weekday[origin - seen : origin + out.shape[1]]
+        series = values[origin - seen : origin, n].copy()
+        fitted = _fitted(series, ramp, days)
+        if not fitted[2] > 0.0:
+            continue
+        left = np.empty(seen)
+        for t in range(seen):
+            left[t] = series[t] - _shape(fitted, ramp[t], days[t])
+        for m in range(len(MEMBERS)):
+            level, slope = _course(left, m)
+            for h in range(out.shape[1]):
+                shape = _shape(fitted, ramp[seen + h], days[seen + h])
+                out[m, h, n] = level + slope * (h + 1) + shape
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _shape(fitted, ramp, day):  # type: ignore[no-untyped-def]
+    return fitted[2] * ramp + (fitted[2 + day] if day > 0 else 0.0)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _fitted(series, ramp, days):  # type: ignore[no-untyped-def]
+    """Coefficients of line, ramp and weekdays 1 to 6; twice, outliers of the first fit being cut in `series`."""
+    seen = len(series)
+    normal, right = np.zeros((_COLUMNS, _COLUMNS)), np.zeros(_COLUMNS)
+    row, residual = np.zeros(_COLUMNS), np.empty(seen)
+    mean = series.mean()
+    for t in range(seen):
+        _row(row, t, seen, ramp[t], days[t])
+        for a in range(_COLUMNS):
+            if row[a] != 0.0:
+                for b in range(_COLUMNS):
+                    normal[a, b] += row[a] * row[b]
+    for a in range(_COLUMNS):
+        normal[a, a] += 1e-3
+    fitted = np.zeros(_COLUMNS)
+    for turn in range(2):
+        right[:] = 0.0
+        for t in range(seen):
+            _row(row, t, seen, ramp[t], days[t])
+            for a in range(_COLUMNS):
+                right[a] += row[a] * (series[t] - mean)
+        fitted[:] = np.linalg.solve(normal, right)
+        if turn == 0:
+            for t in range(seen):
+                _row(row, t, seen, ramp[t], days[t])
+                residual[t] = series[t] - mean
+                for a in range(_COLUMNS):
+                    residual[t] -= row[a] * fitted[a]
+            limit = _OUTLIER * 1.4826 * np.median(np.abs(residual))
+            for t in range(seen):
+                series[t] -= residual[t] - min(max(residual[t], -limit), limit)
+    return fitted
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _row(row, t, seen, ramp, day):  # type: ignore[no-untyped-def]
+    row[:] = 0.0
+    row[0], row[1], row[2] = 1.0, (t + 1 - seen) / 365.0, ramp
+    if day > 0:
+        row[2 + day] = 1.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _course(left, member):  # type: ignore[no-untyped-def]
+    """Level on the last day and slope a day of what is left [seen]."""
+    lines = len(_LINES)
+    span = min(_LINES[member] if member < lines else _FLATS[member - lines], len(left))
+    recent = left[len(left) - span :]
+    mean, middle = recent.mean(), 0.5 * (span - 1)
+    if member >= lines:
+        return mean, 0.0
+    product, square = 0.0, 0.0
+    for t in range(span):
+        product += (t - middle) * recent[t]
+        square += (t - middle) ** 2
+    slope = product / square
+    return mean + slope * middle, slope
+
+
+def _daily(block: Block, out: Array32) -> None:
+    weekday = block.calendar["day_of_week"].to_numpy().astype(np.int64)
+    for o, origin in enumerate(block.origins):
+        age = block.age(origin)
+        if (age < _LEAST).all():
+            continue
+        period, since = resets(block.values, block.birth, origin)
+        period[age < _LEAST] = 0
+        _forecast(block.values, weekday, origin, age, period, since, out[o])
+
+
+FAMILY = register(Family("sawtooth", Cadence.DAILY, MEMBERS, _daily))

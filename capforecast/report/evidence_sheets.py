@@ -10,7 +10,7 @@ from capforecast.report import columns_evidence as spelled
 from capforecast.report.anomaly_marks import KIND_NAMES
 from capforecast.report.columns import Column
 from capforecast.report.data import ReportData, breach_dates
-from capforecast.report.pooling import POOL_REASONS, RESOURCE_NAMES, resource_unit
+from capforecast.report.pooling import POOL_REASONS, RESOURCE_NAMES, is_sum, resource_unit
 from capforecast.report.sheets import Sheets
 from capforecast.report.track_record import rule_name
 from capforecast.schema import ALL_REGIONS, BUSINESS_UNIT, FLEET, METRIC, REGION, SERVER_ID
@@ -18,13 +18,18 @@ from capforecast.schema import ALL_REGIONS, BUSINESS_UNIT, FLEET, METRIC, REGION
 MOST_ANOMALIES = 50_000  # the latest; writing a sheet takes a second for every ten thousand rows
 NO_RECORD = "No track record yet: history is too short to replay past warnings and see what came."
 NO_POOL = "No pool can be shown: the inventory gives no server's vCPUs or memory."
+NO_SUMS = "No sums over pools: a business unit is missing, or there is no pool."
 NO_ANOMALY = "Nothing was marked in the history."
 
 
 def write_evidence(sheets: Sheets, data: ReportData) -> None:
-    """Write the five sheets."""
-    _write(sheets, "Pools", _pools(data), spelled.POOLS, NO_POOL, spelled.POOLS_PRINTED)
-    _write(sheets, "Demand by date", _demand(data.demand), spelled.DEMAND, NO_POOL)
+    """Write the sheets. Sums of pools have their own, so that a column of pools adds up to the fleet."""
+    pools, sums = _apart(_pools(data))
+    _write(sheets, "Pools", pools, spelled.POOLS, NO_POOL, spelled.POOLS_PRINTED)
+    _write(sheets, "Pool sums", sums, spelled.POOLS, NO_SUMS, spelled.POOLS_PRINTED)
+    demand, summed = _apart(_demand(data.demand))
+    _write(sheets, "Demand by date", demand, spelled.DEMAND, NO_POOL)
+    _write(sheets, "Demand sums by date", summed, spelled.DEMAND, NO_SUMS)
     _write(sheets, "Scorecard", _scorecard(data.scorecard), spelled.SCORECARD, NO_RECORD, spelled.SCORECARD_PRINTED)
     _write(sheets, "Reliability", _reliability(data.reliability), spelled.RELIABILITY, NO_RECORD)
     _write(sheets, "Anomalies", _anomalies(data.anomalies), spelled.ANOMALIES, NO_ANOMALY)
@@ -38,7 +43,7 @@ def _write(
 
 
 def _pools(data: ReportData) -> pd.DataFrame:
-    """Pools in the summary's order, sums last."""
+    """Pools in the summary's order, then sums."""
     table = data.pools
     if not len(table):
         return table
@@ -60,15 +65,23 @@ def _demand(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
-    """Resources with their unit, sums by their names."""
+    """Resources with their unit."""
     names = {resource: f"{RESOURCE_NAMES[resource]}, {resource_unit(resource)}" for resource in RESOURCE_NAMES}
-    return table.assign(
+    return table.assign(resource=table["resource"].map(lambda resource: names.get(resource, resource)))
+
+
+def _apart(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of pools, and of sums with names that readers know."""
+    if not len(table):
+        return table, table
+    sums = is_sum(table)
+    named = table[sums].assign(
         **{
-            "resource": table["resource"].map(lambda resource: names.get(resource, resource)),
             BUSINESS_UNIT: table[BUSINESS_UNIT].replace(FLEET, "(fleet)"),
             REGION: table[REGION].replace(ALL_REGIONS, "(all)"),
         }
     )
+    return table[~sums], named
 
 
 def _scorecard(table: pd.DataFrame) -> pd.DataFrame:

@@ -33,13 +33,13 @@ def pool_summaries(pools: pd.DataFrame, origin: pd.Timestamp) -> list[PoolSummar
 
     pools: rows of POOL_COLUMNS.  origin: last moment seen (naive, UTC).
     """
-    found = [_pool(row, origin) for row in pools[~_is_sum(pools)].to_dict("records")] if len(pools) else []
+    found = [_pool(row, origin) for row in pools[~is_sum(pools)].to_dict("records")] if len(pools) else []
     return sorted(found, key=_tightness)
 
 
 def pool_sums(pools: pd.DataFrame, origin: pd.Timestamp) -> list[PoolSummary]:
     """Sums of pools, along joint paths: of the fleet, then of each region, then of each business unit."""
-    found = [_pool(row, origin) for row in pools[_is_sum(pools)].to_dict("records")] if len(pools) else []
+    found = [_pool(row, origin) for row in pools[is_sum(pools)].to_dict("records")] if len(pools) else []
     return sorted(found, key=lambda p: (p.business_unit != FLEET, p.business_unit, p.region, p.resource))
 
 
@@ -54,7 +54,8 @@ def _place(business_unit: str, region: str) -> str:
     return business_unit if region == ALL_REGIONS else place(business_unit, region)
 
 
-def _is_sum(pools: pd.DataFrame) -> pd.Series:
+def is_sum(pools: pd.DataFrame) -> pd.Series:
+    """Which rows are sums of pools, as bool."""
     return (pools[REGION] == ALL_REGIONS) | (pools[BUSINESS_UNIT] == FLEET)
 
 

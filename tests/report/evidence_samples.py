@@ -104,6 +104,14 @@ def pools_frame(servers: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(buy_by=pd.to_datetime(frame["buy_by"]).dt.tz_localize("UTC"))
 
 
+def sums_frame(pools: pd.DataFrame) -> pd.DataFrame:
+    """The fleet's sum of each resource, as rows of POOL_COLUMNS."""
+    added = ["servers", "unsized", "unobserved", "unforecast", "supply", "usable", "demand_now", "peak_q50", "peak_q90"]
+    sums = pools.groupby("resource", as_index=False)[added].sum()
+    first = pools.iloc[:1].drop(columns=[*added, "resource"]).assign(business_unit="_fleet", region="_all")
+    return sums.merge(first, how="cross")[list(POOL_COLUMNS)]
+
+
 def demand_frame(pools: pd.DataFrame, days: int = 90) -> pd.DataFrame:
     """Demand by date of every pool: a rise with a week in it and a widening band."""
     t = np.arange(1, days + 1)
@@ -137,7 +145,9 @@ def anomalies_frame(servers: pd.DataFrame, many: int = 30) -> pd.DataFrame:
 
 def evidence_of(servers: pd.DataFrame) -> Evidence:
     """All of it."""
-    return Evidence(scorecard_frame(), reliability_frame(), ORIGINS, pools_frame(servers), anomalies_frame(servers))
+    pools = pools_frame(servers)
+    pools = pd.concat([pools, sums_frame(pools)], ignore_index=True)
+    return Evidence(scorecard_frame(), reliability_frame(), ORIGINS, pools, anomalies_frame(servers))
 
 
 def with_evidence(data: ReportData, evidence: Evidence | None = None) -> ReportData:

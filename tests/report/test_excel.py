@@ -27,7 +27,9 @@ SHEETS = [
     "Risks",
     "Unknown",
     "Pools",
+    "Pool sums",
     "Demand by date",
+    "Demand sums by date",
     "Scorecard",
     "Reliability",
     "Anomalies",
@@ -197,7 +199,7 @@ def test_print_leaves_out_what_would_not_be_readable(book: Any) -> None:
 def test_every_column_and_term_is_defined(whole: ReportData, book: Any) -> None:
     defined = {row["Name"]: row["Meaning"] for row in rows(book["Definitions"])}
     assert defined["breach probability"] == whole.summary.definitions["breach probability"]
-    for name in SHEETS[1:11]:
+    for name in SHEETS[1:13]:
         assert {cell.value for cell in book[name][1]} <= set(defined)
 
 

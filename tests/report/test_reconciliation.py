@@ -10,7 +10,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from evidence_samples import ORIGINS, anomalies_frame, demand_frame, pools_frame, reliability_frame, scorecard_frame
+from evidence_samples import (
+    ORIGINS,
+    anomalies_frame,
+    demand_frame,
+    pools_frame,
+    reliability_frame,
+    scorecard_frame,
+    sums_frame,
+)
 from test_pdf import native_libraries, pages_of
 from test_summary import QUALITY, backtest_of, unit
 
@@ -75,7 +83,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         name: {table: write_table(store, f"{table}/{name}.parquet", frame) for table, frame in made.items()}
         for name, made in tables.items()
     }
-    fleet = {"scorecard": scorecard_frame(), "reliability": reliability_frame()}
+    sums = sums_frame(pd.concat([made["pools"] for made in tables.values()], ignore_index=True))
+    fleet = {
+        "scorecard": scorecard_frame(), "reliability": reliability_frame(), "pools": sums, "demand": demand_frame(sums),
+    }  # fmt: skip
     extras = {name: write_table(store, f"{name}.parquet", frame) for name, frame in fleet.items()}
     return Run(store, tables, units, extras, assembled(store, units, extras))
 
@@ -147,6 +158,9 @@ def test_demand_of_pools_adds_up_to_the_same_everywhere(
             expected = pytest.approx(mine[field].sum(), rel=1e-5)
             assert sum(pool[field] for pool in here) == expected
             assert sum(row[heading] for row in there) == expected
+    fleet = {row["Resource"]: row["Demand now"] for row in rows(book["Pool sums"])}
+    cores = sum(row["Demand now"] for row in rows(book["Pools"]) if row["Resource"] == "CPU, vCPU")
+    assert fleet["CPU, vCPU"] == pytest.approx(cores)
     shown_pools = artifacts["tightest-pools"]
     assert sum(row["demand_now"] for row in shown_pools) == pytest.approx(pools["demand_now"].sum(), rel=1e-5)
     demand = rows(book["Demand by date"])

@@ -67,9 +67,10 @@ def real_targets(rows: pd.DataFrame, cases: pd.DataFrame) -> Rows:
             target(f"not worse than near threshold at {h} d: lower bound >= 0.9", words, row["ratio_low"] >= 0.9)
         )
     for name, _, shown, nominal, every_one, meant in date_shares(cases, 90):
-        gap = max(abs(float(shown) - float(nominal)), abs(float(every_one) - float(meant)))
-        words = f"{shown} where shown; among all {every_one} (stated {meant})"
-        out.append(target(f"P(T <= {name}) within 0.05 of {nominal}", words, gap <= 0.05))
+        words = f"P(T <= {name} or 90 d) among all series within 0.05 of what was stated"
+        out.append(target(words, f"{every_one}, stated {meant}", abs(float(every_one) - float(meant)) <= 0.05))
+        words = f"P(T <= {name}) within 0.05 of {nominal} where the date is within 90 d"
+        out.append(target(words, shown, abs(float(shown) - float(nominal)) <= 0.05))
     return out
 
 
@@ -159,9 +160,8 @@ def speed(options: argparse.Namespace) -> Rows:
     """Target rows of the speed of breach, dates and tiers."""
     note("speed")
     cost = measured(options.series)
-    words = (
-        f"{cost['wall']:.1f} s ({cost['cpu']:.1f} s CPU), {cost['gib']:.2f} GiB with {options.series:,} series' inputs"
-    )
+    words = f"{cost['wall']:.1f} s ({cost['cpu']:.1f} s CPU), {cost['gib']:.2f} GiB; "
+    words += f"{options.series:,} series, load average {cost['load']:.0f}"
     met = cost["wall"] <= SECONDS and cost["gib"] <= GIB if options.series == SERIES else None
     return [target(f"breach, dates and tiers of {SERIES:,} series <= {SECONDS:.0f} s and {GIB:.0f} GiB", words, met)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -61,8 +62,14 @@ def main() -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         risks = assess(panel, forecast, errors, settings)
         servers = server_tiers(risks, panel.series[["server_id", "business_unit", "region", "criticality"]])
-        cost = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "servers": len(servers)}
+        cost = {
+            "wall": time.perf_counter() - wall,
+            "cpu": time.process_time() - cpu,
+            "servers": len(servers),
+            "load": os.getloadavg()[0],
+        }
     unit = 2**30 if sys.platform == "darwin" else 2**20
+    cost["load"] = os.getloadavg()[0]
     print(json.dumps(cost | {"gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}))
 
 

@@ -76,7 +76,7 @@ def run_scorecard(settings: Settings, asked: Replay) -> dict[str, Any]:
 
 def _diagram(scored: Scorecard, warnings: pd.DataFrame) -> str:
     """The reliability diagram of the fleet, as SVG."""
-    record = track_record(scored.rows, scored.reliability, [], warnings[SERVER_ID].nunique())
+    record = track_record(scored.rows, scored.reliability, {}, warnings[SERVER_ID].nunique())
     if record is None:
         raise NoUsableInputError("no case of both levels or of `high` to draw; leave out --plot")
     return reliability_chart(record)

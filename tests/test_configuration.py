@@ -255,6 +255,13 @@ def _installed(folder: Path) -> None:
             shutil.copy(file, target)
 
 
+def test_a_wheel_holds_every_package_of_the_checkout():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    roots = ("capforecast", "tasks", "flows", "deployments")
+    found = {".".join(file.parent.relative_to(ROOT).parts) for root in roots for file in (ROOT / root).rglob("*.py")}
+    assert set(project["packages"]) == found | {"capforecast._config"}
+
+
 def test_an_installed_package_finds_the_files_it_ships(tmp_path):
     _installed(tmp_path)
     (tmp_path / "config").mkdir()  # somebody else's folder beside the package must not matter

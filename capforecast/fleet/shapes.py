@@ -39,34 +39,36 @@ def load(files: Sequence[Path]) -> pd.DataFrame:
     """
     merged: dict[str, dict[str, object]] = {}
     for file in files:
-        for name, shape in _read(file).items():
+        for name, (line, shape) in _read(file).items():
             merged[name] = merged.get(name, {}) | shape
+            _check_order(merged[name], f"{file}:{line}: {name}")
     rows = [{INSTANCE_TYPE: name} | merged[name] for name in sorted(merged)]
     frame = pd.DataFrame(rows, columns=list(SHAPE_COLUMNS))
     kinds = dict.fromkeys(NUMBERS, "float64") | {"burstable": "boolean"}
     return frame.astype({name: kinds.get(name, "str") for name in SHAPE_COLUMNS})
 
 
-def _read(file: Path) -> dict[str, dict[str, object]]:
-    """Type -> what a file says of it, empty cells left out."""
-    found: dict[str, dict[str, object]] = {}
+def _read(file: Path) -> dict[str, tuple[int, dict[str, object]]]:
+    """Type -> the line, and what it says, empty cells left out."""
+    found: dict[str, tuple[int, dict[str, object]]] = {}
     for line, cells in _rows(file):
         name = cells.pop(INSTANCE_TYPE, "").lower()
         if not name:
             raise ConfigError(f"{file}:{line}: no instance_type; name it or remove the row")
         if name in found:
             raise ConfigError(f"{file}:{line}: {name} stands there twice; remove one row")
-        shape = {column: _value(column, text, f"{file}:{line}: {name}") for column, text in cells.items() if text}
-        least, most = (float(str(shape.get(column, default))) for column, default in _ORDERED)
-        if least > most:
-            raise ConfigError(
-                f"{file}:{line}: {name}: network_burst_mbps ({most:g}) is below network_baseline_mbps ({least:g})"
-            )
-        found[name] = shape
+        found[name] = line, {col: _value(col, text, f"{file}:{line}: {name}") for col, text in cells.items() if text}
     return found
 
 
 _ORDERED = (("network_baseline_mbps", 0.0), ("network_burst_mbps", math.inf))
+
+
+def _check_order(shape: dict[str, object], where: str) -> None:
+    """Raise ConfigError where a network bursts to less than its baseline, of which one may come from another file."""
+    least, most = (float(str(shape.get(column, default))) for column, default in _ORDERED)
+    if least > most:
+        raise ConfigError(f"{where}: network_burst_mbps ({most:g}) is below network_baseline_mbps ({least:g}); correct both")
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -78,7 +80,8 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise ConfigError(f"cannot read the shapes in {file}: {reason} (setting inventory.shapes)") from error
     lines = [(at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
     header: list[str] = []
-    for (at, _), cells in zip(lines, csv.reader(line for _, line in lines), strict=True):
+    for at, line in lines:
+        cells = _cells(line, f"{file}:{at}")
         if not header:
             header = [cell.strip() for cell in cells]
             _check_header(header, f"{file}:{at}")
@@ -88,6 +91,13 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
             yield at, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
     if not header:
         raise ConfigError(f"{file} is empty; it needs the header {','.join(SHAPE_COLUMNS)}")
+
+
+def _cells(line: str, where: str) -> list[str]:
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as error:  # a quote left open: no cell holds a line break
+        raise ConfigError(f"{where}: not a line of CSV ({error}); check its quotes") from None
 
 
 def _check_header(header: list[str], where: str) -> None:

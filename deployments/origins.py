@@ -10,15 +10,16 @@ from capforecast import stages
 from capforecast.errors import NoUsableInputError, UsageError
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
+from capforecast.fleet import shapes
 from capforecast.schema import INGESTED_AT, METRIC, SERVER_ID, TIMESTAMP, Panel, Verdict
 from capforecast.settings import Settings
 from capforecast.sources.files import Batch
 
 
 def panel_of(batch: Batch, as_of: pd.Timestamp, settings: Settings) -> Panel:
-    """All series of a source up to `as_of`, exclusive."""
-    servers = inventories.at(batch.inventory, as_of)
-    listed = inventories.normalise(batch.inventory)
+    """All series of a source up to `as_of`, exclusive; sizes are filled from the catalogue of shapes, as in a run."""
+    listed = shapes.fill(inventories.normalise(batch.inventory), stages.shape_catalogue(settings))
+    servers = inventories.at(listed, as_of)
     seen = inventories.join_renamed(batch.observations, inventories.renames(listed, as_of))
     resizes = inventories.resizes(listed, as_of)
     return panels.build(seen, servers, batch.cadence, as_of, settings, resizes=resizes)

@@ -5,7 +5,7 @@ what it reads is named in its arguments, and a reference whose object has change
 """
 
 from capforecast.stages.anomalies import anomalies
-from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, source_overview
+from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, shape_catalogue, source_overview
 from capforecast.stages.outputs import is_whole, report
 from capforecast.stages.pools import fleet_pools, pool_overview, pools
 from capforecast.stages.scorecard import scorecard, scorecard_overview, warnings
@@ -23,6 +23,6 @@ NEEDS = {  # which of a unit's references a stage reads
 
 __all__ = [
     "NEEDS", "anomalies", "fleet_pools", "forecast", "ingest", "is_whole", "overview", "parse_as_of", "parse_known_at",
-    "pool_overview", "pools", "read_panel", "report", "risk", "scorecard", "scorecard_overview", "source_overview",
-    "train", "validate", "warnings",
+    "pool_overview", "pools", "read_panel", "report", "risk", "scorecard", "scorecard_overview", "shape_catalogue",
+    "source_overview", "train", "validate", "warnings",
 ]  # fmt: skip

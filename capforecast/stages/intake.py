@@ -48,7 +48,7 @@ def ingest(
     """
     until = parse_known_at(known_at) if known_at else None
     given = parse_as_of(as_of) if as_of else None
-    shapes = _shapes(settings)
+    shapes = shape_catalogue(settings)
     batch = read_files(source, settings, inventory, without=store.folder)
     tally.check(batch.tallies, batch.rejects)
     cut = given if given is not None else _cut_off(batch, until)
@@ -93,7 +93,7 @@ def ingest(
     )
 
 
-def _shapes(settings: Settings) -> pd.DataFrame:
+def shape_catalogue(settings: Settings) -> pd.DataFrame:
     """The catalogue shipped, with the user's own laid over it; raises ConfigError."""
     own = settings.inventory.shapes
     return load_shapes([config_folder() / "prices/shapes.csv", *([Path(own).expanduser()] if own else [])])

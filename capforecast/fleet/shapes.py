@@ -68,7 +68,9 @@ def _check_order(shape: dict[str, object], where: str) -> None:
     """Raise ConfigError where a network bursts to less than its baseline, of which one may come from another file."""
     least, most = (float(str(shape.get(column, default))) for column, default in _ORDERED)
     if least > most:
-        raise ConfigError(f"{where}: network_burst_mbps ({most:g}) is below network_baseline_mbps ({least:g}); correct both")
+        raise ConfigError(
+            f"{where}: network_burst_mbps ({most:g}) is below network_baseline_mbps ({least:g}); correct one of them"
+        )
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -61,7 +61,12 @@ def rule_rows(cases: Cases, ours: str, draws: int) -> list[dict[str, object]]:
         if rule in cases.stated:
             row |= _probability_figures(cases, cases.stated[rule], weights)
         if rule in cases.compared:
-            row |= _comparison(ratio(matched[:, r], events), recall)
+            silent = rule in cases.stated and not np.isfinite(cases.stated[rule]).all()
+            row |= (
+                _comparison_where_stated(cases, ours, rule, weights)
+                if silent
+                else _comparison(ratio(matched[:, r], events), recall)
+            )
         rows.append(row)
     return rows
 
@@ -83,6 +88,17 @@ def _comparison(our_recall: Array, recall: Array) -> dict[str, float]:
     times = ratio(our_recall, recall)
     low, high = interval(times[1:])
     return {"our_recall": our_recall[0], "recall_ratio": times[0], "ratio_low": low, "ratio_high": high}
+
+
+def _comparison_where_stated(cases: Cases, ours: str, rule: str, weights: Array) -> dict[str, float]:
+    """The same on those cases alone of which the rule stated something: it is not to lose by those it was silent on."""
+    known = np.isfinite(cases.stated[rule])
+    event, server, told = cases.event[known], cases.server[known], cases.told[rule][known]
+    events, hits, false = (
+        weights @ per_server(server, kind, cases.servers) for kind in (event, told & event, told & ~event)
+    )
+    matched = hits_at(cases.stated[ours][known], event, server, weights, false[:, None])[:, 0]
+    return _comparison(ratio(matched, events), ratio(hits, events))
 
 
 def _probability_figures(cases: Cases, probability: Array, weights: Array) -> dict[str, float]:

@@ -112,6 +112,16 @@ def test_the_logistic_is_scored_where_it_could_be_fitted(rows: pd.DataFrame) -> 
     assert np.isfinite(row["brier_skill"])
 
 
+def test_the_logistic_does_not_lose_by_cases_it_was_silent_on(cases: pd.DataFrame) -> None:
+    found = score(cases, SETTINGS).rows
+    spoken = cases["origin"] >= cases["origin"].min() + pd.Timedelta(days=30)  # by then the first outcomes had come
+    told = score(cases.assign(p_30d=cases["p_30d"].where(spoken)), SETTINGS).rows
+    figures = ["our_recall", "recall_ratio", "ratio_low", "ratio_high"]
+    whole, part = (row_of(rows, LOGISTIC)[figures].to_numpy(dtype=float) for rows in (found, told))
+    assert row_of(found, LOGISTIC)["cases"] > row_of(told, LOGISTIC)["cases"]
+    np.testing.assert_allclose(whole, part)
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 12))
 def test_counts_of_every_scope_and_level_add_up(seed: int, servers: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
+from pydantic import ValidationError
 
 from capforecast import stages
 from capforecast.configuration import Loaded, usable_store
@@ -183,11 +184,18 @@ def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
         known = sorted({part.split("as_of=")[1].split("/")[0] for part in store.keys("reports") if cadence in part})
         raise UsageError(f"no {cadence} report as of {as_of} in {store.url}; there are: {', '.join(known) or 'none'}")
     inputs = json.loads(store.read(key))
-    ingested = Ingested.model_validate(inputs["ingested"] | {"observations": []})
-    units = [Unit.model_validate(unit) for unit in inputs["units"]]
-    settings = Settings.model_validate(inputs["settings"]).model_copy(update={"report": loaded.settings.report})
+    try:
+        ingested = Ingested.model_validate(inputs["ingested"] | {"observations": []})
+        units = [Unit.model_validate(unit) for unit in inputs["units"]]
+        settings = Settings.model_validate(inputs["settings"]).model_copy(update={"report": loaded.settings.report})
+        extras = {name: Reference.model_validate(reference) for name, reference in inputs.get("extras", {}).items()}
+    except ValidationError as error:
+        what = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise UsageError(
+            f"{key} was written by another version of capforecast ({what}: {error.errors()[0]['msg']}): "
+            f"run again with --as-of {as_of}"
+        ) from None
     with _claims(store, "report") as claims:
         claims.period(ingested.cadence, ingested.cut_off)
-        extras = {name: Reference.model_validate(reference) for name, reference in inputs.get("extras", {}).items()}
         made = stages.report(store, settings, ingested, units, inputs["problems"], extras)
     return {name: store.address(reference.uri) for name, reference in made.references.items()}

@@ -261,7 +261,7 @@ class RiskSettings(Section):
     @property
     def usable_share(self) -> float:
         """Share of a server's capacity that may be used: all but reserve and buffer."""
-        return 1.0 - self.reserve_share - self.buffer_share
+        return 1.0 - (self.reserve_share + self.buffer_share)  # 0.7 and 0.3 leave nothing, not 6e-17
 
 
 class ReportSettings(Section):

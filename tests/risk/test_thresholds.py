@@ -46,6 +46,7 @@ def test_what_is_held_back_lowers_thresholds_in_percent_and_what_may_be_used():
     ("data", "said"),
     [
         ({"risk": {"reserve_share": 0.5, "buffer_share": 0.5}}, "leave no usable capacity"),
+        ({"risk": {"reserve_share": 0.7, "buffer_share": 0.3}}, "leave no usable capacity"),
         ({"metrics": {"cpu": {"high_share": 0.5}}}, "a percentage has `high`"),
         ({"metrics": {"net": {"unit": "Mbit/s", "high_share": 0.9, "very_high_share": 0.8}}}, "is above"),
     ],

@@ -13,11 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from capforecast.errors import InputError
 from capforecast.schema import (
+    ALL_REGIONS,
+    BUSINESS_UNIT,
     DIMENSIONS,
+    FLEET,
     INVENTORY_NUMBERS,
     INVENTORY_TEXT,
     METRIC,
+    REGION,
     RENAMED_FROM,
     SERVER_ID,
     TIMESTAMP,
@@ -44,6 +49,15 @@ def normalise(frame: pd.DataFrame) -> pd.DataFrame:
     return _changes(_filled(_one_per_key(_typed(frame))))
 
 
+def _check_reserved(servers: pd.DataFrame) -> None:
+    for column, name in ((BUSINESS_UNIT, FLEET), (REGION, ALL_REGIONS)):
+        found = servers.loc[servers[column] == name, SERVER_ID]
+        if len(found):
+            raise InputError(
+                f"{column} of server {found.iloc[0]} is {name!r}, which stands for sums over all of them; rename it"
+            )
+
+
 def at(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     """The row of each server in force at `as_of` (exclusive: a row dated at or after it is not seen yet).
 
@@ -51,6 +65,7 @@ def at(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     A server whose first row is dated later takes that row. Missing business unit, region and criticality read
     `unassigned`. Adds capacity_changed_at: date of the last known change of vCPUs, memory or disk, else NaT.
     Of a renamed server the name in force at `as_of` stands here, and none of its other names (see `renames`).
+    Raises InputError for a business unit or region that is called as sums over all of them are.
     """
     rows = _under_present_names(normalise(inventory), as_of)
     seen = rows[VALID_FROM].isna() | (rows[VALID_FROM] < as_of)
@@ -58,6 +73,7 @@ def at(inventory: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     later = rows[~rows[SERVER_ID].isin(current[SERVER_ID])].drop_duplicates(SERVER_ID, keep="first")
     servers = pd.concat([current, later], ignore_index=True).sort_values(SERVER_ID, ignore_index=True)
     servers = servers[~servers["environment"].str.lower().isin(RETIRED)].reset_index(drop=True)
+    _check_reserved(servers)
     servers[list(DIMENSIONS)] = servers[list(DIMENSIONS)].fillna(UNASSIGNED)
     if RENAMED_FROM in servers:
         servers[RENAMED_FROM] = servers[SERVER_ID].map(rows.groupby(SERVER_ID)[RENAMED_FROM].last()).astype("str")

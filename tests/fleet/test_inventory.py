@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capforecast.errors import InputError
 from capforecast.fleet.inventory import at, join_renamed, merge, normalise, overlay, renames, resizes
 
 
@@ -29,6 +31,12 @@ def test_the_row_in_force_at_the_cut_off_counts() -> None:
     assert units(MOVED, "2024-06-01") == {"a": "x", "b": "z"}  # the cut-off is exclusive
     assert units(MOVED, "2024-06-02") == {"a": "y", "b": "z"}
     assert units(MOVED, "2020-01-01") == {"a": "x", "b": "z"}  # not there yet: its first row
+
+
+@pytest.mark.parametrize(("column", "name"), [("business_unit", "_fleet"), ("region", "_all")])
+def test_the_names_of_sums_are_refused(column: str, name: str) -> None:
+    with pytest.raises(InputError, match=f"{column} of server a is '{name}'.*rename it"):
+        at(rows(("a", name), columns=f"server_id {column}"), day("2024-01-01"))
 
 
 def test_missing_dimensions_are_unassigned_and_blank_is_missing() -> None:

@@ -27,8 +27,8 @@ _GRID = (
 _PARTS: tuple[tuple[Design, bool], ...] = (  # seasonal part taken out first; in logs?
     (WEEK, False), (WEEK, True), (YEAR, True), (HALF_YEAR, True), (HALF_YEAR, False),
 )  # fmt: skip
-_TREND_DAYS = (60, 120, 240, 480)
-_DAMPING = (0.98, 0.995)
+_TREND_DAYS = (120, 240, 480)
+_DAMPING = (0.995,)
 _DRIFT = (0.5, 1.0)
 _YEAR_DAYS = 364
 
@@ -100,7 +100,7 @@ def _grid_states(length: int) -> tuple[Array, Array]:
 
 
 def _line_states(length: int) -> Array:
-    """Rows that give slopes of the last 60 .. 480 days, and the daily drift since a year ago, [5, length].
+    """Rows that give slopes of the last 120 .. 480 days, and the daily drift since a year ago, [4, length].
 
     Zero where a history is too short; lines of that length are left out by age.
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+import numba
 import numpy as np
 
 from capforecast.forecast.base import Array, Index
@@ -127,28 +128,55 @@ class _Lasting:
 
     def share(self, untried: float) -> float:
         """`untried` where nothing was predicted."""
-        return min(max(self._product / self._square, 0.0), 1.0) if self._square > 0 else untried
+        return lasting_share(self._product, self._square, untried)
+
+
+def lasting_share(product: float, square: float, untried: float) -> float:
+    """Slope of outcomes on predictions from sums of their products and of predictions' squares, within 0 .. 1."""
+    return min(max(product / square, 0.0), 1.0) if square > 0 else untried
 
 
 def _lasting_deviations(scores: Array, index: Index, gap: int) -> float:
     """Share of a series' deviation from its group over older origins that was there again at a later one."""
-    lasting = _Lasting()
-    known = np.isfinite(scores)
-    count = np.cumsum(known[::-1], axis=0)[::-1]
-    total = np.cumsum(np.where(known, scores, 0.0)[::-1], axis=0)[::-1]
-    for o in range(len(scores) - gap):
-        older = np.where(count[o + gap] > 0, total[o + gap] / np.maximum(count[o + gap], 1), np.nan)
-        lasting.add(_from_group(older, index), _from_group(scores[o], index))
-    return lasting.share(_UNTRIED)
+    product, square = _own_products(scores, index, int(index.max()) + 1 if index.size else 0, gap)
+    return lasting_share(product, square, _UNTRIED)
 
 
-def _from_group(values: Array, index: Index) -> Array:
-    """Deviations of [K, M] from the means of the groups."""
-    out = np.empty_like(values)
-    for which in range(int(index.max()) + 1):
-        members = index == which
-        out[:, members] = values[:, members] - mean0(values[:, members].T)[:, None]
-    return out
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _own_products(scores, index, groups, gap):  # type: ignore[no-untyped-def]
+    """Sums of products and squares of deviations over older origins with later ones, from scores [O, K, M]."""
+    origins, candidates, width = scores.shape
+    total, count = np.zeros((candidates, width)), np.zeros((candidates, width))
+    older, now = np.empty(width), np.empty(width)
+    product, square = 0.0, 0.0
+    for o in range(origins - gap - 1, -1, -1):
+        for k in range(candidates):
+            for m in range(width):
+                value = scores[o + gap, k, m]
+                if np.isfinite(value):
+                    total[k, m] += value
+                    count[k, m] += 1.0
+                older[m] = total[k, m] / count[k, m] if count[k, m] > 0.0 else np.nan
+                now[m] = scores[o, k, m]
+            _less_mean(older, index, groups)
+            _less_mean(now, index, groups)
+            for m in range(width):
+                if np.isfinite(older[m]) and np.isfinite(now[m]):
+                    product += older[m] * now[m]
+                    square += older[m] * older[m]
+    return product, square
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _less_mean(values, index, groups):  # type: ignore[no-untyped-def]
+    """Turn values [M] into deviations from the mean of the finite ones of their group."""
+    total, count = np.zeros(groups), np.zeros(groups)
+    for m in range(len(values)):
+        if np.isfinite(values[m]):
+            total[index[m]] += values[m]
+            count[index[m]] += 1.0
+    for m in range(len(values)):
+        values[m] -= total[index[m]] / count[index[m]] if count[index[m]] > 0.0 else 0.0
 
 
 def _effects(aspects: Array, surprise: Array, index: Index, gap: int) -> Array:

@@ -113,25 +113,7 @@ def _usual(aspects: Array) -> tuple[Array, Array]:
     return aspects.mean(axis=(0, 2))[:, None], aspects.std(axis=(0, 2))[:, None] + 1e-3
 
 
-class _Lasting:
-    """How much of what was predicted came true: slope of outcomes on predictions, between 0 and 1."""
-
-    def __init__(self) -> None:
-        self._product = self._square = 0.0
-
-    def add(self, predicted: Array, came: Array) -> None:
-        """One origin, [K, M] each; NaN counts for nothing."""
-        both = np.isfinite(predicted) & np.isfinite(came)
-        x, y = np.where(both, predicted, 0.0), np.where(both, came, 0.0)
-        self._product += float((x * y).sum())
-        self._square += float((x * x).sum())
-
-    def share(self, untried: float) -> float:
-        """`untried` where nothing was predicted."""
-        return lasting_share(self._product, self._square, untried)
-
-
-def lasting_share(product: float, square: float, untried: float) -> float:
+def _lasting_share(product: float, square: float, untried: float) -> float:
     """Slope of outcomes on predictions from sums of their products and of predictions' squares, within 0 .. 1."""
     return min(max(product / square, 0.0), 1.0) if square > 0 else untried
 
@@ -139,7 +121,7 @@ def lasting_share(product: float, square: float, untried: float) -> float:
 def _lasting_deviations(scores: Array, index: Index, gap: int) -> float:
     """Share of a series' deviation from its group over older origins that was there again at a later one."""
     product, square = _own_products(scores, index, int(index.max()) + 1 if index.size else 0, gap)
-    return lasting_share(product, square, _UNTRIED)
+    return _lasting_share(product, square, _UNTRIED)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -185,17 +167,31 @@ def _effects(aspects: Array, surprise: Array, index: Index, gap: int) -> Array:
     told = np.where(np.isfinite(surprise), surprise, 0.0)
     square = np.stack([aspects[:, :, m] @ aspects[:, :, m].transpose(0, 2, 1) for m in groups])  # [G, O, F, F]
     product = np.stack([aspects[:, :, m] @ told[:, :, m].transpose(0, 2, 1) for m in groups])  # [G, O, F, K]
-    lasting = _Lasting()
+    sums = np.zeros(2)
     origins = np.arange(len(surprise))
     for o in origins:
         rest = np.abs(origins - o) >= gap
         if rest.any():
             effects = _ridge(square[:, rest].sum(axis=1), product[:, rest].sum(axis=1))
-            foretold = np.empty_like(surprise[o])
-            for members, effect in zip(groups, effects, strict=True):
-                foretold[:, members] = effect.T @ aspects[o][:, members]
-            lasting.add(foretold - foretold.mean(axis=0), surprise[o] - mean0(surprise[o]))
-    return lasting.share(0.0) * _ridge(square.sum(axis=1), product.sum(axis=1))
+            effects -= effects.mean(axis=2, keepdims=True)
+            sums += _foretold_products(effects, aspects[o], surprise[o] - mean0(surprise[o]), index)
+    return _lasting_share(sums[0], sums[1], 0.0) * _ridge(square.sum(axis=1), product.sum(axis=1))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _foretold_products(effects, aspects, came, index):  # type: ignore[no-untyped-def]
+    """Sums of products and squares of what effects [G, F, K] foretold in situations [F, M], with what came [K, M]."""
+    sums, foretold = np.zeros(2), np.empty(came.shape[1])
+    for k in range(came.shape[0]):
+        foretold[:] = 0.0
+        for f in range(len(aspects)):
+            for m in range(len(foretold)):
+                foretold[m] += effects[index[m], f, k] * aspects[f, m]
+        for m in range(len(foretold)):
+            if np.isfinite(came[k, m]):
+                sums[0] += foretold[m] * came[k, m]
+                sums[1] += foretold[m] * foretold[m]
+    return sums
 
 
 def _ridge(square: Array, product: Array) -> Array:

@@ -158,31 +158,23 @@ def _shape(fitted, ramp, day):  # type: ignore[no-untyped-def]
 def _fitted(series, ramp, days):  # type: ignore[no-untyped-def]
     """Coefficients of line, ramp and weekdays 1 to 6; twice, outliers of the first fit being cut in `series`."""
     seen = len(series)
-    normal, right = np.zeros((_COLUMNS, _COLUMNS)), np.zeros(_COLUMNS)
-    row, residual = np.zeros(_COLUMNS), np.empty(seen)
-    mean = series.mean()
-    for t in range(seen):
-        _row(row, t, seen, ramp[t], days[t])
-        for a in range(_COLUMNS):
-            if row[a] != 0.0:
-                for b in range(_COLUMNS):
-                    normal[a, b] += row[a] * row[b]
-    for a in range(_COLUMNS):
-        normal[a, a] += 1e-3
-    fitted = np.zeros(_COLUMNS)
+    normal, right, fitted = np.zeros((_COLUMNS, _COLUMNS)), np.zeros(_COLUMNS), np.zeros(_COLUMNS)
+    residual, mean = np.empty(seen), series.mean()
+    _normal(seen, ramp, days, normal)
     for turn in range(2):
         right[:] = 0.0
         for t in range(seen):
-            _row(row, t, seen, ramp[t], days[t])
-            for a in range(_COLUMNS):
-                right[a] += row[a] * (series[t] - mean)
+            value = series[t] - mean
+            right[0] += value
+            right[1] += value * (t + 1 - seen) / 365.0
+            right[2] += value * ramp[t]
+            if days[t] > 0:
+                right[2 + days[t]] += value
         fitted[:] = np.linalg.solve(normal, right)
         if turn == 0:
             for t in range(seen):
-                _row(row, t, seen, ramp[t], days[t])
-                residual[t] = series[t] - mean
-                for a in range(_COLUMNS):
-                    residual[t] -= row[a] * fitted[a]
+                line = fitted[0] + fitted[1] * (t + 1 - seen) / 365.0
+                residual[t] = series[t] - mean - line - _shape(fitted, ramp[t], days[t])
             limit = _OUTLIER * 1.4826 * np.median(np.abs(residual))
             for t in range(seen):
                 series[t] -= residual[t] - min(max(residual[t], -limit), limit)
@@ -190,11 +182,25 @@ def _fitted(series, ramp, days):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _row(row, t, seen, ramp, day):  # type: ignore[no-untyped-def]
-    row[:] = 0.0
-    row[0], row[1], row[2] = 1.0, (t + 1 - seen) / 365.0, ramp
-    if day > 0:
-        row[2 + day] = 1.0
+def _normal(seen, ramp, days, out):  # type: ignore[no-untyped-def]
+    """Matrix of the normal equations: sums of products of constant, line (years), ramp and weekdays 1 to 6."""
+    for t in range(seen):
+        line, day = (t + 1 - seen) / 365.0, 2 + days[t]
+        out[0, 0] += 1.0
+        out[0, 1] += line
+        out[0, 2] += ramp[t]
+        out[1, 1] += line * line
+        out[1, 2] += line * ramp[t]
+        out[2, 2] += ramp[t] * ramp[t]
+        if day > 2:
+            out[0, day] += 1.0
+            out[1, day] += line
+            out[2, day] += ramp[t]
+            out[day, day] += 1.0
+    for a in range(_COLUMNS):
+        out[a, a] += 1e-3
+        for b in range(a):
+            out[a, b] = out[b, a]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

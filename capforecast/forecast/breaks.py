@@ -15,7 +15,6 @@ import numba
 import numpy as np
 
 from capforecast.forecast.base import TILE, Array, Array32, Block, Family, Index, register
-from capforecast.forecast.smoothing import damped_sum
 from capforecast.forecast.structural import Columns, Design, columns, estimators
 from capforecast.forecast.tiles import put_lines, tiles_of
 from capforecast.schema import Cadence
@@ -30,7 +29,6 @@ _HINGES = (*range(28, 500, 24), *range(500, 1261, 40))  # a slope wants four wee
 _EDGE = 28  # days at the beginning without breaks
 _PRICES = (1.4, 4.0)  # of a break, in natural logarithms of the length, in units of the residual variance
 _MOST = 8  # breaks
-_DAMPING = (1.0, 0.99)
 _UNIT = 100.0  # days; hinges grow by one in so many
 _COLLINEAR = 1e-6  # squares a break's column must have beside the design
 
@@ -92,8 +90,8 @@ def _laid(laid: Columns) -> _Fit:
 
 
 def _daily(block: Block, out: Array32) -> None:
-    per_design = 2 * len(_PRICES) * len(_DAMPING)
-    steps = np.stack([damped_sum(np.array(phi), block.horizon) for _ in _PRICES for phi in _DAMPING])
+    per_design = 2 * len(_PRICES)
+    steps = np.tile(np.arange(1.0, block.horizon + 1.0), (len(_PRICES), 1))
     for o, origin in enumerate(block.origins):
         for tile in tiles_of(block, origin):
             if origin - tile.start < _DESIGNS[0].least:
@@ -122,8 +120,7 @@ def _broken(fit: _Fit, values: Array) -> tuple[Array, Array, Array]:
     _choose(steps - fit.cross @ coefficients, fit.gram, left, prices, size)
     state = (fit.wanted @ coefficients)[None] + np.stack([fit.moved @ one for one in size])
     season = np.stack([fit.season @ one[2:] for one in state])
-    repeat = len(_DAMPING)
-    return np.repeat(state[:, 0], repeat, axis=0), np.repeat(state[:, 1], repeat, axis=0), np.repeat(season, repeat, 0)
+    return state[:, 0], state[:, 1], season
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -196,11 +193,7 @@ FAMILY = register(
         "breaks",
         Cadence.DAILY,
         tuple(
-            f"{design.name}_{kind}_{price:g}_{phi:g}"
-            for design in _DESIGNS
-            for kind in ("level", "log")
-            for price in _PRICES
-            for phi in _DAMPING
+            f"{design.name}_{kind}_{price:g}" for design in _DESIGNS for kind in ("level", "log") for price in _PRICES
         ),
         _daily,
     )

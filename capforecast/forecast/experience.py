@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+import numba
 import numpy as np
 
 from capforecast.forecast.base import Array, Index
@@ -112,43 +113,52 @@ def _usual(aspects: Array) -> tuple[Array, Array]:
     return aspects.mean(axis=(0, 2))[:, None], aspects.std(axis=(0, 2))[:, None] + 1e-3
 
 
-class _Lasting:
-    """How much of what was predicted came true: slope of outcomes on predictions, between 0 and 1."""
-
-    def __init__(self) -> None:
-        self._product = self._square = 0.0
-
-    def add(self, predicted: Array, came: Array) -> None:
-        """One origin, [K, M] each; NaN counts for nothing."""
-        both = np.isfinite(predicted) & np.isfinite(came)
-        x, y = np.where(both, predicted, 0.0), np.where(both, came, 0.0)
-        self._product += float((x * y).sum())
-        self._square += float((x * x).sum())
-
-    def share(self, untried: float) -> float:
-        """`untried` where nothing was predicted."""
-        return min(max(self._product / self._square, 0.0), 1.0) if self._square > 0 else untried
+def _lasting_share(product: float, square: float, untried: float) -> float:
+    """Slope of outcomes on predictions from sums of their products and of predictions' squares, within 0 .. 1."""
+    return min(max(product / square, 0.0), 1.0) if square > 0 else untried
 
 
 def _lasting_deviations(scores: Array, index: Index, gap: int) -> float:
     """Share of a series' deviation from its group over older origins that was there again at a later one."""
-    lasting = _Lasting()
-    known = np.isfinite(scores)
-    count = np.cumsum(known[::-1], axis=0)[::-1]
-    total = np.cumsum(np.where(known, scores, 0.0)[::-1], axis=0)[::-1]
-    for o in range(len(scores) - gap):
-        older = np.where(count[o + gap] > 0, total[o + gap] / np.maximum(count[o + gap], 1), np.nan)
-        lasting.add(_from_group(older, index), _from_group(scores[o], index))
-    return lasting.share(_UNTRIED)
+    product, square = _own_products(scores, index, int(index.max()) + 1 if index.size else 0, gap)
+    return _lasting_share(product, square, _UNTRIED)
 
 
-def _from_group(values: Array, index: Index) -> Array:
-    """Deviations of [K, M] from the means of the groups."""
-    out = np.empty_like(values)
-    for which in range(int(index.max()) + 1):
-        members = index == which
-        out[:, members] = values[:, members] - mean0(values[:, members].T)[:, None]
-    return out
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _own_products(scores, index, groups, gap):  # type: ignore[no-untyped-def]
+    """Sums of products and squares of deviations over older origins with later ones, from scores [O, K, M]."""
+    origins, candidates, width = scores.shape
+    total, count = np.zeros((candidates, width)), np.zeros((candidates, width))
+    older, now = np.empty(width), np.empty(width)
+    product, square = 0.0, 0.0
+    for o in range(origins - gap - 1, -1, -1):
+        for k in range(candidates):
+            for m in range(width):
+                value = scores[o + gap, k, m]
+                if np.isfinite(value):
+                    total[k, m] += value
+                    count[k, m] += 1.0
+                older[m] = total[k, m] / count[k, m] if count[k, m] > 0.0 else np.nan
+                now[m] = scores[o, k, m]
+            _less_mean(older, index, groups)
+            _less_mean(now, index, groups)
+            for m in range(width):
+                if np.isfinite(older[m]) and np.isfinite(now[m]):
+                    product += older[m] * now[m]
+                    square += older[m] * older[m]
+    return product, square
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _less_mean(values, index, groups):  # type: ignore[no-untyped-def]
+    """Turn values [M] into deviations from the mean of the finite ones of their group."""
+    total, count = np.zeros(groups), np.zeros(groups)
+    for m in range(len(values)):
+        if np.isfinite(values[m]):
+            total[index[m]] += values[m]
+            count[index[m]] += 1.0
+    for m in range(len(values)):
+        values[m] -= total[index[m]] / count[index[m]] if count[index[m]] > 0.0 else 0.0
 
 
 def _effects(aspects: Array, surprise: Array, index: Index, gap: int) -> Array:
@@ -157,17 +167,31 @@ def _effects(aspects: Array, surprise: Array, index: Index, gap: int) -> Array:
     told = np.where(np.isfinite(surprise), surprise, 0.0)
     square = np.stack([aspects[:, :, m] @ aspects[:, :, m].transpose(0, 2, 1) for m in groups])  # [G, O, F, F]
     product = np.stack([aspects[:, :, m] @ told[:, :, m].transpose(0, 2, 1) for m in groups])  # [G, O, F, K]
-    lasting = _Lasting()
+    sums = np.zeros(2)
     origins = np.arange(len(surprise))
     for o in origins:
         rest = np.abs(origins - o) >= gap
         if rest.any():
             effects = _ridge(square[:, rest].sum(axis=1), product[:, rest].sum(axis=1))
-            foretold = np.empty_like(surprise[o])
-            for members, effect in zip(groups, effects, strict=True):
-                foretold[:, members] = effect.T @ aspects[o][:, members]
-            lasting.add(foretold - foretold.mean(axis=0), surprise[o] - mean0(surprise[o]))
-    return lasting.share(0.0) * _ridge(square.sum(axis=1), product.sum(axis=1))
+            effects -= effects.mean(axis=2, keepdims=True)
+            sums += _foretold_products(effects, aspects[o], surprise[o] - mean0(surprise[o]), index)
+    return _lasting_share(sums[0], sums[1], 0.0) * _ridge(square.sum(axis=1), product.sum(axis=1))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _foretold_products(effects, aspects, came, index):  # type: ignore[no-untyped-def]
+    """Sums of products and squares of what effects [G, F, K] foretold in situations [F, M], with what came [K, M]."""
+    sums, foretold = np.zeros(2), np.empty(came.shape[1])
+    for k in range(came.shape[0]):
+        foretold[:] = 0.0
+        for f in range(len(aspects)):
+            for m in range(len(foretold)):
+                foretold[m] += effects[index[m], f, k] * aspects[f, m]
+        for m in range(len(foretold)):
+            if np.isfinite(came[k, m]):
+                sums[0] += foretold[m] * came[k, m]
+                sums[1] += foretold[m] * foretold[m]
+    return sums
 
 
 def _ridge(square: Array, product: Array) -> Array:

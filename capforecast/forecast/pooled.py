@@ -24,7 +24,7 @@ _DESIGNS = (
     Design("year", hinges=0, season=0.1, slope=0.1, pairs=2, year=0.5, calendar=0.5, least=400),
 )
 _PRIOR_SERIES = 4.0  # series without any effect that a group's mean counts besides its own
-_SLOW = [1, 3]  # of the smoothing grid: gains 0.05 and 0.2, on the history less its effects
+_SLOW = ((0.05, 0.0, 1.0), (0.2, 0.0, 1.0))  # smoothers of the history less its effects, without a trend
 _PER_FIT = 1 + len(_SLOW)
 _MEMBERS = tuple(
     f"{design.name}_{kind}_{line}"
@@ -77,11 +77,11 @@ def _solved(block: Block, design: Design, start: int, origin: int) -> _Regressio
         every = laid.every[:, 1:] - laid.every[:seen, 1:].mean(axis=0)
         past = every[:seen]
         inverse = np.linalg.inv(past.T @ past + np.diag(laid.ridge[1:]))
-        impulse, begin = responses(seen)
-        slow = impulse[0, _SLOW, ::-1]
+        impulse, begin = responses(seen, _SLOW)
+        slow = impulse[0, :, ::-1]
         states = np.concatenate([inverse @ past.T, slow])
         variance = np.diag(inverse).copy()
-        block.memo[key] = _Regression(every, states, variance, slow @ past[:, 1:], slow.sum(axis=1), begin[0, _SLOW])
+        block.memo[key] = _Regression(every, states, variance, slow @ past[:, 1:], slow.sum(axis=1), begin[0])
     solved: _Regression = block.memo[key]
     return solved
 

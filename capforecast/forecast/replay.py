@@ -132,6 +132,8 @@ class _Run:
     lessons: list[Experience] = field(default_factory=list)  # what was known at each origin; the last for now
     sharpness: list[Array] = field(default_factory=list)  # likewise, each group's multiple of the temperature
 
+    sample: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))  # series that teach, ascending
+    aspects: Array = field(default_factory=lambda: np.empty((0, 0, 0)))  # their situations, [O + 1, F, M]
     witnesses: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))  # series asked about sharpness
 
     @property
@@ -227,13 +229,17 @@ class _Run:
         return -(-self.plan.gap // self.plan.stride)
 
     def _situations(self, places: Index) -> Array:
-        """Aspects [O + 1, F, n] at every origin, and last now."""
+        """Aspects [O + 1, F, n] at every origin, and last now; those of the sample are kept."""
+        at = np.searchsorted(self.sample, places) % max(len(self.sample), 1)
+        if self.aspects.size and np.array_equal(self.sample[at], places):
+            return self.aspects[..., at]
         values, moments = self.data.values(self.past.members[places]), np.array([*self.past.origins, self.data.total])
         return situations(values, moments, self.data.panel.cadence)
 
     def _lessons(self, relative: Array, sample: Index) -> list[Experience]:
         """What a sample's log-relative errors [O, K, M] taught by each origin, and last by now."""
-        aspects, group = self._situations(sample), self._group(sample)
+        self.sample, self.aspects = sample, self._situations(sample)
+        aspects, group = self.aspects, self._group(sample)
         groups, gap = self.data.groups, self._spacing
         return [learn(relative[known], aspects[known], group, groups, gap) for known in self._known()]
 

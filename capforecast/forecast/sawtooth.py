@@ -23,7 +23,7 @@ _LARGE = 3.0  # mean changes that one change may count towards its weekday's
 _LIMIT = 6.0  # usual changes that one change may count
 _EVIDENCE = 7.0  # standard errors of the mean change on days of a reset, below zero
 _OUTLIER = 3.0  # usual residuals that one residual may count
-_LINES, _FLATS = (182, 364, 728), (28, 91)  # days of what is left that tell its course
+_LINES, _FLATS = (364, 728), (91,)  # days of what is left that tell its course
 MEMBERS = (*(f"line_{days}d" for days in _LINES), *(f"flat_{days}d" for days in _FLATS))
 _WEEK = 7
 _COLUMNS = 2 + _WEEK  # line, ramp, six weekdays
@@ -37,41 +37,91 @@ def resets(values: Array, birth: Index, origin: int) -> tuple[Index, Index]:
     period, since = np.zeros((2, values.shape[1]), dtype=np.int64)
     weeks = (min(origin, _WINDOW + 1) - 1) // _WEEK
     first = origin - weeks * _WEEK  # day of the first change
-    change = values[first:origin] - values[first - 1 : origin - 1]
-    change[np.arange(first, origin)[:, None] <= birth] = 0.0
-    limit = _LARGE * np.abs(change).mean(axis=0)
-    by_week = change.reshape(weeks, _WEEK, -1)
-    by_week -= np.clip(by_week, -limit, limit).mean(axis=0)
-    size = np.abs(change)
-    unit = np.maximum(1.4826 * row_medians(np.ascontiguousarray(size.T)), 0.5 * size.mean(axis=0))
-    change /= np.where(unit > 0, unit, np.inf)
-    np.clip(change, -_LIMIT, _LIMIT, out=change)
-    _fold(change, origin - np.maximum(birth, first - 1), period, since)
+    change, size = np.empty((weeks * _WEEK, values.shape[1]), dtype=np.float32), np.empty(values.shape[1])
+    _changes(values, birth, first, change, size)
+    unit = np.maximum(1.4826 * row_medians(np.abs(np.ascontiguousarray(change.T))), 0.5 * size)
+    _fold(change, np.where(unit > 0, unit, np.inf), origin - np.maximum(birth, first - 1), period, since)
     return period, since
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _fold(change, age, period, since):  # type: ignore[no-untyped-def]
-    """Where mean changes [T, N] on one day of a cycle fall furthest below zero, in standard errors."""
+def _changes(values, birth, first, out, size):  # type: ignore[no-untyped-def]
+    """Daily changes from row `first` on less their weekday's mean, [whole weeks, N], and their mean size, [N]."""
+    seen = len(out)
+    change, usual, limit = np.empty((seen, LANES)), np.empty((_WEEK, LANES)), np.empty(LANES)
+    for lane in range(0, values.shape[1], LANES):
+        limit[:] = 0.0
+        usual[:] = 0.0
+        for t in range(seen):
+            for j in range(LANES):
+                step = values[first + t, lane + j] - values[first + t - 1, lane + j]
+                change[t, j] = step if first + t > birth[lane + j] else 0.0
+                limit[j] += abs(change[t, j])
+        limit *= _LARGE / seen
+        for t in range(seen):
+            for j in range(LANES):
+                usual[t % _WEEK, j] += min(max(change[t, j], -limit[j]), limit[j])
+        usual *= _WEEK / seen
+        size[lane : lane + LANES] = 0.0
+        for t in range(seen):
+            for j in range(LANES):
+                rest = change[t, j] - usual[t % _WEEK, j]
+                size[lane + j] += abs(rest) / seen
+                out[t, lane + j] = rest
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _fold(change, unit, age, period, since):  # type: ignore[no-untyped-def]
+    """Where mean changes [T, N] on one day of a cycle fall furthest below zero, in standard errors; unit: [N].
+
+    Only the longer half of the cycles is folded day by day: each fold gives that of half its cycle by one addition.
+    """
     seen = len(change)
-    sums, best = np.empty((_LONGEST, LANES)), np.empty(LANES)
+    longest = min(_LONGEST, seen // _CYCLES)
+    sums, best = np.empty((_LONGEST, LANES), dtype=np.float32), np.empty(LANES)
+    newest = np.empty((seen, LANES), dtype=np.float32)  # side by side, newest first: read once for each cycle
     for first in range(0, change.shape[1], LANES):
         best[:] = -_EVIDENCE
-        for cycle in range(_SHORTEST, min(_LONGEST, seen // _CYCLES) + 1):
-            sums[:cycle] = 0.0
-            place = 0
-            for back in range(seen):
-                for j in range(LANES):
-                    sums[place, j] += change[seen - 1 - back, first + j]
-                place = place + 1 if place + 1 < cycle else 0
-            for place in range(cycle):
-                for j in range(LANES):
-                    if sums[place, j] >= best[j] * np.sqrt(float(_CYCLES)):
-                        continue  # nearly always
-                    count = (age[first + j] - 2 - place) // cycle + 1
-                    if count >= _CYCLES and sums[place, j] < best[j] * np.sqrt(count):
-                        best[j] = sums[place, j] / np.sqrt(count)
-                        period[first + j], since[first + j] = cycle, place + 1
+        for back in range(seen):
+            for j in range(LANES):
+                step = change[seen - 1 - back, first + j] / unit[first + j]
+                newest[back, j] = min(max(step, -_LIMIT), _LIMIT)
+        for whole in range(max(_SHORTEST, longest // 2 + 1), longest + 1):
+            sums[:whole] = 0.0
+            for begin in range(0, seen, whole):
+                _add(sums, newest[begin : begin + whole])
+            cycle = whole
+            while True:
+                _deepest(sums, cycle, age, first, best, period, since)
+                if cycle % 2 or cycle // 2 < _SHORTEST:
+                    break
+                cycle //= 2
+                _add(sums, sums[cycle : 2 * cycle])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _add(sums, rows):  # type: ignore[no-untyped-def]
+    """Add rows of lanes to the first of `sums`, both contiguous: flat, so that it becomes vector instructions."""
+    total, more = sums.ravel(), rows.ravel()
+    for i in range(len(more)):
+        total[i] += more[i]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _deepest(sums, cycle, age, first, best, period, since):  # type: ignore[no-untyped-def]
+    """Take note of the days of one cycle whose mean changes [>= cycle, LANES] are deeper than the best so far."""
+    lowest = np.zeros(LANES, dtype=np.float32)
+    for place in range(cycle):
+        for j in range(LANES):
+            lowest[j] = min(lowest[j], sums[place, j])
+    for j in range(LANES):
+        if lowest[j] >= best[j] * np.sqrt(float(_CYCLES)):
+            continue  # nearly always
+        for place in range(cycle):
+            count = (age[first + j] - 2 - place) // cycle + 1
+            if count >= _CYCLES and sums[place, j] < best[j] * np.sqrt(count):
+                best[j] = sums[place, j] / np.sqrt(count)
+                period[first + j], since[first + j] = cycle, place + 1
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -108,31 +158,23 @@ def _shape(fitted, ramp, day):  # type: ignore[no-untyped-def]
 def _fitted(series, ramp, days):  # type: ignore[no-untyped-def]
     """Coefficients of line, ramp and weekdays 1 to 6; twice, outliers of the first fit being cut in `series`."""
     seen = len(series)
-    normal, right = np.zeros((_COLUMNS, _COLUMNS)), np.zeros(_COLUMNS)
-    row, residual = np.zeros(_COLUMNS), np.empty(seen)
-    mean = series.mean()
-    for t in range(seen):
-        _row(row, t, seen, ramp[t], days[t])
-        for a in range(_COLUMNS):
-            if row[a] != 0.0:
-                for b in range(_COLUMNS):
-                    normal[a, b] += row[a] * row[b]
-    for a in range(_COLUMNS):
-        normal[a, a] += 1e-3
-    fitted = np.zeros(_COLUMNS)
+    normal, right, fitted = np.zeros((_COLUMNS, _COLUMNS)), np.zeros(_COLUMNS), np.zeros(_COLUMNS)
+    residual, mean = np.empty(seen), series.mean()
+    _normal(seen, ramp, days, normal)
     for turn in range(2):
         right[:] = 0.0
         for t in range(seen):
-            _row(row, t, seen, ramp[t], days[t])
-            for a in range(_COLUMNS):
-                right[a] += row[a] * (series[t] - mean)
+            value = series[t] - mean
+            right[0] += value
+            right[1] += value * (t + 1 - seen) / 365.0
+            right[2] += value * ramp[t]
+            if days[t] > 0:
+                right[2 + days[t]] += value
         fitted[:] = np.linalg.solve(normal, right)
         if turn == 0:
             for t in range(seen):
-                _row(row, t, seen, ramp[t], days[t])
-                residual[t] = series[t] - mean
-                for a in range(_COLUMNS):
-                    residual[t] -= row[a] * fitted[a]
+                line = fitted[0] + fitted[1] * (t + 1 - seen) / 365.0
+                residual[t] = series[t] - mean - line - _shape(fitted, ramp[t], days[t])
             limit = _OUTLIER * 1.4826 * np.median(np.abs(residual))
             for t in range(seen):
                 series[t] -= residual[t] - min(max(residual[t], -limit), limit)
@@ -140,11 +182,25 @@ def _fitted(series, ramp, days):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _row(row, t, seen, ramp, day):  # type: ignore[no-untyped-def]
-    row[:] = 0.0
-    row[0], row[1], row[2] = 1.0, (t + 1 - seen) / 365.0, ramp
-    if day > 0:
-        row[2 + day] = 1.0
+def _normal(seen, ramp, days, out):  # type: ignore[no-untyped-def]
+    """Matrix of the normal equations: sums of products of constant, line (years), ramp and weekdays 1 to 6."""
+    for t in range(seen):
+        line, day = (t + 1 - seen) / 365.0, 2 + days[t]
+        out[0, 0] += 1.0
+        out[0, 1] += line
+        out[0, 2] += ramp[t]
+        out[1, 1] += line * line
+        out[1, 2] += line * ramp[t]
+        out[2, 2] += ramp[t] * ramp[t]
+        if day > 2:
+            out[0, day] += 1.0
+            out[1, day] += line
+            out[2, day] += ramp[t]
+            out[day, day] += 1.0
+    for a in range(_COLUMNS):
+        out[a, a] += 1e-3
+        for b in range(a):
+            out[a, b] = out[b, a]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -17,33 +17,37 @@ from capforecast.forecast.structural import HALF_YEAR, WEEK, YEAR, Design, colum
 from capforecast.forecast.tiles import put_lines, tiles_of
 from capforecast.schema import Cadence
 
+Grid = tuple[tuple[float, float, float], ...]
 # level gain, trend gain as a share of it, damping
 _GRID = (
-    *((alpha, 0.0, 1.0) for alpha in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)),
+    *((alpha, 0.0, 1.0) for alpha in (0.02, 0.1, 0.2, 0.8)),
     (0.2, 0.05, 0.97),
     (0.5, 0.05, 0.97),
 )
 _PARTS: tuple[tuple[Design, bool], ...] = (  # seasonal part taken out first; in logs?
     (WEEK, False), (WEEK, True), (YEAR, True), (HALF_YEAR, True), (HALF_YEAR, False),
 )  # fmt: skip
-_TREND_DAYS = (60, 120, 240, 480)
-_DAMPING = (0.98, 0.995)
+_TREND_DAYS = (120, 240, 480)
+_DAMPING = (0.995,)
 _DRIFT = (0.5, 1.0)
 _YEAR_DAYS = 364
 
 
-def responses(length: int) -> tuple[Array, Array]:
-    """Effect on final level and trend of a point j steps back, [2, K, length], and of the start level, [2, K]."""
-    impulse, start = _responses(-(-length // 512) * 512)
+def responses(length: int, grid: Grid) -> tuple[Array, Array]:
+    """Effect on final level and trend of a point j steps back, [2, K, length], and of the start level, [2, K].
+
+    grid: level gain, trend gain as a share of it and damping of each of K smoothers.
+    """
+    impulse, start = _responses(-(-length // 512) * 512, grid)
     return impulse[:, :, :length], start[:, :, length]
 
 
-@lru_cache(maxsize=8)
-def _responses(longest: int) -> tuple[Array, Array]:
-    alpha, beta, phi = np.array(_GRID).T
+@lru_cache(maxsize=16)
+def _responses(longest: int, grid: Grid) -> tuple[Array, Array]:
+    alpha, beta, phi = np.array(grid).T
     rows = [[1 - alpha, (1 - alpha) * phi], [-alpha * beta, phi - alpha * beta * phi]]
     step = np.moveaxis(np.array(rows), -1, 0)  # level and trend one step later when the observation is zero, [K, 2, 2]
-    powers = np.eye(2)[None, None].repeat(len(_GRID), axis=1)
+    powers = np.eye(2)[None, None].repeat(len(grid), axis=1)
     while len(powers) <= longest:
         powers = np.concatenate([powers, powers @ (powers[-1] @ step)])
     impulse = np.einsum("jkab,bk->akj", powers[:longest], np.stack([alpha, alpha * beta]))
@@ -91,12 +95,12 @@ def _fold(block: Block, design: Design, start: int, origin: int) -> Folded:
 
 def _grid_states(length: int) -> tuple[Array, Array]:
     """Rows that give the grid's levels and its `_TRENDING` trends from a history, and shares of the start level."""
-    impulse, start = responses(length)
+    impulse, start = responses(length, _GRID)
     return np.concatenate([impulse[0], impulse[1, _TRENDING]])[:, ::-1], start
 
 
 def _line_states(length: int) -> Array:
-    """Rows that give slopes of the last 60 .. 480 days, and the daily drift since a year ago, [5, length].
+    """Rows that give slopes of the last 120 .. 480 days, and the daily drift since a year ago, [4, length].
 
     Zero where a history is too short; lines of that length are left out by age.
     """

@@ -62,10 +62,10 @@ def test_year_log_smoothers_are_the_recursion_on_logarithms(block, made):
 def test_local_trend_is_the_slope_of_the_last_days_on_their_level(block, made):
     rest, ahead = deseasonalised(block, WEEK, 0, block.clean[:, 0])
     slope = np.polyfit(np.arange(120), rest[-120:], 1)[0]
-    expected = np.median(rest[-14:]) + slope * np.cumsum(0.98 ** np.arange(1, HORIZON + 1)) + ahead
-    np.testing.assert_allclose(made["week_level_trend_120d_0.98"][:, 0], expected, rtol=1e-6)
-    assert np.isnan(made["week_level_trend_120d_0.98"][:, 1]).all()  # only 91 days old
-    assert np.isfinite(made["week_level_trend_60d_0.98"][:, 1]).all()
+    expected = np.median(rest[-14:]) + slope * np.cumsum(0.995 ** np.arange(1, HORIZON + 1)) + ahead
+    np.testing.assert_allclose(made["week_level_trend_120d_0.995"][:, 0], expected, rtol=1e-6)
+    assert np.isnan(made["week_level_trend_120d_0.995"][:, 1]).all()  # only 91 days old
+    assert np.isfinite(made["week_level_0.02_0_1"][:, 1]).all()
 
 
 def test_drift_continues_the_change_since_a_year_ago(block, made):

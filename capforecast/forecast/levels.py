@@ -8,7 +8,6 @@ one where more series taught them. A group does without where trees taught on ol
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,7 +37,6 @@ _TESTED = 10  # newest origins that judge trees taught before them
 _PUPILS = 64  # series of each group taught on, and judged by
 _FURTHEST = 0.5  # the trees' level in logarithms from the vote's, at most
 _MEMORY = 2 * 52 + 8  # weeks looked back
-_one_at_a_time = threading.Lock()  # business units run in threads, and a limit's end must not lift another's
 
 
 @dataclass(frozen=True)
@@ -188,7 +186,7 @@ def _teach(values: Array, horizon: int) -> Nodes:
         kept = np.sort(np.random.default_rng(0).choice(len(aim), _ROWS, replace=False))
         known, aim = known[kept], aim[kept]
     known[:, np.isnan(known).all(axis=0)] = 0.0  # scikit-learn bins no column without a value
-    with _one_at_a_time, threadpool_limits(limits=1):  # the sums' order, and others' cores
+    with threadpool_limits(limits=1):  # the sums' order, and others' cores
         model = HistGradientBoostingRegressor(
             loss="absolute_error", learning_rate=0.06, max_iter=80, max_leaf_nodes=8, min_samples_leaf=30,
             early_stopping=False, random_state=0,

@@ -17,7 +17,6 @@ from capforecast.forecast.blocks import calendar_of, first_rows, group_numbers, 
 from capforecast.forecast.calibration import Outcome, calibrate
 from capforecast.forecast.candidates import candidate_names
 from capforecast.forecast.experience import Effects
-from capforecast.forecast.levels import Levels, learn_levels
 from capforecast.forecast.model import FleetModel
 from capforecast.forecast.replay import Data, Replay, replay
 from capforecast.forecast.situation import ASPECTS
@@ -45,8 +44,7 @@ def train(panel: Panel, horizon: int, settings: Settings) -> Trained[FleetModel]
     replays = [replay(data, plan, members, names, settings.forecast) for plan, members in plans]
     ledger = _Ledger.empty(data, replays, horizon)
     calibrate(data, replays, ledger.put, settings.forecast.threads)
-    levels = learn_levels(data, replays, horizon)
-    model = ledger.model(data, replays, names, levels, horizon, settings)
+    model = ledger.model(data, replays, names, horizon, settings)
     errors, choice = model.evidence(panel)
     return Trained(model, ledger.table(order), errors, choice)
 
@@ -118,13 +116,7 @@ class _Ledger:
         self.tables.append(outcome.table)
 
     def model(
-        self,
-        data: Data,
-        replays: list[Replay],
-        names: tuple[str, ...],
-        levels: Levels,
-        horizon: int,
-        settings: Settings,
+        self, data: Data, replays: list[Replay], names: tuple[str, ...], horizon: int, settings: Settings
     ) -> FleetModel:
         """The model of all series."""
         width, cadence = len(data.birth), data.panel.cadence
@@ -141,7 +133,7 @@ class _Ledger:
         none_yet = np.zeros((width, 2), dtype=np.float32)
         history = ErrorPaths(self.errors, stamps, self.scale, self.scale_now, self.states, none_yet, series, cadence)
         return FleetModel(
-            series, names, score, effects, lesson, sharpness, levels,
+            series, names, score, effects, lesson, sharpness,
             self.widths, self.replayed, history, horizon, cadence, settings,
         )  # fmt: skip
 

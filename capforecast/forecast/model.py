@@ -31,7 +31,6 @@ from capforecast.forecast.choice import Leaders
 from capforecast.forecast.ensemble import weights
 from capforecast.forecast.experience import Effects
 from capforecast.forecast.kinds import nothing_unknown, places
-from capforecast.forecast.levels import Levels
 from capforecast.forecast.sampling import spokesmen
 from capforecast.forecast.situation import situations
 from capforecast.forecast.threads import in_threads, one_blas_thread
@@ -49,7 +48,6 @@ class FleetModel:
     series: [N] server_id, metric.  candidates: [K] names.  score: float64 [K, N], lower is better.
     effects: what the situation a forecast is made in adds to the scores.  lesson: [N], each series' row of them.
     sharpness: [N], multiple of the softmax temperature its group votes with.
-    levels: the second opinion on levels that is blended with the vote.
     widths: half-widths [2, B, N] by bucket, in the metric's unit, NaN beyond the buckets of `replayed`.
     replayed: [N] horizon the widths were measured on.
     errors: past error paths in the order of `series`, with scales.
@@ -61,7 +59,6 @@ class FleetModel:
     effects: Effects
     lesson: Index
     sharpness: Array
-    levels: Levels
     widths: Array
     replayed: Index
     errors: ErrorPaths
@@ -76,11 +73,9 @@ class FleetModel:
         effects = self.effects
         for part in (
             self.score, effects.size, effects.usual, effects.spread, self.lesson, self.sharpness,
-            self.levels.share, self.replayed, self.widths,
+            self.replayed, self.widths,
         ):  # fmt: skip
             digest.update(np.ascontiguousarray(part).tobytes())
-        for content in (*self.levels.nodes.content, repr(self.levels.nodes.start).encode()):
-            digest.update(content)
         digest.update("\n".join([*self.series[SERVER_ID], *self.series[METRIC]]).encode())
         digest.update(f"{self.cadence}|{self.horizon}|{settings_text(self.settings)}".encode())
         return digest.hexdigest()[:16]
@@ -184,13 +179,12 @@ class FleetModel:
         def forecast(places: Index) -> None:
             columns = order[places]
             mine = place[columns]
-            values = observations(cut, columns)
-            aspects = situations(values, np.array([total]), self.cadence)[0]
+            aspects = situations(observations(cut, columns), np.array([total]), self.cadence)[0]
             score = self.score[:, mine] + self.effects.change(aspects, self.lesson[mine])
             cube = candidate_cube(with_groups(block(places), shared, group[places]), self.candidates)[0]
             cube = np.ascontiguousarray(cube[:, :, : len(columns)])
             vote = weights(score, usable(cube), setup.temperature * self.sharpness[mine])
-            point[:, columns], mean[:, columns] = self.levels.blend(*combine(cube, vote), values, mine)
+            point[:, columns], mean[:, columns] = combine(cube, vote)
             leaders.put(columns, vote, score)
 
         in_threads(forecast, tiles(np.arange(len(place)), setup.block_size), setup.threads, "forecast")

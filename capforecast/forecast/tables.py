@@ -13,20 +13,17 @@ import pyarrow as pa
 from capforecast.errors import ModelError
 from capforecast.forecast.experience import Effects
 from capforecast.forecast.kinds import checked_columns, reading
-from capforecast.forecast.levels import Levels
 from capforecast.forecast.situation import ASPECTS
-from capforecast.forecast.tree_nodes import NODE_COLUMNS, nodes_of
 from capforecast.schema import METRIC, SERVER_ID, Cadence, ErrorPaths
 from capforecast.settings import Settings
 
 if TYPE_CHECKING:
     from capforecast.forecast.model import FleetModel
 
-FORMAT = 5
+FORMAT = 4
 _COLUMNS = {
-    "weights": (SERVER_ID, METRIC, "score", "lesson", "sharpness", "level_share"),
+    "weights": (SERVER_ID, METRIC, "score", "lesson", "sharpness"),
     "effects": ("size", "usual", "spread"),
-    "levels": NODE_COLUMNS,
     "errors": (SERVER_ID, METRIC, "origin", "scale", "states", "path"),
     "calibration": (SERVER_ID, METRIC, "scale_now", "states_now", "replayed", "half_80", "half_95"),
     "metadata": ("key", "value"),
@@ -36,8 +33,7 @@ _COLUMNS = {
 def to_tables(model: FleetModel) -> dict[str, pa.Table]:
     """Scores of candidates and how sharply they choose (weights), what situations add to them (effects), and the rest.
 
-    effects: one row per lesson; levels: one per node of the trees; errors: one per series and origin; calibration: one
-    per series.
+    effects: one row per lesson; errors: one row per series and origin; calibration: per series.
     """
     from capforecast.forecast.model import settings_text
 
@@ -51,8 +47,6 @@ def to_tables(model: FleetModel) -> dict[str, pa.Table]:
         "settings": settings_text(model.settings),
         "version": model.version,
         "states": str(errors.states.shape[2]),
-        "level_start": repr(model.levels.nodes.start),
-        "level_features": str(model.levels.nodes.features),
     }
     calibration = {
         SERVER_ID: server,
@@ -71,11 +65,9 @@ def to_tables(model: FleetModel) -> dict[str, pa.Table]:
                 "score": lists(model.score.T, pa.float64()),
                 "lesson": model.lesson,
                 "sharpness": model.sharpness,
-                "level_share": model.levels.share,
             }
         ),
         "effects": _effect_table(model.effects),
-        "levels": model.levels.nodes.table(),
         "errors": error_table(errors, server, metric),
         "calibration": pa.table(calibration),
         "metadata": pa.table({"key": list(metadata), "value": list(metadata.values())}),
@@ -149,7 +141,6 @@ def _read(tables: Mapping[str, pa.Table]) -> tuple[FleetModel, str]:
     horizon, cadence = int(known["horizon"]), Cadence(known["cadence"])
     wide = len(calibration["half_80"].combine_chunks().flatten()) // max(len(series), 1)
     halves = [matrix(calibration[name], wide).T for name in ("half_80", "half_95")]
-    nodes = nodes_of(tables["levels"], float(known["level_start"]), int(known["level_features"]))
     model = FleetModel(
         series=series,
         candidates=candidates,
@@ -157,7 +148,6 @@ def _read(tables: Mapping[str, pa.Table]) -> tuple[FleetModel, str]:
         effects=_read_effects(tables["effects"], len(ASPECTS[cadence]), len(candidates)),
         lesson=weights["lesson"].to_numpy().astype(np.int64),
         sharpness=weights["sharpness"].to_numpy().astype(np.float64),
-        levels=Levels(nodes, weights["level_share"].to_numpy().astype(np.float64)),
         widths=np.ascontiguousarray(np.stack(halves)),
         replayed=calibration["replayed"].to_numpy().astype(np.int64),
         errors=read_errors(tables["errors"], calibration, series, horizon, cadence, int(known["states"])),

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from capforecast.errors import ModelError
-from capforecast.forecast.base import Array, Array32, Mask
+from capforecast.forecast.base import Array, Mask
+from capforecast.forecast.tree_rows import Rows
 
 Nodes32 = npt.NDArray[np.int32]
 
@@ -41,7 +42,7 @@ class Nodes:
     start: float
     features: int
 
-    def predict(self, rows: Array32) -> Array:
+    def predict(self, rows: Rows) -> Array:
         """`start` and the leaves of all trees summed, float64 [R], of rows float32 [R, F]."""
         if rows.shape[1] != self.features:
             raise ModelError(f"the trees were taught {self.features} features, not {rows.shape[1]}; train again")
@@ -131,7 +132,7 @@ def _joined(trees: list[tuple[Any, ...]], start: float, features: int) -> Nodes:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _walk(
-    rows: Array32,
+    rows: Rows,
     roots: Nodes32,
     feature: Nodes32,
     threshold: Array,

@@ -49,7 +49,7 @@ def table_cells(row: dict[str, Any]) -> tuple[str, ...]:
 def heading(row: dict[str, Any]) -> str:
     """Counts that stand over a table: of a scope, level and horizon."""
     said = (
-        f"{row['events']:,} breaches in {row['cases']:,} cases ({100 * row['base_rate']:.1f} %), "
+        f"{row['events']:,} breach{'' if row['events'] == 1 else 'es'} in {row['cases']:,} cases ({100 * row['base_rate']:.1f} %), "
         f"{row['servers']:,} servers, {row['series']:,} series, {row['origins']} origins"
     )
     few = few_events(int(row["events"]))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from capforecast.report.words import plural
+
 FEW_EVENTS = 30  # below this a rate says little
 HEAD = ("rule", "warned", "precision", "recall", "false alarms", "lead", "Brier skill", "ours at equal false alarms")
 
@@ -49,7 +51,7 @@ def table_cells(row: dict[str, Any]) -> tuple[str, ...]:
 def heading(row: dict[str, Any]) -> str:
     """Counts that stand over a table: of a scope, level and horizon."""
     said = (
-        f"{row['events']:,} breach{'' if row['events'] == 1 else 'es'} in {row['cases']:,} cases ({100 * row['base_rate']:.1f} %), "
+        f"{plural(row['events'], 'breach', 'es')} in {row['cases']:,} cases ({100 * row['base_rate']:.1f} %), "
         f"{row['servers']:,} servers, {row['series']:,} series, {row['origins']} origins"
     )
     few = few_events(int(row["events"]))

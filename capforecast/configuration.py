@@ -40,6 +40,7 @@ NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "storage": True,
     "log": True,
     "flow": True,
+    "models": True,
     "forecast": {"block_size", "threads"},
 }  # what changes where and how a run goes, not what comes out
 

@@ -188,6 +188,31 @@ class ForecastSettings(Section):
     threads: int = Field(0, ge=0, description="blocks at a time, 0 = one per core; results do not depend on it")
 
 
+class ModelsSettings(Section):
+    """Models that are kept: when a new one is trained, when it becomes champion, how many are kept."""
+
+    retrain: Literal["always", "when_needed", "never"] = Field(
+        "always",
+        description="a run trains: always; when the champion will not do; never, it forecasts with the champion",
+    )
+    promote_margin: Share = Field(
+        0.02, description="a challenger made otherwise than the champion must be better by this share of its error"
+    )
+    refresh_tolerance: Share = Field(
+        0.1, description="one made as the champion was, on newer data, replaces it unless worse by more than this share"
+    )
+    max_age_days: Count = Field(35, description="a champion older than this is replaced by the next challenger")
+    least_known_share: Share = Field(
+        0.95, description="a champion that knows fewer of the usable series than this is replaced, or trained anew"
+    )
+    fall_back: bool = Field(
+        True, description="a champion that cannot be used gives way to the last good version, and the report says so"
+    )
+    keep: Count = Field(
+        8, description="versions of a business unit that pruning keeps beside the champion and pinned ones"
+    )
+
+
 class BreachSettings(Section):
     """When an excursion above a threshold counts: k of n consecutive periods."""
 
@@ -350,6 +375,7 @@ class Settings(Section):
     quality: QualitySettings = QualitySettings()
     calendar: CalendarSettings = CalendarSettings()
     forecast: ForecastSettings = ForecastSettings()
+    models: ModelsSettings = ModelsSettings()
     risk: RiskSettings = RiskSettings()
     report: ReportSettings = ReportSettings()
     flow: FlowSettings = FlowSettings()

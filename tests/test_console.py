@@ -38,3 +38,14 @@ def test_no_score_is_cut_off_in_a_narrow_terminal(width: int, monkeypatch: pytes
     assert "…" not in text
     assert text.count("0.123") == 2 * len(names)
     assert all(name in text for name in ("seasonal-naive", *names))
+
+
+def test_the_answer_comes_with_how_good_past_warnings_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Console(width=200, record=True, quiet=False)
+    monkeypatch.setattr(console, "out", shown)
+    tiers = dict.fromkeys(("critical", "high", "watch", "ok", "unknown"), 1)
+    told = a_summary(tiers=tiers, servers=5, as_of="2026-11-23T00:00:00", business_units=[], top_risks=[])
+    console.show_tiers(told | {"warnings": {"sentence": "6 of 10 warnings came true."}})
+    assert "track record 6 of 10 warnings came true." in shown.export_text()
+    console.show_tiers(told | {"warnings": None})
+    assert "track record" not in shown.export_text()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SIZE, _LEFT, _FOOT, _HEAD, _GAP = 148.0, 34.0, 30.0, 16.0, 62.0
 _OFF = 0.06  # distance from the diagonal from which figures stand on the other side of their points
 _LARGEST = 5.5  # radius of the point with most cases, points
+_CHARACTER, _LINE = 3.6, 7.0  # width and height a label's characters take, points
 _FEW = 10  # cases below which the rate of a bin says little
 
 
@@ -84,12 +85,21 @@ def _points(axes: Axes, places: list[tuple[float, float]], cases: list[int], bel
     axes.scatter(xs[many], ys[many], s=(2 * radius[many]) ** 2, color=style.ACCENT, edgecolors=style.PAPER,
                  linewidths=0.6, zorder=3)  # fmt: skip
     axes.scatter(xs[~many], ys[~many], s=10, color=style.PAPER, edgecolors=style.ACCENT, linewidths=0.8, zorder=2.5)
+    taken: list[tuple[float, float, float]] = []
     for i in np.flatnonzero(many):
         # Between the points and the diagonal there is room; a point on it has its figure to the right, below the line.
         px, py, r = float(xs[i]), float(ys[i]), float(radius[i])
         x, y, side = (px, py + r + 4, "center") if below[i] else (px + r + 2, py - 4.5, "left")
         if py < _FOOT + r:  # in the corner, where most cases lie
             x, y, side = px + 1, py + r + 6, "left"
-        axes.text(
-            x, y, f"{cases[i]:,}", ha=side, va="center", color=style.INK, fontsize=style.CHART_TEXT_SMALL, zorder=4
-        )
+        label = f"{cases[i]:,}"
+        y = _free(x - (_CHARACTER * len(label) / 2 if side == "center" else 0), y, _CHARACTER * len(label), taken)
+        axes.text(x, y, label, ha=side, va="center", color=style.INK, fontsize=style.CHART_TEXT_SMALL, zorder=4)
+
+
+def _free(start: float, y: float, width: float, taken: list[tuple[float, float, float]]) -> float:
+    """Height from `y` up where a label touches none `taken` (start, end, height); takes it."""
+    while any(start < end and start + width > begin and abs(y - other) < _LINE for begin, end, other in taken):
+        y += _LINE / 2
+    taken.append((start, start + width, y))
+    return y

@@ -17,16 +17,16 @@ import pandas as pd
 import pyarrow as pa
 
 from capforecast.errors import ModelError
-from capforecast.forecast import backtest, engine, paths
+from capforecast.forecast import backtest, engine, format_4, paths
 from capforecast.forecast.base import Array, Trained
 from capforecast.forecast.baselines import seasonal_naive
 from capforecast.forecast.blocks import group_numbers
+from capforecast.forecast.error_tables import error_tables, read_errors, stored_errors
 from capforecast.forecast.evidence import evidence
 from capforecast.forecast.kinds import Kind, Model, checked_columns, places, reading
 from capforecast.forecast.measured import Past, expected_sizes, past_of, replay_plan
 from capforecast.forecast.model import NAME, FleetModel
 from capforecast.forecast.models import model_kind, model_names
-from capforecast.forecast.tables import error_table, lists, read_errors
 from capforecast.schema import METRIC, QUANTILE_LEVELS, SERVER_ID, Cadence, ErrorPaths, Forecast, Panel
 from capforecast.settings import Settings
 
@@ -36,8 +36,8 @@ _POINT = QUANTILE_LEVELS.index(0.5)
 _STATES = 2  # numbers that paths.states gives
 _OWN, _ENGINE = "own_", "fleet_"  # prefixes of the two models' tables
 _COLUMNS = {
-    "errors": (SERVER_ID, METRIC, "origin", "scale", "states", "path"),
-    "calibration": (SERVER_ID, METRIC, "scale_now", "states_now"),
+    "errors": ("origin", "scale", "states", "path"),
+    "calibration": (SERVER_ID, METRIC, "scale_now", "states_now", "unit"),
 }
 
 
@@ -94,15 +94,10 @@ class Challenger:
 
     def tables(self) -> dict[str, pa.Table]:
         """Both models' tables, and `errors` and `calibration` as the engine's."""
-        server, metric = (pa.array(self.series[name].to_list(), pa.string()) for name in (SERVER_ID, METRIC))
-        calibration = {
-            SERVER_ID: server, METRIC: metric, "scale_now": pa.array(self.errors.scale_now, pa.float32()),
-            "states_now": lists(self.errors.states_now, pa.float32()),
-        }  # fmt: skip
         own = {_OWN + name: table for name, table in self.model.tables().items()}
         theirs = {_ENGINE + name: table for name, table in self.engine.tables().items()}
-        errors = error_table(self.errors, server, metric)
-        return own | theirs | {"errors": errors, "calibration": pa.table(calibration)}
+        errors, calibration = error_tables(self.errors)
+        return own | theirs | {"errors": errors, "calibration": calibration}
 
 
 Champion: TypeAlias = FleetModel | Challenger
@@ -119,14 +114,16 @@ def from_tables(kind: str, tables: Mapping[str, pa.Table]) -> Champion:
         return FleetModel.from_tables(tables)
     if kind not in model_names():
         raise ModelError(f"the stored model is of kind {kind!r}, which this version does not have; train a new one")
-    checked_columns(tables, _COLUMNS)
     parts = [{name.removeprefix(p): t for name, t in tables.items() if name.startswith(p)} for p in (_OWN, _ENGINE)]
     model, engine_model = model_kind(kind).from_tables(parts[0]), FleetModel.from_tables(parts[1])
+    horizon, cadence = engine_model.horizon, engine_model.cadence
+    if "unit" not in tables.get("calibration", pa.table({})).column_names:
+        checked_columns(tables, format_4.COLUMNS)
+        with reading():
+            tables = format_4.upgraded(tables, horizon, _STATES, cadence)
+    checked_columns(tables, _COLUMNS)
     with reading():
-        errors = read_errors(
-            tables["errors"], tables["calibration"], engine_model.series, engine_model.horizon, engine_model.cadence,
-            _STATES,
-        )  # fmt: skip
+        errors = read_errors(tables["errors"], tables["calibration"], engine_model.series, horizon, _STATES, cadence)
     return Challenger(kind, model, errors, engine_model)
 
 
@@ -207,7 +204,7 @@ def _evidence(
     stamps = panel.timestamps[np.array(origins, dtype=np.int64) + len(panel.timestamps) - past.total - 1]
     series = past.series[[SERVER_ID, METRIC]].reset_index(drop=True)
     found = ErrorPaths(
-        whole, stamps, scale[:-1].astype(np.float32), scale[-1].astype(np.float32), states,
+        stored_errors(whole), stamps, scale[:-1].astype(np.float32), scale[-1].astype(np.float32), states,
         np.zeros((width, _STATES), dtype=np.float32), series, cadence,
     )  # fmt: skip
     return found, table

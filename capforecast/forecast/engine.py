@@ -16,6 +16,7 @@ from capforecast.forecast.base import Array, Index, Trained
 from capforecast.forecast.blocks import calendar_of, first_rows, group_numbers, recent
 from capforecast.forecast.calibration import Outcome, calibrate
 from capforecast.forecast.candidates import candidate_names
+from capforecast.forecast.error_tables import stored_errors
 from capforecast.forecast.experience import Effects
 from capforecast.forecast.model import FleetModel
 from capforecast.forecast.replay import Data, Replay, replay
@@ -131,7 +132,9 @@ class _Ledger:
         series = data.panel.series[[SERVER_ID, METRIC]].reset_index(drop=True)
         stamps = pd.DatetimeIndex(data.panel.timestamps[np.array(list(self.row), dtype=np.int64) - 1])
         none_yet = np.zeros((width, 2), dtype=np.float32)
-        history = ErrorPaths(self.errors, stamps, self.scale, self.scale_now, self.states, none_yet, series, cadence)
+        errors = stored_errors(self.errors)
+        score = score.astype(np.float32).astype(np.float64)  # as they are kept
+        history = ErrorPaths(errors, stamps, self.scale, self.scale_now, self.states, none_yet, series, cadence)
         return FleetModel(
             series, names, score, effects, lesson, sharpness,
             self.widths, self.replayed, history, horizon, cadence, settings,

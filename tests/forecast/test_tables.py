@@ -63,10 +63,28 @@ def test_frozen_model_forecasts_a_longer_panel(make_panel, weekly, trained):
     assert (states.states_now != trained.errors.states_now).any()
 
 
-def test_error_rows_are_one_per_series_and_origin(trained, tables):
-    errors = tables["errors"]
-    assert errors.num_rows == trained.errors.errors.shape[0] * trained.errors.errors.shape[2]
-    assert errors.schema.field("path").type == pa.list_(pa.float32())
+def test_error_paths_are_kept_once_per_origin_in_half_precision(trained, tables):
+    origins, horizon, width = trained.errors.errors.shape
+    assert tables["errors"].num_rows == origins
+    assert tables["errors"].schema.field("path").type == pa.list_(pa.float16())
+    assert len(tables["errors"]["path"][0]) == horizon * width
+
+
+def test_a_format_of_the_future_and_a_candidate_of_the_past_are_refused_by_name(tables):
+    known = dict(zip(tables["metadata"]["key"].to_pylist(), tables["metadata"]["value"].to_pylist(), strict=True))
+
+    def with_metadata(**changes: str) -> dict[str, pa.Table]:
+        content = known | changes
+        return {**tables, "metadata": pa.table({"key": list(content), "value": list(content.values())})}
+
+    with pytest.raises(ModelError, match=r"format 99, this version reads 4 and 5: update"):
+        FleetModel.from_tables(with_metadata(format="99"))
+    with pytest.raises(ModelError, match=r"format 3, this version reads 4 and 5.*train again"):
+        FleetModel.from_tables(with_metadata(format="3"))
+    renamed = known["candidates"].replace("sawtooth/", "tooth/", 1)
+    assert renamed != known["candidates"]
+    with pytest.raises(ModelError, match=r"'tooth/.*does not have"):
+        FleetModel.from_tables(with_metadata(candidates=renamed))
 
 
 def test_unknown_series_is_named(make_panel, weekly, trained):

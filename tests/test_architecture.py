@@ -52,6 +52,8 @@ OUTERMOST = {"stages"}  # may use every room
 MORE = {
     "capforecast/forecast/registry.py": {"lake"},
     "capforecast/forecast/pointers.py": {"lake"},
+    "capforecast/forecast/standing.py": {"lake"},
+    "capforecast/forecast/promotion.py": {"lake"},
     "capforecast/report/assemble.py": {"lake"},
     "capforecast/lake/runs.py": {"exchange"},
 }

@@ -36,6 +36,9 @@ class Pointer(BaseModel):
     action: Action = "promoted"
     reason: str = ""  # in words
     pinned: bool = False  # training keeps its hands off until it is unpinned
+    outcome: str = ""  # the rule that promoted it (decision.Outcome); "" = a person did
+    ratio: float | None = None  # its error by the champion's of then
+    series_compared: int = 0
 
     @field_validator("as_of")
     @classmethod

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from capforecast.errors import ConflictError, ModelError
+from capforecast.errors import ConflictError, MissingObjectError, ModelError, StaleReferenceError
 from capforecast.forecast import champions, pointers
 from capforecast.forecast.base import Trained
 from capforecast.forecast.champions import Champion
@@ -80,6 +80,14 @@ def is_intact(store: Store, manifest: Reference) -> bool:
     """Are all tables of a model in the store as they were written?"""
     files = _parsed(store.fetch(manifest), manifest.uri)["files"].values()
     return all(store.holds(Reference.model_validate(reference)) for reference in files)
+
+
+def check(store: Store, manifest: Reference) -> str | None:
+    """Why a version cannot be used, None = it can be."""
+    try:
+        return None if is_intact(store, manifest) else f"files of {manifest.uri} are missing or have changed"
+    except (ModelError, MissingObjectError, StaleReferenceError) as error:
+        return str(error)
 
 
 def champion(store: Store, cadence: Cadence, business_unit: str) -> Reference:

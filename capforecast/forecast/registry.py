@@ -1,32 +1,29 @@
 """Models that are kept: immutable versions in the lake, and which of them is champion.
 
-A version is a folder of plain tables and a manifest, written last and never changed. The champion of a business unit
-is the highest of its numbered, create-only pointer records.
+A version is a folder of plain tables and a manifest, written last and never changed. Which one is champion:
+pointers.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import Any
 
 import pandas as pd
 
-from capforecast.errors import ConflictError, ModelError
-from capforecast.forecast import champions
+from capforecast.errors import ConflictError, MissingObjectError, ModelError, StaleReferenceError
+from capforecast.forecast import champions, pointers
 from capforecast.forecast.base import Trained
 from capforecast.forecast.champions import Champion
 from capforecast.forecast.model import NAME
-from capforecast.lake.datasets import as_of_segment, read_table, table_of, to_json, to_parquet, unit_segment
+from capforecast.lake.datasets import as_of_segment, read_table, table_of, to_json, to_parquet
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Reference
 
 EVIDENCE = "backtest"  # the file of a version that holds its backtest
 CHOICE = "choice"  # and which candidates carry its forecasts
-
-
-def _folder(cadence: Cadence, business_unit: str) -> str:
-    return f"models/cadence={cadence}/business_unit={unit_segment(business_unit)}"
 
 
 def save(
@@ -42,7 +39,7 @@ def save(
     for name, (data, _) in tables.items():
         digest.update(name.encode() + hashlib.sha256(data).digest())
     version = f"{as_of_segment(as_of)}-{digest.hexdigest()[:12]}"
-    folder = f"{_folder(model.cadence, business_unit)}/{version}"
+    folder = f"{pointers.folder(model.cadence, business_unit)}/{version}"
     files = {}
     for name, (data, rows) in tables.items():
         files[name] = store.put(f"{folder}/{name}.parquet", data, rows=rows).model_dump(mode="json")
@@ -85,12 +82,20 @@ def is_intact(store: Store, manifest: Reference) -> bool:
     return all(store.holds(Reference.model_validate(reference)) for reference in files)
 
 
+def check(store: Store, manifest: Reference) -> str | None:
+    """Why a version cannot be used, None = it can be."""
+    try:
+        return None if is_intact(store, manifest) else f"files of {manifest.uri} are missing or have changed"
+    except (ModelError, MissingObjectError, StaleReferenceError) as error:
+        return str(error)
+
+
 def champion(store: Store, cadence: Cadence, business_unit: str) -> Reference:
     """Manifest of the business unit's champion; raises ModelError when nothing was trained yet."""
-    pointers = _pointers(store, cadence, business_unit)
-    if not pointers:
+    record = pointers.current(store, cadence, business_unit)
+    if record is None:
         raise ModelError(f"no {cadence} model of business unit {business_unit!r} in {store.url}: train first")
-    return Reference.model_validate(_parsed(store.read(pointers[-1]), pointers[-1])["manifest"])
+    return record.pointer.manifest
 
 
 def promote(store: Store, cadence: Cadence, business_unit: str, manifest: Reference, as_of: pd.Timestamp) -> None:
@@ -98,23 +103,14 @@ def promote(store: Store, cadence: Cadence, business_unit: str, manifest: Refere
 
     Under two writers each promotion gets a number of its own.
     """
-    wanted = {"manifest": manifest.model_dump(mode="json"), "as_of": as_of.isoformat()}
+    wanted = pointers.Pointer(manifest=manifest, as_of=as_of.isoformat())
     while True:
-        pointers = _pointers(store, cadence, business_unit)
-        current = _parsed(store.read(pointers[-1]), pointers[-1]) if pointers else None
-        if current is not None and (current == wanted or pd.Timestamp(current["as_of"]) > as_of):
+        record = pointers.current(store, cadence, business_unit)
+        if record is not None and (record.pointer.manifest == manifest or record.pointer.cut_off > as_of):
             return
-        number = int(pointers[-1].rsplit("/", 1)[1].removesuffix(".json")) + 1 if pointers else 1
-        key = f"{_folder(cadence, business_unit)}/champion/{number:06d}.json"
-        try:
-            store.create(key, to_json(wanted))
-        except ConflictError:  # somebody took this number: look again
-            continue
-        return
-
-
-def _pointers(store: Store, cadence: Cadence, business_unit: str) -> list[str]:
-    return store.keys(f"{_folder(cadence, business_unit)}/champion")
+        with contextlib.suppress(ConflictError):  # somebody took this number: look again
+            pointers.append(store, cadence, business_unit, wanted, after=record.number if record else None)
+            return
 
 
 def _parsed(data: bytes, key: str) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def main(folder: Path) -> None:
     seen, settings = panel(), Settings()
     trained = champions.train(seen, HORIZON, settings)
     as_of = seen.timestamps[-1] + seen.cadence.step
-    notes = {"as_of": as_of.isoformat(), "horizon": HORIZON, "inputs": {}, "code": "fixture", "config": "fixture"}
+    window = {"first": seen.timestamps[0].isoformat(), "last": seen.timestamps[-1].isoformat(), "periods": DAYS}
+    notes = {"horizon": HORIZON, "inputs": {}, "code": "fixture", "config": "fixture", "window": window}
     store = Store(folder)
     manifest = registry.save(store, trained, business_unit="retail", as_of=as_of, notes=notes)
     model, _ = registry.load(store, manifest)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from typing import Any
 
 import pandas as pd
@@ -17,10 +16,13 @@ from capforecast.errors import ConflictError, MissingObjectError, ModelError, St
 from capforecast.forecast import champions, pointers
 from capforecast.forecast.base import Trained
 from capforecast.forecast.champions import Champion
-from capforecast.forecast.model import NAME
+from capforecast.forecast.manifest import File, Manifest, Window, libraries, parse, scores_of
+from capforecast.forecast.model import settings_text
+from capforecast.forecast.pointers import MANIFEST
+from capforecast.forecast.tables import FORMAT, check_format
 from capforecast.lake.datasets import as_of_segment, read_table, table_of, to_json, to_parquet
 from capforecast.lake.store import Store
-from capforecast.schema import Cadence, Reference
+from capforecast.schema import SERVER_ID, Cadence, Reference
 
 EVIDENCE = "backtest"  # the file of a version that holds its backtest
 CHOICE = "choice"  # and which candidates carry its forecasts
@@ -29,65 +31,111 @@ CHOICE = "choice"  # and which candidates carry its forecasts
 def save(
     store: Store, trained: Trained[Champion], *, business_unit: str, as_of: pd.Timestamp, notes: dict[str, Any]
 ) -> Reference:
-    """Publish a model and its evidence as version `<as_of>-<hash of all that>`; returns its manifest's reference."""
-    model = trained.model
+    """Publish a model and its evidence as version `<as_of>-<hash of all that>`; returns its manifest's reference.
+
+    notes: horizon; `inputs`, hashes by name; `code` and `config`, hashes; where known `window` (first, last, periods)
+    and `git_commit`. Files first, the manifest last and create-only. Whoever publishes the same version a second time
+    gets the manifest that is there, which may name other libraries or another commit. Raises ConflictError where it
+    differs otherwise.
+    """
+    model, kind = trained.model, champions.kind_of(trained.model)
     parts = model.tables() | {EVIDENCE: table_of(trained.backtest)}
     if trained.choice is not None:
         parts[CHOICE] = table_of(trained.choice)
-    tables = {name: (to_parquet(table), table.num_rows) for name, table in sorted(parts.items())}
-    digest = hashlib.sha256(to_json(notes))
+    tables = {name: (to_parquet(table, floats=True), table.num_rows) for name, table in sorted(parts.items())}
+    recipe = {"kind": kind, "settings": hashlib.sha256(recipe_text(model).encode()).hexdigest(), "code": notes["code"]}
+    said = {name: value for name, value in notes.items() if name != "git_commit"}
+    digest = hashlib.sha256(to_json(said | {"as_of": as_of.isoformat(), "recipe": recipe}))
     for name, (data, _) in tables.items():
         digest.update(name.encode() + hashlib.sha256(data).digest())
     version = f"{as_of_segment(as_of)}-{digest.hexdigest()[:12]}"
     folder = f"{pointers.folder(model.cadence, business_unit)}/{version}"
     files = {}
     for name, (data, rows) in tables.items():
-        files[name] = store.put(f"{folder}/{name}.parquet", data, rows=rows).model_dump(mode="json")
-    manifest = to_json(
-        {
-            "version": version,
-            "business_unit": business_unit,
-            "kind": champions.kind_of(model),
-            "files": files,
-            "notes": notes,
-        }
-    )
-    return store.put(f"{folder}/manifest.json", manifest, rows=len(model.series))
+        kept = store.put(f"{folder}/{name}.parquet", data, rows=rows)
+        files[name] = File(**kept.model_dump(), bytes=len(data))
+    series = {"servers": int(model.series[SERVER_ID].nunique()), "series": len(model.series)}
+    window = Window(**notes["window"], **series) if "window" in notes else None
+    made = Manifest(
+        format=FORMAT, version=version, business_unit=business_unit, kind=kind, cadence=model.cadence,
+        as_of=as_of.isoformat(), horizon=int(notes["horizon"]), recipe=recipe, config=notes["config"],
+        inputs=notes["inputs"], window=window, scores=scores_of(trained.backtest), libraries=libraries(kind),
+        git_commit=notes.get("git_commit"), files=files,
+    )  # fmt: skip
+    return _publish(store, f"{folder}/{MANIFEST}", made)
+
+
+def recipe_text(model: Champion) -> str:
+    """The settings a model's forecasts depend on, as canonical JSON."""
+    return settings_text((model.engine if isinstance(model, champions.Challenger) else model).settings)
+
+
+def _publish(store: Store, key: str, made: Manifest) -> Reference:
+    data = to_json(made.model_dump(mode="json"))
+    rows = made.window.series if made.window else max(file.rows for file in made.files.values())
+    try:
+        return store.create(key, data, rows=rows)
+    except ConflictError:
+        there = store.read(key)
+    if parse(there, key).files != made.files:
+        raise ConflictError(f"{key} is there, with other files than this version has: remove that folder, train again")
+    return Reference(uri=key, sha256=hashlib.sha256(there).hexdigest(), rows=rows)
+
+
+def read_manifest(store: Store, manifest: Reference) -> Manifest:
+    """What stands in a manifest; raises ModelError, MissingObjectError or StaleReferenceError."""
+    return parse(store.fetch(manifest), manifest.uri)
 
 
 def load(store: Store, manifest: Reference) -> tuple[Champion, str]:
     """The model behind a manifest and its version; raises ModelError or a LakeError naming what is wrong."""
-    content = _parsed(store.fetch(manifest), manifest.uri)
+    content = read_manifest(store, manifest)
+    check_format(content.format)
     tables = {
-        name: read_table(store, Reference.model_validate(reference))
-        for name, reference in content["files"].items()
-        if name not in (EVIDENCE, CHOICE)
+        name: read_table(store, _intact(file)) for name, file in content.files.items() if name not in (EVIDENCE, CHOICE)
     }
-    return champions.from_tables(content.get("kind", NAME), tables), str(content["version"])
+    return champions.from_tables(content.kind, tables), content.version
+
+
+def _intact(file: File) -> Reference:
+    return Reference(uri=file.uri, sha256=file.sha256, rows=file.rows)
 
 
 def evidence(store: Store, manifest: Reference) -> Reference:
     """The backtest a model was published with."""
-    return Reference.model_validate(_parsed(store.fetch(manifest), manifest.uri)["files"][EVIDENCE])
+    return _intact(read_manifest(store, manifest).files[EVIDENCE])
+
+
+def choice(store: Store, manifest: Reference) -> Reference | None:
+    """Which candidates carry a model's forecasts, CHOICE_COLUMNS; None for kinds that have nothing to choose from."""
+    file = read_manifest(store, manifest).files.get(CHOICE)
+    return _intact(file) if file else None
 
 
 def is_manifest(reference: Reference) -> bool:
     """Does a reference name a model?"""
-    return reference.uri.startswith("models/") and reference.uri.endswith("/manifest.json")
+    return reference.uri.startswith("models/") and reference.uri.endswith(f"/{MANIFEST}")
 
 
 def is_intact(store: Store, manifest: Reference) -> bool:
     """Are all tables of a model in the store as they were written?"""
-    files = _parsed(store.fetch(manifest), manifest.uri)["files"].values()
-    return all(store.holds(Reference.model_validate(reference)) for reference in files)
+    return all(store.holds(_intact(file)) for file in read_manifest(store, manifest).files.values())
 
 
 def check(store: Store, manifest: Reference) -> str | None:
-    """Why a version cannot be used, None = it can be."""
+    """Why a version cannot be used, naming the file; None = it can be. Reads its files, parses the manifest only."""
     try:
-        return None if is_intact(store, manifest) else f"files of {manifest.uri} are missing or have changed"
-    except (ModelError, MissingObjectError, StaleReferenceError) as error:
+        content = read_manifest(store, manifest)
+        check_format(content.format)
+        for file in content.files.values():
+            store.fetch(_intact(file))
+    except MissingObjectError as error:
+        return f"a file is missing: {error}"
+    except StaleReferenceError as error:
+        return f"a file was changed: {error}"
+    except ModelError as error:
         return str(error)
+    return None
 
 
 def champion(store: Store, cadence: Cadence, business_unit: str) -> Reference:
@@ -111,13 +159,3 @@ def promote(store: Store, cadence: Cadence, business_unit: str, manifest: Refere
         with contextlib.suppress(ConflictError):  # somebody took this number: look again
             pointers.append(store, cadence, business_unit, wanted, after=record.number if record else None)
             return
-
-
-def _parsed(data: bytes, key: str) -> dict[str, Any]:
-    try:
-        content = json.loads(data)
-    except ValueError:
-        raise ModelError(f"{key} is not readable JSON; train again or roll back") from None
-    if not isinstance(content, dict):
-        raise ModelError(f"{key} is not a manifest; train again or roll back")
-    return content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import pandas as pd
@@ -62,17 +61,10 @@ def stand(store: Store, cadence: Cadence, business_unit: str, *, skip_broken: bo
 
 def contender(store: Store, manifest: Reference) -> Contender:
     """A version as promotion sees it; raises ModelError, MissingObjectError or StaleReferenceError."""
-    data = store.fetch(manifest)
-    try:
-        content = json.loads(data)
-        notes = content["notes"]
-        recipe = {"kind": str(content["kind"]), "settings": str(notes["config"]), "code": str(notes["code"])}
-        as_of, horizon = pd.Timestamp(notes["as_of"]), int(notes["horizon"])
-    except (KeyError, TypeError, ValueError):
-        raise ModelError(f"{manifest.uri} does not say how its model was made; train again") from None
+    made = registry.read_manifest(store, manifest)
     columns = [SERVER_ID, METRIC, "bucket", "relative_mae"]
     errors = read_table(store, registry.evidence(store, manifest), columns).to_pandas()
-    return Contender(manifest, version_of(manifest), as_of, horizon, recipe, errors)
+    return Contender(manifest, version_of(manifest), made.cut_off, made.horizon, made.recipe, errors)
 
 
 def problem_of(store: Store, manifest: Reference, cadence: Cadence, horizon: int) -> str | None:

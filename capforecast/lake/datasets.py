@@ -76,10 +76,16 @@ def observations_key(cadence: Cadence, month: str) -> str:
 INVENTORY_KEY = "raw/inventory/part-0.parquet"
 
 
-def to_parquet(table: pa.Table) -> bytes:
-    """Parquet bytes; the same table gives the same bytes."""
+def to_parquet(table: pa.Table, *, floats: bool = False) -> bytes:
+    """Parquet bytes; the same table gives the same bytes. `floats`: most of it are lists of floats that differ all."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", write_statistics=True)
+    if floats:
+        texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+        pq.write_table(
+            table, sink, compression="zstd", write_statistics=False, use_dictionary=texts, use_byte_stream_split=True
+        )
+    else:
+        pq.write_table(table, sink, compression="zstd", write_statistics=True)
     return sink.getvalue()
 
 

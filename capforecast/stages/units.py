@@ -12,7 +12,7 @@ import pandas as pd
 from capforecast.configuration import config_hash
 from capforecast.errors import ModelError, StageError, StaleReferenceError, UsageError
 from capforecast.exchange import Ingested, Overview, Unit
-from capforecast.fingerprint import code_fingerprint
+from capforecast.fingerprint import code_fingerprint, git_commit
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
 from capforecast.fleet import shapes
@@ -134,8 +134,10 @@ def train(store: Store, settings: Settings, unit: Unit) -> References:
         empty = pd.DataFrame({name: pd.Series(dtype="str") for name in BACKTEST_COLUMNS})
         return {"backtests": write_table(store, unit.key("backtests"), empty)}
     trained = champions.train(panel, unit.horizon, settings)
+    first, last = panel.timestamps[0], panel.timestamps[-1]
     notes = {
-        "as_of": unit.as_of,
+        "window": {"first": first.isoformat(), "last": last.isoformat(), "periods": len(panel.timestamps)},
+        "git_commit": git_commit(),
         "horizon": unit.horizon,
         "inputs": {name: unit.references[name].sha256 for name in ("processed", "quality")},
         "code": code_fingerprint(),

@@ -66,7 +66,8 @@ def test_the_backtest_is_evidence_in_the_order_of_the_panel(panel, trained):
 
 def test_a_champion_of_any_kind_is_stored_and_loaded(tmp_path, panel, trained):
     store = Store(tmp_path)
-    manifest = registry.save(store, trained, business_unit="x", as_of=pd.Timestamp("2026-01-05", tz="UTC"), notes={})
+    notes = {"horizon": HORIZON, "inputs": {}, "code": "c0de", "config": "c0nf16"}
+    manifest = registry.save(store, trained, business_unit="x", as_of=pd.Timestamp("2026-01-05", tz="UTC"), notes=notes)
     model, _ = registry.load(store, manifest)
     assert champions.kind_of(model) == "seasonal-naive"
     assert np.array_equal(model.predict(panel).quantiles, trained.model.predict(panel).quantiles)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,7 +9,8 @@ import pandas as pd
 from capforecast.errors import MissingObjectError, ModelError, StaleReferenceError
 from capforecast.forecast import pointers, registry
 from capforecast.forecast.decision import Contender, too_short
-from capforecast.forecast.pointers import Record, version_of
+from capforecast.forecast.facts import read_facts
+from capforecast.forecast.pointers import Record
 from capforecast.lake.datasets import read_table
 from capforecast.lake.store import Store
 from capforecast.schema import METRIC, SERVER_ID, Cadence, Reference
@@ -62,17 +62,9 @@ def stand(store: Store, cadence: Cadence, business_unit: str, *, skip_broken: bo
 
 def contender(store: Store, manifest: Reference) -> Contender:
     """A version as promotion sees it; raises ModelError, MissingObjectError or StaleReferenceError."""
-    data = store.fetch(manifest)
-    try:
-        content = json.loads(data)
-        notes = content["notes"]
-        recipe = {"kind": str(content["kind"]), "settings": str(notes["config"]), "code": str(notes["code"])}
-        as_of, horizon = pd.Timestamp(notes["as_of"]), int(notes["horizon"])
-    except (KeyError, TypeError, ValueError):
-        raise ModelError(f"{manifest.uri} does not say how its model was made; train again") from None
-    columns = [SERVER_ID, METRIC, "bucket", "relative_mae"]
-    errors = read_table(store, registry.evidence(store, manifest), columns).to_pandas()
-    return Contender(manifest, version_of(manifest), as_of, horizon, recipe, errors)
+    facts = read_facts(store, manifest)
+    errors = read_table(store, registry.evidence(store, manifest), [SERVER_ID, METRIC, "bucket", "relative_mae"])
+    return Contender(manifest, facts.version, facts.as_of, facts.horizon, dict(facts.recipe), errors.to_pandas())
 
 
 def problem_of(store: Store, manifest: Reference, cadence: Cadence, horizon: int) -> str | None:

@@ -50,10 +50,10 @@ ROOMS: dict[str, set[str]] = {
 OUTERMOST = {"stages"}  # may use every room
 # Single files that may use a room more: what stores and fetches for a room, and the record of a run.
 MORE = {
-    "capforecast/forecast/registry.py": {"lake"},
-    "capforecast/forecast/pointers.py": {"lake"},
-    "capforecast/forecast/standing.py": {"lake"},
-    "capforecast/forecast/promotion.py": {"lake"},
+    **{
+        f"capforecast/forecast/{name}.py": {"lake"}
+        for name in ("registry", "pointers", "standing", "promotion", "retention", "model_diff")
+    },
     "capforecast/report/assemble.py": {"lake"},
     "capforecast/lake/runs.py": {"exchange"},
 }

@@ -10,6 +10,8 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import obstore
@@ -22,6 +24,15 @@ from capforecast.settings import StorageSettings
 
 log = logging.getLogger(__name__)
 LOCK_WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it: its bytes, and when the store took it in (the store's own clock, UTC)."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class Store:
@@ -85,8 +96,16 @@ class Store:
 
     def keys(self, prefix: str) -> list[str]:
         """Keys below a prefix, sorted; all of them, however many pages a bucket lists them in."""
+        return [item.key for item in self.listed(prefix)]
+
+    def listed(self, prefix: str) -> list[Listed]:
+        """Key, size and time of writing of all objects below a prefix, sorted by key."""
         with self._translated("list", prefix):
-            return sorted(str(item["path"]) for item in obstore.list(self._objects, prefix).collect())
+            found = obstore.list(self._objects, prefix).collect()
+        return sorted(
+            (Listed(str(item["path"]), int(item["size"]), item["last_modified"]) for item in found),
+            key=lambda item: item.key,
+        )
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is fine."""

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
 
+ENGINE = ("fleet", "forecast")  # rooms whose code makes a model
+
+
 @cache
 def code_fingerprint() -> str:
     """sha256 over the package's sources and data files and, in a checkout, the lock."""
+    return _digest(path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".html", ".css", ".j2", ".ttf"})
+
+
+@cache
+def engine_fingerprint() -> str:
+    """The same over what a model is made with: a change of the report makes no other model."""
+    return _digest(path for room in ENGINE for path in (PACKAGE / room).rglob("*.py"))
+
+
+def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    files = sorted(path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".html", ".css", ".j2", ".ttf"})
+    files = sorted(paths)
     lock = PACKAGE.parent / "requirements.lock"
     for path in [*files, *([lock] if lock.exists() else [])]:
         digest.update(str(path.relative_to(PACKAGE.parent)).encode())

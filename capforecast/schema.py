@@ -96,6 +96,7 @@ class Reason(StrEnum):
     NO_THRESHOLD = "no_threshold"  # of a server: nothing that is ok has a threshold
     NO_OBSERVATIONS = "no_observations"  # of a server: in the inventory, never observed
     NO_EVIDENCE = "no_evidence"  # forecast, but too few past forecast errors to state a probability
+    NOT_TRAINED = "not_trained"  # it could be forecast, but the model is older than it
 
 
 class PoolReason(StrEnum):

@@ -26,6 +26,7 @@ from deployments.options import (
     Model,
     Profile,
     Refresh,
+    Retrain,
     Source,
     Store,
     Units,
@@ -119,6 +120,7 @@ def run(
     business_unit: Units = None,
     horizon: Horizon = None,
     model: Model = None,
+    retrain: Retrain = None,
     profile: Profile = None,
     local: Local = False,
     aws: Aws = False,
@@ -132,12 +134,15 @@ def run(
     Stages whose inputs, code and settings have not changed are reused. When a business unit fails the others finish;
     the run says what is missing, prints the command that retries it, and ends with exit code 4.
 
+    With --retrain never nothing is trained: each business unit is forecast by its champion (see capforecast models).
+
     Example: capforecast run --source data/ --inventory inventory.csv --store lake --horizon 90d
     """
     from deployments.pipeline import run_pipeline
     from deployments.precheck import refuse_unusable
 
     overrides = horizon_settings(horizon) | model_settings(model)
+    overrides |= {"models.retrain": retrain} if retrain else {}
     loaded = load_settings(profile, local, aws, config, overrides | ({"store": store} if store else {}))
     refuse_unusable(loaded, source, inventory, as_of, known_at)  # before Prefect is loaded or started
     parameters = {

@@ -55,7 +55,10 @@ def train(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Backtest and train a model per business unit, keep it in the lake, and make it champion.
+    """Backtest and train a model per business unit, keep it in the lake, and decide whether it becomes champion.
+
+    The champion forecasts until another takes its place: one trained the same way on newer data unless it is clearly
+    worse, one made otherwise when it is better (settings `models`). `capforecast models` lists, pins and rolls back.
 
     Example: capforecast train --source data/ --inventory inventory.csv --store lake
     """
@@ -83,7 +86,10 @@ def forecast(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Forecast with each business unit's champion, without training again, and assess the risk.
+    """Forecast with each business unit's champion, brought up to date by the data since, and assess the risk.
+
+    Nothing is trained. A server newer than the model is unknown for `not_trained`; a champion that cannot be used gives
+    way to the last good one, and the row says so.
 
     Example: capforecast forecast --source data/ --inventory inventory.csv --store lake
     """

@@ -20,8 +20,9 @@ from capforecast.exchange import Ingested, Unit
 from capforecast.fleet import panel as panels
 from capforecast.fleet import synthetic_files
 from capforecast.fleet.synthetic import Fleet
-from capforecast.forecast import engine, registry
+from capforecast.forecast import engine
 from capforecast.forecast.holdout import holdout
+from capforecast.forecast.pointers import version_of
 from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import report_key
 from capforecast.lake.store import Store
@@ -111,15 +112,26 @@ def _told(stage: str, business_unit: str, work: Callable[..., T], *given: Any) -
 
 
 def train_units(loaded: Loaded, asked: Asked) -> list[dict[str, Any]]:
-    """Train and promote a model per business unit; returns a row per unit."""
+    """Train a model per business unit and decide whether it becomes champion; returns a row per unit."""
     store = Store(usable_store(loaded), loaded.settings.storage)
     rows = []
     with progress.shown("reading"), _claims(store, "train") as claims:
         for unit in _validated(store, claims, loaded, asked):
-            added = _told("train", unit.business_unit, stages.train, store, loaded.settings, unit)
-            version = added["model"].uri.split("/")[-2] if "model" in added else "none: nothing to forecast"
-            kind = loaded.settings.forecast.model
-            rows.append({"business_unit": unit.business_unit, "series": unit.usable, "kind": kind, "model": version})
+            for name, stage in (("train", stages.train), ("champion", stages.champion)):
+                unit = unit.having(**_told(name, unit.business_unit, stage, store, loaded.settings, unit))
+            trained = unit.references.get("challenger")
+            (seen,) = stages.model_overview(store, [unit])
+            rows.append(
+                {
+                    "business_unit": unit.business_unit,
+                    "series": unit.usable,
+                    "kind": loaded.settings.forecast.model,
+                    "model": version_of(trained) if trained else "none: nothing to forecast",
+                    "champion": seen["version"],
+                    "decision": seen["action"],
+                    "why": seen.get("reason", ""),
+                }
+            )
     return rows
 
 
@@ -138,22 +150,28 @@ def forecast_units(loaded: Loaded, asked: Asked) -> list[dict[str, Any]]:
             except CapforecastError as error:  # one unit's model must not keep the others from their forecast
                 errors.append(error)
                 counts = dict.fromkeys(TIER_ORDER, 0)
-                rows.append(
-                    {"business_unit": unit.business_unit, "series": unit.usable} | counts | {"problem": str(error)}
-                )
+                about = {"business_unit": unit.business_unit, "series": unit.usable, "model": "", "age_days": None}
+                rows.append(about | counts | {"note": "", "problem": str(error)})
         if errors and len(errors) == len(rows):
             raise errors[0]
         return rows
 
 
 def _forecast_unit(store: Store, settings: Settings, unit: Unit) -> dict[str, Any]:
-    if unit.usable:
-        model = registry.champion(store, unit.cadence, unit.business_unit)
-        unit = unit.having(model=model, backtests=registry.evidence(store, model))
-    for name, stage in (("forecast", stages.forecast), ("risk", stages.risk)):
+    for name, stage in (("champion", stages.champion), ("forecast", stages.forecast), ("risk", stages.risk)):
         unit = unit.having(**_told(name, unit.business_unit, stage, store, settings, unit))
-    seen = stages.overview(store, unit)
-    return {"business_unit": unit.business_unit, "series": unit.usable, **seen.tiers, "problem": ""}
+    (model,) = stages.model_overview(store, [unit])
+    counted = {"business_unit": unit.business_unit, "series": unit.usable, "model": model["version"]}
+    seen = stages.overview(store, unit).tiers
+    return counted | {"age_days": model.get("age_days"), **seen, "note": _note(model), "problem": ""}
+
+
+def _note(model: dict[str, Any]) -> str:
+    """What must be known of the model that forecast a unit, besides its version and age."""
+    said = [model["reason"]] if model["action"] in ("fell_back", "pinned") else []
+    if model.get("series_not_trained"):
+        said.append(f"{model['series_not_trained']} series are newer than the model and unknown: train to include them")
+    return "; ".join(said)
 
 
 def measure(settings: Settings, source: str, inventory: str | None, train_until: str | None) -> list[dict[str, Any]]:

@@ -90,6 +90,14 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on standard output, all else on standard error.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every log line, and tracebacks.")]
+Retrain = Annotated[
+    str | None,
+    typer.Option(
+        "--retrain",
+        help="always (default), when_needed, or never: forecast with the champions. Default: `models.retrain`.",
+        metavar="WHEN",
+    ),
+]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Run every stage anew, whatever is cached.")]
 
 

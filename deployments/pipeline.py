@@ -84,7 +84,7 @@ def _run_flow(parameters: dict[str, Any]) -> tuple[str, Any]:
 
 
 def _show(ran: Ran, as_json: bool, verbose: bool) -> int:
-    from flows.capacity import IncompleteRun
+    from flows.units import IncompleteRun
 
     outcome = ran.outcome
     if isinstance(outcome, BaseException) and not isinstance(outcome, IncompleteRun):

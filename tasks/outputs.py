@@ -44,10 +44,13 @@ def report(
 
 
 @task(name="record", task_run_name="record", tags=["capforecast"], cache_policy=NO_CACHE, persist_result=False)
-def write_record(job: Job, content: dict[str, Any], units: list[dict[str, Any]], published: dict[str, Any]) -> str:
+def write_record(
+    job: Job, content: dict[str, Any], units: list[dict[str, Any]], published: dict[str, Any] | None
+) -> str:
     """The attempt's immutable record in the lake; returns its address."""
     finished = [Unit.model_validate(unit) for unit in units]
-    return record(job.store, job.run, content, finished, Published.model_validate(published)).uri
+    made = Published.model_validate(published) if published is not None else None
+    return record(job.store, job.run, content, finished, made).uri
 
 
 @task(name="show-unit", task_run_name="show-{business_unit}", tags=["capforecast"], cache_policy=NO_CACHE)

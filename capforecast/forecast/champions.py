@@ -76,13 +76,13 @@ class Challenger:
         quantiles = np.concatenate([mine.quantiles, theirs.quantiles], axis=2)[:, :, order]
         return replace(mine, quantiles=quantiles, series=series.iloc[order].reset_index(drop=True))
 
-    def error_paths(self, panel: Panel) -> ErrorPaths:
+    def error_paths(self, panel: Panel, predicted: Forecast | None = None) -> ErrorPaths:
         """As FleetModel.error_paths: of the panel's series, in its order, with the states they are in at its end."""
         place = places(self.series, self.cadence, panel)
         past, stored = past_of(panel, self.engine.settings, place), self.errors
         scale = stored.scale_now[place]
         order = np.argsort(place)
-        point = self.predict(panel).median[:, order].astype(np.float64)
+        point = (self.predict(panel) if predicted is None else predicted).median[:, order].astype(np.float64)
         now = np.empty((len(place), _STATES), dtype=np.float32)
         now[order] = paths.states(past.filled, point, scale[order].astype(np.float64), self.cadence.per_day)
         return replace(

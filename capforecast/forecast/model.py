@@ -104,13 +104,18 @@ class FleetModel:
         return Forecast(quantiles, ahead, series, self.cadence)
 
     @one_blas_thread()
-    def error_paths(self, panel: Panel) -> ErrorPaths:
+    def error_paths(self, panel: Panel, predicted: Forecast | None = None) -> ErrorPaths:
         """The stored error paths for the panel's series, in its order, with the states they are in at its end.
+
+        predicted: what `predict` gave for this panel, where it is at hand: then nothing is forecast again.
 
         Raises:
             ModelError: as `predict`.
         """
-        return self.evidence(panel)[0]
+        if predicted is None:
+            return self.evidence(panel)[0]
+        place, point = self._place(panel), predicted.median.astype(np.float64)
+        return self._errors(panel, place, point)
 
     @one_blas_thread()
     def evidence(self, panel: Panel) -> tuple[ErrorPaths, pd.DataFrame]:
@@ -121,6 +126,11 @@ class FleetModel:
         """
         place = self._place(panel)
         point, _, leaders = self._points(panel, place)
+        errors = self._errors(panel, place, point)
+        return errors, leaders.table(errors.series, self.candidates)
+
+    def _errors(self, panel: Panel, place: Index, point: Array) -> ErrorPaths:
+        """The stored errors of series at `place`, and their states at the panel's end by forecasts [H, N]."""
         stored, series = self.errors, panel.series[[SERVER_ID, METRIC]].reset_index(drop=True)
         scale_now = stored.scale_now[place]
         now = np.empty((len(place), stored.states.shape[2]), dtype=np.float32)
@@ -131,11 +141,10 @@ class FleetModel:
             now[columns] = paths.states(filled, point[:, columns], expected, self.cadence.per_day)
         whole = np.array_equal(place, np.arange(len(self.series)))
         kept = slice(None) if whole else place  # a slice copies nothing
-        errors = replace(
+        return replace(
             stored, errors=stored.errors[:, :, kept], scale=stored.scale[:, kept], scale_now=scale_now,
             states=stored.states[:, kept], states_now=now, series=series,
         )  # fmt: skip
-        return errors, leaders.table(series, self.candidates)
 
     def tables(self) -> dict[str, pa.Table]:
         """The model as plain columns: weights, errors, calibration, metadata. `from_tables` is the inverse."""

@@ -19,6 +19,7 @@ from capforecast.schema import FLEET, Cadence, Reference
 PER_UNIT = (
     "inventory", "processed", "quality", "quarantine", "validation", "forecasts", "backtests", "risks", "servers",
     "shapes", "anomalies", "pools", "demand", "pool_paths", "warnings", "scorecard", "reliability",
+    "champions", "trained",
 )  # fmt: skip
 LONGEST_SEGMENT = 120  # bytes of a business unit's name in a key; file systems stop at 255
 
@@ -61,6 +62,14 @@ def unit_key(dataset: str, cadence: Cadence, as_of: pd.Timestamp, business_unit:
         raise LakeError(f"no dataset is called {dataset!r}; known: {', '.join(PER_UNIT)}")
     period = f"cadence={cadence}/as_of={as_of_segment(as_of)}"
     return f"{dataset}/{period}/business_unit={unit_segment(business_unit)}/part-0.parquet"
+
+
+def earlier_key(store: Store, dataset: str, cadence: Cadence, as_of: pd.Timestamp, business_unit: str) -> str | None:
+    """Key of a unit's partition with the highest cut-off before `as_of`; None where there is none."""
+    wanted = unit_key(dataset, cadence, as_of, business_unit)
+    tail = wanted.split("/", 3)[3]
+    keys = [key for key in store.keys(f"{dataset}/cadence={cadence}") if key.endswith(f"/{tail}") and key < wanted]
+    return max((key for key in keys if key.split("/")[2] != wanted.split("/")[2]), default=None)
 
 
 def report_key(cadence: Cadence, as_of: pd.Timestamp, name: str) -> str:

@@ -16,6 +16,8 @@ def record(
     """Write the attempt's own immutable record: copies of summary and risks, then the manifest."""
     folder = f"runs/{run.run_id}/attempt={run.attempt}"
     for unit in units:
+        if "risks" not in unit.references:  # of a run that only trains
+            continue
         risks = store.fetch(unit.references["risks"])
         store.create(f"{folder}/risks/business_unit={unit_segment(unit.business_unit)}/part-0.parquet", risks)
     if published is not None:

@@ -86,6 +86,13 @@ class Store:
             )
         return data
 
+    def reference(self, key: str) -> Reference | None:
+        """Reference to an object as it is now, None where there is none: for what no stage of this run has written."""
+        try:
+            return Reference(uri=key, sha256=hashlib.sha256(self.read(key)).hexdigest(), rows=0)
+        except MissingObjectError:
+            return None
+
     def holds(self, reference: Reference) -> bool:
         """Is the referenced object there, with the referenced content?"""
         try:

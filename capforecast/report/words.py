@@ -40,6 +40,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "It was forecast, but fewer than 10 past forecasts can be checked, so no probability can be stated.",
         "Load older or missing data of this server, or of any other server of its business unit.",
     ),
+    Reason.NOT_TRAINED: (
+        "It could be forecast, but the model of its business unit was trained before it was known.",
+        "Wait for the next training, or train now: capforecast train.",
+    ),
     Reason.NO_OBSERVATIONS: (
         "It stands in the inventory and was never observed.",
         "Install the agent, correct the server's name in inventory or monitoring, or set its environment to retired.",

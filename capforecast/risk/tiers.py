@@ -13,7 +13,7 @@ from capforecast.settings import Settings
 
 # A server whose threshold metrics are unknown for several reasons is counted under the first of these.
 REASON_ORDER = (
-    Reason.NO_EVIDENCE, Reason.GAPPY, Reason.TOO_SHORT, Reason.STALE, Reason.ALL_MISSING,
+    Reason.NOT_TRAINED, Reason.NO_EVIDENCE, Reason.GAPPY, Reason.TOO_SHORT, Reason.STALE, Reason.ALL_MISSING,
     Reason.NO_THRESHOLD, Reason.NO_OBSERVATIONS,
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ what it reads is named in its arguments, and a reference whose object has change
 """
 
 from capforecast.stages.anomalies import anomalies
+from capforecast.stages.champion import champion, model_overview, why_train
 from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, shape_catalogue, source_overview
 from capforecast.stages.outputs import is_whole, report
 from capforecast.stages.pools import fleet_pools, pool_overview, pools
@@ -14,6 +15,7 @@ from capforecast.stages.units import forecast, overview, read_panel, risk, train
 NEEDS = {  # which of a unit's references a stage reads
     "anomalies": ("processed", "quality"),
     "train": ("processed", "quality"),
+    "champion": ("quality", "challenger"),
     "forecast": ("processed", "quality", "model"),
     "risk": ("inventory", "processed", "quality", "backtests", "model", "forecasts"),
     "pools": ("inventory", "processed", "quality", "model", "forecasts"),
@@ -22,7 +24,7 @@ NEEDS = {  # which of a unit's references a stage reads
 }
 
 __all__ = [
-    "NEEDS", "anomalies", "fleet_pools", "forecast", "ingest", "is_whole", "overview", "parse_as_of", "parse_known_at",
-    "pool_overview", "pools", "read_panel", "report", "risk", "scorecard", "scorecard_overview", "shape_catalogue",
-    "source_overview", "train", "validate", "warnings",
+    "NEEDS", "anomalies", "champion", "fleet_pools", "forecast", "ingest", "is_whole", "model_overview", "overview",
+    "parse_as_of", "parse_known_at", "pool_overview", "pools", "read_panel", "report", "risk", "scorecard",
+    "scorecard_overview", "shape_catalogue", "source_overview", "train", "validate", "warnings", "why_train",
 ]  # fmt: skip

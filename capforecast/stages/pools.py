@@ -34,7 +34,7 @@ def pools(store: Store, settings: Settings, unit: Unit) -> References:
     if "forecasts" in unit.references:
         predicted = frames.from_table(read_table(store, unit.references["forecasts"]))
         model, _ = registry.load(store, unit.references["model"])
-        errors = model.error_paths(panel.usable())
+        errors = model.error_paths(panel.usable(), predicted)
     paths = pool_paths(panel, predicted, errors, servers, settings)
     table = pool_table(paths, settings.risk)
     for row in table[table["reason"] != ""].itertuples():

@@ -12,7 +12,7 @@ import pandas as pd
 from capforecast.configuration import config_hash
 from capforecast.errors import ModelError, StageError, StaleReferenceError, UsageError
 from capforecast.exchange import Ingested, Overview, Unit
-from capforecast.fingerprint import code_fingerprint, git_commit
+from capforecast.fingerprint import engine_fingerprint, git_commit
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
 from capforecast.fleet import shapes
@@ -24,7 +24,6 @@ from capforecast.lake.store import Store
 from capforecast.risk.breach import assess
 from capforecast.risk.tiers import server_tiers
 from capforecast.schema import (
-    BACKTEST_COLUMNS,
     BUSINESS_UNIT,
     METRIC,
     SERVER_ID,
@@ -125,14 +124,13 @@ def read_panel(store: Store, unit: Unit) -> Panel:
 
 
 def train(store: Store, settings: Settings, unit: Unit) -> References:
-    """Backtest the model of the settings at rolling origins, choose, calibrate, and publish model and evidence.
+    """Backtest the model of the settings at rolling origins, choose, calibrate, and publish it with its evidence.
 
-    A unit with nothing to forecast gets an empty backtest and no model.
+    It is a challenger: stage `champion` decides whether it forecasts. A unit with nothing to forecast gets no model.
     """
     panel = read_panel(store, unit).usable()
     if not len(panel.series):
-        empty = pd.DataFrame({name: pd.Series(dtype="str") for name in BACKTEST_COLUMNS})
-        return {"backtests": write_table(store, unit.key("backtests"), empty)}
+        return {}
     trained = champions.train(panel, unit.horizon, settings)
     first, last = panel.timestamps[0], panel.timestamps[-1]
     notes = {
@@ -140,12 +138,12 @@ def train(store: Store, settings: Settings, unit: Unit) -> References:
         "git_commit": git_commit(),
         "horizon": unit.horizon,
         "inputs": {name: unit.references[name].sha256 for name in ("processed", "quality")},
-        "code": code_fingerprint(),
+        "code": engine_fingerprint(),
         "config": config_hash(settings),
     }
-    manifest = registry.save(store, trained, business_unit=unit.business_unit, as_of=unit.cut_off, notes=notes)
-    registry.promote(store, unit.cadence, unit.business_unit, manifest, unit.cut_off)
-    return {"model": manifest, "backtests": write_table(store, unit.key("backtests"), trained.backtest)}
+    return {
+        "challenger": registry.save(store, trained, business_unit=unit.business_unit, as_of=unit.cut_off, notes=notes)
+    }
 
 
 def forecast(store: Store, settings: Settings, unit: Unit) -> References:
@@ -184,7 +182,7 @@ def risk(store: Store, settings: Settings, unit: Unit) -> References:
         predicted = frames.from_table(read_table(store, unit.references["forecasts"]))
         model, _ = registry.load(store, unit.references["model"])
         backtest = read_frame(store, unit.references["backtests"])
-        risks = assess(panel, predicted, model.error_paths(panel.usable()), settings, backtest)
+        risks = assess(panel, predicted, model.error_paths(panel.usable(), predicted), settings, backtest)
     else:
         risks = assess(panel, None, None, settings, None)
     _same_series(panel.series, risks, "risk")

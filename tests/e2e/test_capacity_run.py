@@ -215,7 +215,7 @@ def test_on_a_retry_in_another_order_no_unit_gets_another_units_result(
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(error.outcome["run_id"], Scheduled(), force=True)
         run = client.read_flow_run(error.outcome["run_id"])
-    monkeypatch.setattr("flows.capacity._chosen", lambda wanted, known: list(reversed(names)))
+    monkeypatch.setattr("flows.capacity.chosen", lambda wanted, known: list(reversed(names)))
     parameters = run.parameters | {"business_units": list(reversed(names))}
     state = run_flow(flow=capacity_run, flow_run=run, parameters=parameters, return_type="state")
     result = state.result()

@@ -1,0 +1,139 @@
+"""Which model forecasts a business unit, and the earlier run its forecast is compared with."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from capforecast.exchange import Unit
+from capforecast.forecast import promotion, registry
+from capforecast.forecast.base import Mask
+from capforecast.forecast.decision import Decision
+from capforecast.forecast.manifest import EVERY, Manifest
+from capforecast.forecast.pointers import version_of
+from capforecast.lake.datasets import earlier_key, read_frame, read_table, write_table
+from capforecast.lake.store import Store
+from capforecast.schema import BACKTEST_COLUMNS, METRIC, SERVER_ID, Reason, Reference, Verdict
+from capforecast.settings import Settings
+
+log = logging.getLogger(__name__)
+References = dict[str, Reference]
+_SHOWN = (
+    "business_unit", "version", "kind", "model_as_of", "age_days", "action", "reason", "ratio", "relative_mae",
+    "coverage_80", "series_known", "series_not_trained",
+)  # fmt: skip
+PREVIOUS = ("forecasts", "risks", "servers")  # of the earlier run, as `previous_<name>`
+
+
+def why_train(store: Store, settings: Settings, unit: Unit) -> str:
+    """Why a model has to be trained, in words; "" = the unit's champion will do, or there is nothing to forecast."""
+    usable = _usable(read_frame(store, unit.references["quality"]))
+    if not len(usable):
+        return ""
+    return promotion.why_train(store, settings, unit.cadence, unit.business_unit, unit.cut_off, usable, unit.horizon)
+
+
+def champion(store: Store, settings: Settings, unit: Unit) -> References:
+    """Decide which model forecasts: `challenger`, just trained, against the champion, or the champion alone.
+
+    Adds `model`, the `backtests` it was published with, the decision (`champion`), and what an earlier run left of the
+    unit (`previous_forecasts` ...). Series that the model was not trained on become unknown in a copy of `quality`.
+    Raises ModelError where no model can be used. A unit with nothing to forecast gets no model and an empty backtest.
+    """
+    quality = read_frame(store, unit.references["quality"])
+    usable = _usable(quality)
+    earlier = _earlier(store, unit)
+    if not len(usable):
+        empty = pd.DataFrame({name: pd.Series(dtype="str") for name in BACKTEST_COLUMNS})
+        return {"backtests": write_table(store, unit.key("backtests"), empty)} | earlier
+    decision = _decided(store, settings, unit, usable)
+    made = registry.read_manifest(store, decision.use)
+    backtest = read_table(store, registry.evidence(store, decision.use))
+    strange = _strangers(usable, backtest.select([SERVER_ID, METRIC]).to_pandas())
+    level = log.warning if decision.action == "fell_back" else log.info
+    level("%s: %s (%s)", unit.business_unit, decision.action, decision.reason)
+    row = _row(unit, decision, made, len(usable), int(strange.sum()), earlier)
+    added = {
+        "model": decision.use,
+        "backtests": write_table(store, unit.key("backtests"), backtest),
+        "champion": write_table(store, unit.key("champions"), pd.DataFrame([row])),
+    }
+    if strange.any():
+        first = usable[strange].iloc[0]
+        log.warning(
+            "%s: %d series are newer than the model and not forecast, e.g. %s %s: train to include them",
+            unit.business_unit, strange.sum(), first[SERVER_ID], first[METRIC],
+        )  # fmt: skip
+        rows = usable.index[strange]
+        quality.loc[rows, "verdict"], quality.loc[rows, "reason"] = Verdict.UNKNOWN.value, Reason.NOT_TRAINED.value
+        added["quality"] = write_table(store, unit.key("trained"), quality)
+    return added | earlier
+
+
+def _usable(quality: pd.DataFrame) -> pd.DataFrame:
+    return quality.loc[quality["verdict"] == Verdict.OK, [SERVER_ID, METRIC]]
+
+
+def _decided(store: Store, settings: Settings, unit: Unit, usable: pd.DataFrame) -> Decision:
+    place = unit.cadence, unit.business_unit, unit.cut_off
+    if "challenger" in unit.references:
+        return promotion.settle(store, settings, *place, unit.references["challenger"], usable, unit.horizon)
+    return promotion.champion_for(store, settings, *place, unit.horizon)
+
+
+def _strangers(usable: pd.DataFrame, known: pd.DataFrame) -> Mask:
+    """Which of the usable series a model does not know."""
+    keys = (pd.MultiIndex.from_frame(part) for part in (usable, known))
+    return np.asarray(~next(keys).isin(next(keys)))
+
+
+def _earlier(store: Store, unit: Unit) -> References:
+    """What the run with the next lower cut-off left of the unit: named by its cut-off, not by when it was written."""
+    key = earlier_key(store, "forecasts", unit.cadence, unit.cut_off, unit.business_unit)
+    if key is None:
+        return {}
+    keys = {name: key.replace("forecasts/", f"{name}/", 1) for name in PREVIOUS}
+    found = {name: store.reference(key) for name, key in keys.items()}
+    return {f"previous_{name}": reference for name, reference in found.items() if reference is not None}
+
+
+def _row(
+    unit: Unit, decision: Decision, made: Manifest, usable: int, strange: int, earlier: References
+) -> dict[str, Any]:
+    """The decision as a row of the dataset `champions`."""
+    score = made.scores.get(EVERY)
+    figures = {name: getattr(score, name, None) for name in ("relative_mae", "coverage_80", "coverage_95")}
+    previous = earlier.get("previous_forecasts")
+    challenger = unit.references.get("challenger")
+    return {
+        "business_unit": unit.business_unit,
+        "version": made.version,
+        "kind": made.kind,
+        "model_as_of": made.as_of,
+        "age_days": (unit.cut_off - made.cut_off) / pd.Timedelta(days=1),
+        "action": decision.action,
+        "reason": decision.reason,
+        "challenger": version_of(challenger) if challenger else "",
+        "ratio": np.nan if decision.ratio is None else decision.ratio,
+        "series_compared": decision.series_compared,
+        "series_known": usable - strange,
+        "series_not_trained": strange,
+        "previous_as_of": previous.uri.split("as_of=")[1].split("/")[0] if previous else "",
+    } | {name: np.nan if value is None else value for name, value in figures.items()}
+
+
+def model_overview(store: Store, units: Sequence[Unit]) -> list[dict[str, Any]]:
+    """Which model forecasts each unit and why, at a glance; units with nothing to forecast say so."""
+    rows = []
+    for unit in units:
+        row: dict[str, Any] = {"business_unit": unit.business_unit, "version": "", "action": "nothing to forecast"}
+        if "champion" in unit.references:
+            table = read_frame(store, unit.references["champion"])
+            row = json.loads(table[list(_SHOWN)].round(3).to_json(orient="records"))[0]
+        rows.append(row)
+    return rows

@@ -1,0 +1,51 @@
+"""The daily run: the whole report with each business unit's champion, nothing trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.capacity import report_run
+from flows.start import job_of, run_name
+from flows.units import MOST_UNITS_AT_ONCE
+
+
+@flow(
+    name="forecast",
+    flow_run_name=lambda: run_name("forecast"),
+    task_runner=ThreadPoolTaskRunner(max_workers=MOST_UNITS_AT_ONCE),
+)
+def forecast(
+    source: str,
+    inventory: str | None = None,
+    store: str | None = None,
+    as_of: str | None = None,
+    known_at: str | None = None,
+    business_units: list[str] | None = None,
+    profile: str | None = None,
+    config: str | None = None,
+    overrides: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Observations to report with the models that are champions, brought up to date by the data since; no training.
+
+    A business unit without a usable champion is missing from the report, with the reason. A server newer than the
+    model is unknown for `not_trained`.
+
+    Args:
+        source: file, folder or glob of observations.
+        inventory: file with the servers' business unit, region, criticality, sizes.
+        store: folder or s3://bucket/prefix of the lake that holds the models; default: the setting `store`.
+        as_of: exclusive UTC cut-off; default: end of the source's last complete period.
+        known_at: the run sees only rows that had arrived by then; default: all.
+        business_units: only these; default: all.
+        profile: settings profile, `local` or `aws`.
+        config: a settings file of your own.
+        overrides: settings by dotted key.
+    """
+    asked = (overrides or {}) | ({"store": store} if store else {}) | {"models.retrain": "never"}
+    job = job_of(profile, config, asked)
+    with job.claims:
+        given = {"source": source, "inventory": inventory, "as_of": as_of, "known_at": known_at}
+        return report_run(job, "forecast", business_units, **given)

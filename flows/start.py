@@ -1,0 +1,66 @@
+"""How every flow over a fleet begins and what it leaves on record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import runtime
+from prefect.client.orchestration import get_client
+
+from capforecast import __version__, configuration
+from capforecast.exchange import Ingested, RunKey
+from capforecast.fingerprint import code_fingerprint
+from flows.units import library_logs_to_prefect
+from tasks.common import Job, run_stage
+from tasks.data import ingest
+from tasks.outputs import show_sources
+
+
+def run_name(kind: str) -> str:
+    """Name of a run before its cut-off is known: `capacity-2026-11-23`, or `capacity-latest`."""
+    given = runtime.flow_run.parameters.get("as_of")
+    return f"{kind}-{str(given)[:10] if given else 'latest'}"
+
+
+def job_of(profile: str | None, config: str | None, overrides: dict[str, Any], *, refresh: bool = False) -> Job:
+    """The job of the flow run that calls this, its store probed.
+
+    A retry of a refreshed run goes on from where that run failed.
+    """
+    library_logs_to_prefect()
+    loaded = configuration.load(profile, Path(config) if config else None, overrides=overrides)
+    run = RunKey(run_id=str(runtime.flow_run.id), attempt=runtime.flow_run.run_count or 1)
+    store_url = configuration.usable_store(loaded)
+    job = Job(store_url=store_url, settings=loaded.settings, run=run, refresh=refresh and run.attempt == 1)
+    job.store.probe()
+    return job
+
+
+def history(job: Job, kind: str, **asked: str | None) -> dict[str, Any]:
+    """Ingest what is asked, claim its period for this run, and name the run after its cut-off."""
+    ingested: dict[str, Any] = run_stage(ingest, job, **asked)
+    known = Ingested.model_validate(ingested)
+    job.claims.period(known.cadence, known.cut_off)
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(job.run.run_id, name=f"{kind}-{known.as_of[:10]}")
+    show_sources(job, ingested)
+    return ingested
+
+
+def manifest_of(
+    job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], problems: dict[str, str], **more: Any
+) -> dict[str, Any]:
+    """What the record of an attempt says."""
+    return {
+        "run_id": job.run.run_id,
+        "attempt": job.run.attempt,
+        "parameters": {key: value for key, value in runtime.flow_run.parameters.items() if value is not None},
+        "version": __version__,
+        "code": code_fingerprint(),
+        "config": configuration.config_hash(job.settings),
+        "settings": job.settings.model_dump(mode="json"),
+        "ingested": ingested,
+        "units": {unit["business_unit"]: unit for unit in units},
+        "problems": problems,
+    } | more

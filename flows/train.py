@@ -1,0 +1,60 @@
+"""Training alone: a new model for each business unit, and the decision whether it becomes champion."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.start import history, job_of, manifest_of, run_name
+from flows.units import MOST_UNITS_AT_ONCE, IncompleteRun, all_units, chosen
+from tasks.models import show_models
+from tasks.outputs import write_record
+
+
+@flow(
+    name="train",
+    flow_run_name=lambda: run_name("train"),
+    task_runner=ThreadPoolTaskRunner(max_workers=MOST_UNITS_AT_ONCE),
+)
+def train(
+    source: str,
+    inventory: str | None = None,
+    store: str | None = None,
+    as_of: str | None = None,
+    known_at: str | None = None,
+    business_units: list[str] | None = None,
+    profile: str | None = None,
+    config: str | None = None,
+    overrides: dict[str, Any] | None = None,
+    retrain: Literal["always", "when_needed"] = "always",
+    refresh: bool = False,
+) -> dict[str, Any]:
+    """Train a model for each business unit; it becomes champion where the settings `models` say so. No report.
+
+    Args:
+        source: file, folder or glob of observations.
+        inventory: file with the servers' business unit, region, criticality, sizes.
+        store: folder or s3://bucket/prefix of the lake; default: the setting `store`.
+        as_of: exclusive UTC cut-off; default: end of the source's last complete period.
+        known_at: the run sees only rows that had arrived by then; default: all.
+        business_units: only these; default: all.
+        profile: settings profile, `local` or `aws`.
+        config: a settings file of your own.
+        overrides: settings by dotted key, e.g. {"forecast.model": "prophet"}.
+        retrain: always, or only where the champion will not do.
+        refresh: run every stage anew, whatever is cached.
+    """
+    asked = (overrides or {}) | ({"store": store} if store else {}) | {"models.retrain": retrain}
+    job = job_of(profile, config, asked, refresh=refresh)
+    with job.claims:
+        ingested = history(job, "train", source=source, inventory=inventory, as_of=as_of, known_at=known_at)
+        names = chosen(business_units, ingested["business_units"])
+        units, problems = all_units(job, ingested, names, only_model=True, fleet_stages=1)
+        show_models(job, units)
+        outcome = {"run_id": job.run.run_id, "attempt": job.run.attempt, "store": job.store_url, "units": units}
+        write_record(job, manifest_of(job, ingested, units, problems), units, None)
+        if problems:
+            raise IncompleteRun(problems, outcome)
+        return outcome

@@ -57,7 +57,7 @@ def test_an_interrupted_command_says_what_was_finished_and_how_to_go_on(
     source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
     done = call("train", *source, "--store", tmp_path, "--json")
     assert done.code == 130
-    assert "finished: ingest; analytics: validate, train; logistics: validate; " in done.err
+    assert "finished: ingest; analytics: validate, train, champion; logistics: validate; " in done.err
     assert "to go on, give the same command again" in done.err
     assert done.out == ""
 

@@ -88,14 +88,21 @@ INVENTORY_KEY = "raw/inventory/part-0.parquet"
 def to_parquet(table: pa.Table, *, floats: bool = False) -> bytes:
     """Parquet bytes; the same table gives the same bytes. `floats`: most of it are lists of floats that differ all."""
     sink = io.BytesIO()
-    if floats:
-        texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-        pq.write_table(
-            table, sink, compression="zstd", write_statistics=False, use_dictionary=texts, use_byte_stream_split=True
-        )
-    else:
-        pq.write_table(table, sink, compression="zstd", write_statistics=True)
+    split = [path for field in table.schema for path in _float_leaves(field)] if floats else []
+    others = [field.name for field in table.schema if not _float_leaves(field)] if floats else True
+    pq.write_table(
+        table, sink, compression="zstd", write_statistics=not floats, use_dictionary=others,
+        use_byte_stream_split=split,
+    )  # fmt: skip
     return sink.getvalue()
+
+
+def _float_leaves(field: pa.Field) -> list[str]:
+    """Path of the floats in a column, as Parquet names it; none in columns of other kinds."""
+    kind = field.type
+    nested = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    floating = pa.types.is_floating(kind.value_type if nested else kind)
+    return [f"{field.name}.list.element" if nested else field.name] if floating else []
 
 
 def table_of(frame: pd.DataFrame) -> pa.Table:

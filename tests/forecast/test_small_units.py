@@ -27,7 +27,7 @@ def risks_of(tmp_path, days: int, servers: int, **overrides: object) -> pd.DataF
     store = Store(str(tmp_path / "lake"))
     ingested = stages.ingest(store, settings, str(source), None, None)
     unit = stages.validate(store, settings, ingested, ingested.business_units[0])
-    for stage in (stages.train, stages.forecast, stages.risk):
+    for stage in (stages.train, stages.champion, stages.forecast, stages.risk):
         unit = unit.having(**stage(store, settings, unit.only(stages.NEEDS[stage.__name__])))
     return read_frame(store, unit.references["risks"])
 

@@ -26,6 +26,7 @@ def line(fleet_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
     ingested = stages.ingest(store, SETTINGS, source, inventory)
     unit = stages.validate(store, SETTINGS, ingested, ingested.business_units[0])
     unit = unit.having(**stages.train(store, SETTINGS, unit))
+    unit = unit.having(**stages.champion(store, SETTINGS, unit))
     return store, ingested, unit.having(**stages.warnings(store, SETTINGS, unit.only(stages.NEEDS["warnings"])))
 
 

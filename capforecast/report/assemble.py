@@ -18,7 +18,7 @@ from capforecast.risk.scorecard import stated_horizons
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
 from capforecast.settings import Settings
 
-FURTHER = ("pools", "demand", "anomalies")  # of a unit, where it has them
+FURTHER = ("pools", "demand", "anomalies", "drift_series")  # of a unit, where it has them
 # Of its deciding series, shown beside a server where only `risks` holds them.
 SERIES_FIGURES = ("flags", "unseen_peaks", "trend_per_month", "trend_since")
 
@@ -39,8 +39,8 @@ def report_data(
     """Everything a report shows. `units`: references of each finished unit; `problems`: why the others are missing.
 
     validation: what became of the rows of each file.  extras: of the fleet, `scorecard` and
-    `reliability`, and the sums of its `pools` and `demand`. These, and a unit's `warnings`, `pools`, `demand` and
-    `anomalies`, may be missing: the report then says so.
+    `reliability`, and the sums of its `pools` and `demand`. These, and a unit's `warnings`, `pools`, `demand`,
+    `anomalies`, `champion`, `drift` and `drift_series`, may be missing: the report then says so.
     """
     tables = _Tables(store, units, extras or {})
     summary = build_summary(
@@ -104,6 +104,8 @@ class _Tables:
             origins=_origins(self._store, self._units),
             pools=self.further["pools"],
             anomalies=self.further["anomalies"],
+            champions=_stacked(self._present("champion")),
+            drift=_stacked(self._present("drift")),
         )
 
     def fans(self, top: list[Risk]) -> list[FanChart]:

@@ -12,10 +12,11 @@ from capforecast import __version__
 from capforecast.report.accuracy import metric_accuracy
 from capforecast.report.definitions import definitions
 from capforecast.report.inputs import Evidence, UnitInput
+from capforecast.report.model_parts import drift_checks, model_versions
 from capforecast.report.pooling import pool_summaries, pool_sums
 from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, Quality, RunSummary, Tiers
-from capforecast.report.terms import evidence_terms
+from capforecast.report.terms import evidence_terms, model_terms
 from capforecast.report.top_risks import top_risks, unseen_peaks
 from capforecast.report.totals import cells, check_totals, unit_summary, unknown_reasons
 from capforecast.report.track_record import track_record
@@ -88,6 +89,8 @@ def _found(units: Sequence[UnitInput], servers: pd.DataFrame, known: Evidence, o
     marks = known.anomalies["kind"].value_counts().sort_index() if len(known.anomalies) else {}
     return {
         "models": _models(units),
+        "model_versions": model_versions(known.champions),
+        "drift": drift_checks(known.drift),
         "warnings": track_record(known.scorecard, known.reliability, known.origins, forecast),
         "pools": pool_summaries(known.pools, origin),
         "pool_sums": pool_sums(known.pools, origin),
@@ -108,6 +111,7 @@ def _definitions(
         **evidence_terms(
             settings, found["warnings"], found["pools"], sum(found["anomalies"].values()), found["peaks_unseen"]
         ),
+        **model_terms(settings, found["model_versions"], found["drift"]),
     }
 
 

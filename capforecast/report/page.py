@@ -20,6 +20,7 @@ from capforecast.report.data import (
     units_by_metric,
 )
 from capforecast.report.page_evidence import anomalies_part, picture, pools_page, warnings_page
+from capforecast.report.page_models import models_fact, models_page
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, RunSummary
@@ -59,6 +60,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "pools": pools_page(data),
         "track": warnings_page(data),
         "anomalies": anomalies_part(data, units),
+        "models": models_page(data.summary),
         "unknown": _unknown(data),
         "accuracy": [_accuracy_row(row, units) for row in _fleet_rows(data.summary)],
         "quality": data.summary.quality,
@@ -74,7 +76,7 @@ _TOOLS = {"style": style, "count": count, "plural": plural, "shorten": style.sho
 def _front(data: ReportData) -> dict[str, Any]:
     """Page 1: the answer, servers by tier, facts, what is missing, whom to look at, how far to trust it."""
     summary = data.summary
-    facts = (reach(summary), where(summary), when(data), unknown_fact(summary), record(summary))
+    facts = (reach(summary), where(summary), when(data), unknown_fact(summary), record(summary), models_fact(summary))
     several = len(summary.business_units) > 1
     return {
         "tiers": [_tile(summary, tier) for tier in TIER_ORDER],

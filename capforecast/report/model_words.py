@@ -9,7 +9,7 @@ import pandas as pd
 from capforecast.report.summary_models import ModelUsed
 from capforecast.report.words import NBSP, date_text, is_missing, number, plural
 
-_HASH = re.compile(r"([0-9a-f]{8})[0-9a-f]{4,}$")
+_VERSION = re.compile(r"\b(\d{4}-\d\d-\d\d(?:T\d\d)?-[0-9a-f]{8})[0-9a-f]{4,}\b")
 _LABELS = {
     "first": "first model",
     "promoted": "new champion",
@@ -37,6 +37,8 @@ _OPENINGS = {
 def sentence(model: ModelUsed) -> str:
     """`Retail keeps its champion, trained on data before 29 Dec 2025 (7 days old): the challenger has ...`."""
     opening = _OPENINGS.get(model.action, f"forecasts with model {short_version(model.version)}")
+    if model.action == "fell_back" and model.version == model.challenger:
+        opening = "forecasts with a new model that is not its champion"
     trained = f"trained on data before {moment(model.model_as_of)}"
     age = f" ({age_words(model.age_days)} old)" if model.age_days else ""
     because = why(model)
@@ -50,7 +52,7 @@ def decision(model: ModelUsed) -> tuple[str, str]:
 
 def why(model: ModelUsed) -> str:
     """Why this model and no other; "" where there was no choice."""
-    reason = _clause(model.reason)
+    reason = short_version(model.reason.removeprefix(f"{model.version} is pinned").strip(" :.\n"))
     compared = _compared(model)
     if model.action == "promoted" and compared:
         return f"{compared} than the champion before it"
@@ -80,14 +82,9 @@ def _share(share: float) -> str:
     return f"{100 * share:,.0f} %"
 
 
-def _clause(reason: str) -> str:
-    """A reason as the end of a sentence."""
-    return reason.strip().rstrip(".")
-
-
-def short_version(version: str) -> str:
-    """A version in print: its date and the first eight characters of its hash."""
-    return _HASH.sub(r"\1", version)
+def short_version(text: str) -> str:
+    """A version, or the versions in a text, as printed: the date and the first eight characters of the hash."""
+    return _VERSION.sub(r"\1", text)
 
 
 def moment(text: str) -> str:

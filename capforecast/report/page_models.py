@@ -31,14 +31,14 @@ def models_page(summary: RunSummary) -> dict[str, Any]:
 
 
 def models_fact(summary: RunSummary) -> tuple[str, str] | None:
-    """Page 1: older or pinned models, and drift; None where there is neither."""
+    """Page 1: fall-back or pinned models, and drift; None where there is neither."""
     older = [model for model in summary.model_versions if model.action in OLDER]
     alarms = [check for check in summary.drift if check.alarm]
     parts = []
     if len(older) == 1:
         parts.append(shorten(older[0].sentence, _LONGEST))
     elif older:
-        parts.append(f"{_units(older)} forecast with older or pinned models.")
+        parts.append(f"{_units(older)} forecast with fall-back or pinned models.")
     if len(alarms) == 1:
         parts.append(shorten(f"Drift in {alarms[0].sentence}", _LONGEST))
     elif alarms:
@@ -64,14 +64,14 @@ def _notable(model: ModelUsed) -> tuple[bool, bool, float, str]:
 
 def _lead(versions: Sequence[ModelUsed]) -> str:
     """How many forecast with what, in one sentence."""
-    new = sum(model.version == model.challenger for model in versions)
     older = sum(model.action in OLDER for model in versions)
+    new = sum(model.version == model.challenger and model.action not in OLDER for model in versions)
     parts = [
         (number_of, words)
         for number_of, words in (
             (new, "with a model that this run trained"),
             (len(versions) - new - older, "with the champion that was there"),
-            (older, "with an older or pinned model"),
+            (older, "with a fall-back or pinned model"),
         )
         if number_of
     ]

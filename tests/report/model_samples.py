@@ -19,15 +19,16 @@ NONE_BEFORE = "no earlier run to compare with"
 CHALLENGER = "2026-01-05-f00dcafe1234"
 # What was decided: model_as_of, age, challenger, error ratio, reason.
 DECISIONS: dict[str, tuple[str, float, str, float | None, str]] = {
-    "first": (NOW, 0, CHALLENGER, None, "there was no model"),
-    "promoted": (NOW, 0, CHALLENGER, 0.93, "better by 7 %"),
-    "refreshed": (NOW, 0, CHALLENGER, 1.012, "same recipe"),
-    "kept": (BEFORE, 14, CHALLENGER, 0.99, "not better by 2 %"),
-    "pinned": (BEFORE, 14, CHALLENGER, 0.91, "under investigation, see ticket 4711."),
-    "replaced": (NOW, 0, CHALLENGER, None, "the champion is 42 days old, more than 35"),
+    "first": (NOW, 0, CHALLENGER, None, "the first model of this business unit"),
+    "promoted": (NOW, 0, CHALLENGER, 0.93, f"{CHALLENGER}, made with other code: its relative error is 0.930 times"),
+    "refreshed": (NOW, 0, CHALLENGER, 1.012, f"{CHALLENGER}, made as the champion was, on newer data"),
+    "kept": (BEFORE, 14, CHALLENGER, 0.99, f"{CHALLENGER}, made with other code: its relative error is 0.990 times"),
+    "pinned": (BEFORE, 14, CHALLENGER, 0.91, "2025-12-22-0a1b2c3d4e5f is pinned: under investigation, ticket 4711."),
+    "replaced": (NOW, 0, CHALLENGER, None, "the champion 2025-11-24-0a1b2c3d4e5f is 42 days old, more than 35"),
     "backfill": (BEFORE, 0, "2025-12-22-0123456789ab", None, "the champion has seen later data"),
-    "fell_back": (BEFORE, 14, "", None, "arrays.parquet of 2026-01-04-beefbeefbeef is not as it was published"),
-    "champion": (BEFORE, 14, "", None, ""),
+    "fell_back": (BEFORE, 14, "", None, "the champion cannot be used (2026-01-04-beefbeefbeef: errors.parquet was "
+                  "changed); 2025-12-22-0a1b2c3d4e5f, the last good one, took its place"),
+    "champion": (BEFORE, 14, "", None, "2025-12-22-0a1b2c3d4e5f is the champion"),
 }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def test_many_are_counted() -> None:
     drift = [row for name in names for row in drift_rows(name, alarms=("input_level", "tier_change"))]
     notes = notes_of(dict.fromkeys(names, "fell_back"), drift)
     assert len(notes) == 12
-    assert notes[5] == "4 more older or pinned models: see the report, under models and drift"
+    assert notes[5] == "4 more fall-back or pinned models: see the report, under models and drift"
     assert notes[-1] == "13 more drift alarms: see the report, under models and drift"
 
 

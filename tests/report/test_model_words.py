@@ -39,12 +39,12 @@ def model(action: str, **changes: Any) -> ModelUsed:
         (
             "pinned",
             "Retail forecasts with a pinned model, trained on data before 22 Dec 2025 (14 days old): under "
-            "investigation, see ticket 4711; the challenger has 9 % smaller error on 118 series.",
+            "investigation, ticket 4711; the challenger has 9 % smaller error on 118 series.",
         ),
         (
             "replaced",
-            "Retail forecasts with a new champion, trained on data before 5 Jan 2026: the champion is 42 days old, "
-            "more than 35.",
+            "Retail forecasts with a new champion, trained on data before 5 Jan 2026: the champion "
+            "2025-11-24-0a1b2c3d is 42 days old, more than 35.",
         ),
         (
             "backfill",
@@ -53,8 +53,9 @@ def model(action: str, **changes: Any) -> ModelUsed:
         ),
         (
             "fell_back",
-            "Retail forecasts with an older model, trained on data before 22 Dec 2025 (14 days old): arrays.parquet of "
-            "2026-01-04-beefbeefbeef is not as it was published.",
+            "Retail forecasts with an older model, trained on data before 22 Dec 2025 (14 days old): the champion "
+            "cannot be used (2026-01-04-beefbeef: errors.parquet was changed); 2025-12-22-0a1b2c3d, the last good one, "
+            "took its place.",
         ),
         ("champion", "Retail forecasts with its champion, trained on data before 22 Dec 2025 (14 days old)."),
     ],
@@ -86,8 +87,18 @@ def test_errors_are_compared_in_whole_percent(ratio: float, expected: str) -> No
 
 
 def test_a_comparison_without_series_is_none() -> None:
-    assert model_words.why(model("promoted", series_compared=0)) == "better by 7 %"
-    assert model_words.why(model("kept", ratio=None)) == "not better by 2 %"
+    assert model_words.why(model("promoted", series_compared=0)).startswith("2026-01-05-f00dcafe, made with other code")
+    assert model_words.why(model("kept", ratio=None, reason="it was rolled back from")) == "it was rolled back from"
+
+
+def test_a_new_model_in_the_place_of_a_broken_pinned_one_is_not_called_old() -> None:
+    stand_in = model("fell_back", version="2026-01-05-f00dcafe1234", challenger="2026-01-05-f00dcafe1234")
+    assert stand_in.sentence.startswith("Retail forecasts with a new model that is not its champion, trained on")
+
+
+def test_a_pinned_model_without_a_reason_needs_none() -> None:
+    bare = model("pinned", reason="2025-12-22-0a1b2c3d4e5f is pinned", ratio=None)
+    assert model_words.decision(bare) == ("pinned", "")
 
 
 def test_a_version_is_shortened_to_date_and_eight_characters() -> None:

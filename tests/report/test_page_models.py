@@ -47,7 +47,7 @@ def test_page_one_tells_of_an_older_model_and_why(base: ReportData) -> None:
     front = Seen(render_html(data, ReportSettings())).text
     assert plain(fact(data)) in front[: front.index("How far to trust the forecasts")]
     several = made(base, dict.fromkeys(UNITS, "pinned"), [])
-    assert fact(several) == "Logistics, Online Shop and Retail Banking forecast with older or pinned models."
+    assert fact(several) == "Logistics, Online Shop and Retail Banking forecast with fall-back or pinned models."
 
 
 def test_page_one_tells_what_drifted_where(base: ReportData) -> None:
@@ -74,7 +74,7 @@ def test_models_to_know_of_come_first_and_figures_stand_beside_them(base: Report
     )
     assert page["lead"] == (
         "Of 4 business units 2 forecast with a model that this run trained, 1 forecast with the champion that was "
-        "there and 1 forecast with an older or pinned model."
+        "there and 1 forecast with a fall-back or pinned model."
     )
     alone = models_page(made(base, dict.fromkeys(UNITS, "backfill"), []).summary)
     assert alone["lead"] == "All business units forecast with a model that this run trained."
@@ -86,7 +86,8 @@ def test_fifty_business_units_are_cut_with_a_word_on_the_rest(base: ReportData) 
     data = made(base, dict(zip(names, islice(cycle(DECISIONS), 50), strict=True)), drift)
     text = Seen(render_html(data, ReportSettings())).text
     assert (
-        "25 of 50 business units, older and pinned models first; the workbook lists all, on the sheet Models." in text
+        "25 of 50 business units, fall-back and pinned models first; the workbook lists all, on the sheet Models."
+        in text
     )
     assert "50 of 250 checks are over the limit, in Business unit 01, Business unit 02" in text
     assert "The first 20 of 50 alarms. 200 checks within the limits. The workbook lists all checks" in text

@@ -19,7 +19,7 @@ _LABELS = {
     "pinned": "pinned",
     "backfill": "of its time",
     "fell_back": "fell back",
-    "champion": "champion",
+    "champion": "champion in use",
 }
 _OPENINGS = {
     "first": "forecasts with its first model",

@@ -76,7 +76,7 @@ def _lead(versions: Sequence[ModelUsed]) -> str:
         if number_of
     ]
     if len(parts) < 2:
-        return f"All business units forecast {parts[0][1]}." if parts else ""
+        return f"Every business unit that has a model forecasts {parts[0][1]}." if parts else ""
     return (
         f"Of {plural(len(versions), 'business unit')} {listed([f'{count(n)} forecast {words}' for n, words in parts])}."
     )

@@ -77,7 +77,23 @@ def test_models_to_know_of_come_first_and_figures_stand_beside_them(base: Report
         "there and 1 forecast with a fall-back or pinned model."
     )
     alone = models_page(made(base, dict.fromkeys(UNITS, "backfill"), []).summary)
-    assert alone["lead"] == "All business units forecast with a model that this run trained."
+    assert alone["lead"] == "Every business unit that has a model forecasts with a model that this run trained."
+
+
+def test_a_stand_in_for_a_broken_champion_is_counted_once(base: ReportData) -> None:
+    new = "2026-01-05-f00dcafe1234"
+    frame = pd.DataFrame([champion_row("a", "fell_back", version=new, challenger=new), champion_row("b", "first")])
+    page = models_page(with_models(base, frame, pd.DataFrame()).summary)
+    assert page["lead"] == (
+        "Of 2 business units 1 forecast with a model that this run trained and 1 forecast with a fall-back or pinned "
+        "model."
+    )
+
+
+def test_a_few_alarms_are_all_listed(base: ReportData) -> None:
+    drift = models_page(made(base, {}, drift_rows("a", alarms=("input_level",))).summary)["drift"]
+    assert [row["check"] for row in drift["rows"]] == ["input level"]
+    assert drift["note"].startswith("4 checks within the limits. The workbook lists all")
 
 
 def test_fifty_business_units_are_cut_with_a_word_on_the_rest(base: ReportData) -> None:

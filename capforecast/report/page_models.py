@@ -77,9 +77,8 @@ def _lead(versions: Sequence[ModelUsed]) -> str:
     ]
     if len(parts) < 2:
         return f"Every business unit that has a model forecasts {parts[0][1]}." if parts else ""
-    return (
-        f"Of {plural(len(versions), 'business unit')} {listed([f'{count(n)} forecast {words}' for n, words in parts])}."
-    )
+    said = [f"{count(number_of)} {'forecasts' if number_of == 1 else 'forecast'} {words}" for number_of, words in parts]
+    return f"Of {plural(len(versions), 'business unit')} {listed(said)}."
 
 
 def _model_row(model: ModelUsed) -> dict[str, Any]:

@@ -73,8 +73,8 @@ def test_models_to_know_of_come_first_and_figures_stand_beside_them(base: Report
         "2025-12-22-0a1b2c3d 22 Dec 2025 14 days old 0.78 80 %"
     )
     assert page["lead"] == (
-        "Of 4 business units 2 forecast with a model that this run trained, 1 forecast with the champion that was "
-        "there and 1 forecast with a fall-back or pinned model."
+        "Of 4 business units 2 forecast with a model that this run trained, 1 forecasts with the champion that was "
+        "there and 1 forecasts with a fall-back or pinned model."
     )
     alone = models_page(made(base, dict.fromkeys(UNITS, "backfill"), []).summary)
     assert alone["lead"] == "Every business unit that has a model forecasts with a model that this run trained."
@@ -85,7 +85,7 @@ def test_a_stand_in_for_a_broken_champion_is_counted_once(base: ReportData) -> N
     frame = pd.DataFrame([champion_row("a", "fell_back", version=new, challenger=new), champion_row("b", "first")])
     page = models_page(with_models(base, frame, pd.DataFrame()).summary)
     assert page["lead"] == (
-        "Of 2 business units 1 forecast with a model that this run trained and 1 forecast with a fall-back or pinned "
+        "Of 2 business units 1 forecasts with a model that this run trained and 1 forecasts with a fall-back or pinned "
         "model."
     )
 

@@ -238,7 +238,7 @@ def test_the_printed_report_shows_the_same_totals(run: Run, summary: dict[str, A
         now = sum(pool["demand_now"] for pool in summary["pools"] if pool["resource"] == resource)
         usable = sum(pool["usable"] for pool in summary["pools"] if pool["resource"] == resource)
         assert f"{unit_sign} 9 {usable:,.0f} {now:,.0f}" in text
-    assert "Of 2 business units 1 forecast with a model that this run trained and 1 forecast with a fall-back" in text
+    assert "Of 2 business units 1 forecasts with a model that this run trained and 1 forecasts with a fall-back" in text
     assert "2 of 7 checks are over the limit, in media." in text
     assert "forecast change, live error and tier change in retail: no earlier run to compare with." in text
     for model in summary["model_versions"]:

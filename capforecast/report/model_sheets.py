@@ -79,7 +79,10 @@ def _versions(models: Sequence[ModelUsed]) -> pd.DataFrame:
         return frame
     words = [decision(model) for model in models]
     return frame.assign(
-        decision=[label for label, _ in words], why=[why for _, why in words], previous=frame["previous_as_of"]
+        decision=[label for label, _ in words],
+        why=[why for _, why in words],
+        previous=frame["previous_as_of"].map(_time),
+        model_as_of=frame["model_as_of"].map(_time),
     )
 
 
@@ -88,6 +91,11 @@ def _checks(checks: Sequence[DriftCheck]) -> pd.DataFrame:
     if not len(frame):
         return frame
     return frame.assign(check=frame["check"].map(check_name), checked_metric=frame["metric"], said=frame["sentence"])
+
+
+def _time(text: str) -> pd.Timestamp:
+    """Each text on its own: some carry an hour, some none. NaT where it is no time."""
+    return pd.Timestamp(pd.to_datetime(text or None, errors="coerce", utc=True))
 
 
 def _frame(parts: Sequence[Part]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ class ModelUsed(Part):
     series_compared: int = 0  # behind `ratio`
     series_known: int | None = None  # of the usable series, those the model was trained on
     series_not_trained: int = 0  # usable, but unknown to the model: verdict unknown, reason not_trained
-    previous_as_of: str = ""  # cut-off of the run before, ISO 8601 UTC; "" = there was none
+    previous_as_of: str = ""  # cut-off of the run before: 2025-12-22, or 2025-12-22T14; "" = there was none
     relative_mae: float | None = None  # of its backtest
     coverage_80: float | None = None
     coverage_95: float | None = None

@@ -40,7 +40,7 @@ def champion_row(unit: str, action: str = "champion", **changes: Any) -> dict[st
         "business_unit": unit, "version": mine, "kind": "fleet", "model_as_of": as_of, "age_days": age,
         "action": action, "reason": reason, "challenger": challenger,
         "ratio": np.nan if ratio is None else ratio, "series_compared": 0 if ratio is None else 118,
-        "series_known": 120, "series_not_trained": 0, "previous_as_of": BEFORE, "relative_mae": 0.7812345678,
+        "series_known": 120, "series_not_trained": 0, "previous_as_of": BEFORE[:10], "relative_mae": 0.7812345678,
         "coverage_80": 0.8012, "coverage_95": 0.9489,
     } | changes  # fmt: skip
 

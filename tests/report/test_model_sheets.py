@@ -15,11 +15,19 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*xtension is not supported:User
 
 def test_versions_checks_and_series_in_full() -> None:
     champions = pd.DataFrame(
-        [champion_row("=HYPERLINK(1)", "pinned", reason="=1+1"), champion_row("retail", "first", previous_as_of="")]
+        [
+            champion_row("=HYPERLINK(1)", "pinned", reason="=1+1"),
+            champion_row("retail", "first", previous_as_of=""),
+            champion_row("web", "kept", previous_as_of="2025-12-22T14"),
+        ]
     )
     drift = pd.DataFrame(drift_rows("retail", alarms=("live_error",), before=True) + drift_rows("media", before=False))
     book = opened(with_models(report_data(servers_frame(5), fans=0), champions, drift, drift_series_frame("retail")))
-    pinned, first = rows(book["Models"])
+    pinned, first, hourly = rows(book["Models"])
+    assert (pinned["Run before"], hourly["Run before"]) == (
+        pd.Timestamp("2025-12-22"),
+        pd.Timestamp("2025-12-22 14:00"),
+    )
     assert (pinned["Business unit"], pinned["Reason as recorded"]) == ("=HYPERLINK(1)", "=1+1")
     assert {cell.data_type for row in book["Models"].iter_rows() for cell in row if cell.value is not None} == {
         "s",
@@ -36,7 +44,7 @@ def test_versions_checks_and_series_in_full() -> None:
     assert len(unmade) == 3
     assert {row["In words"] for row in unmade} == {"media: no earlier run to compare with"}
     assert [row["Server"] for row in rows(book["Drift by series"])] == ["=1+1", "srv-0007"]
-    assert book["Models"].auto_filter.ref == "A1:Q3"
+    assert book["Models"].auto_filter.ref == "A1:Q4"
     assert book["Models"].freeze_panes == "B2"
 
 

@@ -24,7 +24,7 @@ _LABELS = {
 _OPENINGS = {
     "first": "forecasts with its first model",
     "promoted": "forecasts with a new champion",
-    "refreshed": "forecasts with its champion, refreshed",
+    "refreshed": "forecasts with its champion refreshed",
     "replaced": "forecasts with a new champion",
     "kept": "keeps its champion",
     "pinned": "forecasts with a pinned model",
@@ -36,12 +36,21 @@ _OPENINGS = {
 
 def sentence(model: ModelUsed) -> str:
     """`Retail keeps its champion, trained on data before 29 Dec 2025 (7 days old): the challenger has ...`."""
+    return _sentence(model, why(model))
+
+
+def short_sentence(model: ModelUsed) -> str:
+    """The same for page 1, where what broke a champion, with paths and hashes, has no room."""
+    broken = "its champion cannot be used; see models and drift"
+    return _sentence(model, broken if model.action == "fell_back" else why(model))
+
+
+def _sentence(model: ModelUsed, because: str) -> str:
     opening = _OPENINGS.get(model.action, f"forecasts with model {short_version(model.version)}")
     if model.action == "fell_back" and model.version == model.challenger:
         opening = "forecasts with a new model that is not its champion"
     trained = f"trained on data before {moment(model.model_as_of)}"
     age = f" ({age_words(model.age_days)} old)" if model.age_days else ""
-    because = why(model)
     return f"{model.business_unit} {opening}, {trained}{age}{f': {because}' if because else ''}.".replace(NBSP, " ")
 
 
@@ -57,7 +66,7 @@ def why(model: ModelUsed) -> str:
     if model.action == "promoted" and compared:
         return f"{compared} than the champion before it"
     if model.action == "refreshed" and compared:
-        return f"made as the one before, on newer data: {compared}"
+        return f"made as the one before it, with {compared}"
     if model.action == "kept" and compared:
         return f"the challenger has {'only ' if model.ratio and model.ratio < 0.995 else ''}{compared}"
     if model.action == "pinned":

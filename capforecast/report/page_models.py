@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from capforecast.report.model_notes import OLDER
-from capforecast.report.model_words import age_words, decision, moment, short_version
+from capforecast.report.model_words import age_words, decision, moment, short_sentence, short_version
 from capforecast.report.style import shorten
 from capforecast.report.summary import RunSummary
 from capforecast.report.summary_models import DriftCheck, ModelUsed
@@ -14,7 +14,7 @@ from capforecast.report.words import NONE, count, listed, number, plural, probab
 
 _MOST_MODELS = 25  # rows in print; the workbook lists all
 _MOST_ALARMS = 20
-_LONGEST = 260  # characters of a sentence on page 1; an error's text may be any length
+_LONGEST = 260  # characters of a sentence on page 1; a reason may be any length
 _NAMED = 4  # business units named in a sentence
 CHECK_NAMES: dict[str, str] = {}
 
@@ -36,7 +36,7 @@ def models_fact(summary: RunSummary) -> tuple[str, str] | None:
     alarms = [check for check in summary.drift if check.alarm]
     parts = []
     if len(older) == 1:
-        parts.append(shorten(older[0].sentence, _LONGEST))
+        parts.append(shorten(short_sentence(older[0]), _LONGEST))
     elif older:
         parts.append(f"{_units(older)} forecast with fall-back or pinned models.")
     if len(alarms) == 1:

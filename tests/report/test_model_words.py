@@ -28,8 +28,8 @@ def model(action: str, **changes: Any) -> ModelUsed:
         ),
         (
             "refreshed",
-            "Retail forecasts with its champion, refreshed, trained on data before 5 Jan 2026: made as the one before, "
-            "on newer data: 1 % larger error on 118 series.",
+            "Retail forecasts with its champion refreshed, trained on data before 5 Jan 2026: made as the one before "
+            "it, with 1 % larger error on 118 series.",
         ),
         (
             "kept",

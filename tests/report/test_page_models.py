@@ -43,7 +43,10 @@ def test_page_one_is_silent_where_all_is_well(base: ReportData) -> None:
 
 def test_page_one_tells_of_an_older_model_and_why(base: ReportData) -> None:
     data = made(base, {"payments": "fell_back", "media": "kept"}, [])
-    assert fact(data).startswith("payments forecasts with an older model, trained on data before 22 Dec 2025 (14 days")
+    assert fact(data) == (
+        "payments forecasts with an older model, trained on data before 22 Dec 2025 (14 days old): its champion cannot "
+        "be used; see models and drift."
+    )
     front = Seen(render_html(data, ReportSettings())).text
     assert plain(fact(data)) in front[: front.index("How far to trust the forecasts")]
     several = made(base, dict.fromkeys(UNITS, "pinned"), [])
@@ -60,7 +63,7 @@ def test_page_one_tells_what_drifted_where(base: ReportData) -> None:
 
 
 def test_an_endless_reason_does_not_fill_page_one(base: ReportData) -> None:
-    frame = pd.DataFrame([champion_row("media", "fell_back", reason="x" * 2000)])
+    frame = pd.DataFrame([champion_row("media", "pinned", reason="x" * 2000)])
     assert len(fact(with_models(base, frame, pd.DataFrame()))) <= 260
 
 

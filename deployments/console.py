@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from capforecast.report.model_notes import model_notes
+
 WIDE = 160  # columns of a table that goes to a file or a pipe
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
@@ -123,7 +125,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
             f"{quality['rows_rejected']} of {quality['rows_read']} rows read were set aside "
             f"(entries: {worst}): quarantine/"
         )
-    return said
+    return said + model_notes(summary)
 
 
 def show_scores(rows: list[dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from capforecast import stages
 from capforecast.exchange import Ingested, Published, Unit
 from capforecast.lake.runs import record
+from capforecast.report.model_notes import model_notes
 from capforecast.schema import FLEET, Reference
 from tasks.common import Job, executed, stage_task
 
@@ -131,6 +132,9 @@ def _markdown(summary: dict[str, Any]) -> str:
     ]
     if summary["warnings"]:
         lines += ["", f"**Warnings.** {summary['warnings']['sentence']}"]
+    notes = model_notes(summary)
+    if notes:
+        lines += ["", "**Models and drift.**", *[f"* {note}" for note in notes]]
     short = [pool for pool in summary["pools"] if pool["buy_q90"]]
     if short:
         lines += ["", "**Pools.**", *[f"* {pool['sentence']}" for pool in short[:5]]]

@@ -28,6 +28,14 @@ def test_a_shorter_reach_and_rows_set_aside_are_said() -> None:
     assert "entries: 233 bad_timestamp" in rows
 
 
+def test_older_models_and_drift_are_said() -> None:
+    models = [{"action": "fell_back", "sentence": "a forecasts with an older model."},
+              {"action": "kept", "sentence": "b keeps its champion."}]  # fmt: skip
+    drift = [{"alarm": True, "sentence": "a: level of cpu moved"}, {"alarm": False, "sentence": "b: nothing"}]
+    said = notes(a_summary(model_versions=models, drift=drift))
+    assert said == ["a forecasts with an older model.", "a: level of cpu moved"]
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_no_score_is_cut_off_in_a_narrow_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Console(width=width, record=True, quiet=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,6 +14,7 @@ from capforecast.fleet.peaks import PEAKS_UNSEEN
 from capforecast.fleet.shapes import SIZES_CONFLICT, SIZES_FILLED
 from capforecast.fleet.synthetic import Fleet
 from capforecast.fleet.synthetic_files import TRUTH
+from capforecast.forecast.decision import Outcome
 from capforecast.forecast.leaderboard import LEADERBOARD_COLUMNS
 from capforecast.forecast.models import model_names
 from capforecast.lake.datasets import PER_UNIT
@@ -27,6 +29,7 @@ from capforecast.report.summary import (
     Scorecard,
     UnitSummary,
 )
+from capforecast.report.summary_models import DriftCheck, ModelUsed
 from capforecast.risk.pool_totals import PATH_COLUMNS
 from capforecast.risk.scorecard import RULES
 from capforecast.risk.tiers import SERVER_COLUMNS
@@ -94,6 +97,9 @@ def section(title):
             "Warnings in summary.json",
             {**Scorecard.model_fields, **RuleScore.model_fields, **Calibration.model_fields, **Bin.model_fields},
         ),
+        ("Models and drift in summary.json", {**ModelUsed.model_fields, **DriftCheck.model_fields}),
+        ("Champions", (*(set(ModelUsed.model_fields) - {"sentence"}), *get_args(Outcome))),
+        ("Drift", DriftCheck.model_fields),
     ],
 )
 def test_every_column_of_a_table_stands_in_its_section(title, columns):

@@ -75,7 +75,7 @@ class ReportData:
     risks: one row per series (schema.RISK_COLUMNS, p_<level>_<horizon>).  backtests: schema.BACKTEST_COLUMNS.
     fans: charts of the top risks, in the order of summary.top_risks.  sources: one row per file that was read
     (sources.tally.TALLY_COLUMNS).  scorecard, reliability, pools, demand, anomalies: as schema.py spells them; empty
-    where the run has none.
+    where the run has none.  drift_series: one row per series and check that is over its limit.
     """
 
     summary: RunSummary
@@ -89,6 +89,7 @@ class ReportData:
     pools: pd.DataFrame = field(default_factory=pd.DataFrame)
     demand: pd.DataFrame = field(default_factory=pd.DataFrame)
     anomalies: pd.DataFrame = field(default_factory=pd.DataFrame)
+    drift_series: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

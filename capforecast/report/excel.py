@@ -13,6 +13,8 @@ from capforecast.report.answer import headline
 from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_order
 from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
 from capforecast.report.evidence_sheets import write_evidence
+from capforecast.report.model_sheets import write_models
+from capforecast.report.page_models import models_fact
 from capforecast.report.rollup_charts import by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.sheets import Sheets
@@ -45,6 +47,7 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
     write_evidence(sheets, data)
     for table in _accuracy_tables(data):
         table.write(sheets)
+    write_models(sheets, data)
     _quality_sheet(sheets, summary)
     _sources_sheet(sheets, data.sources)
     _definitions_sheet(sheets, summary)
@@ -119,20 +122,8 @@ def _summary_sheet(sheets: Sheets, summary: RunSummary) -> None:
     facts += f"exclusive), {summary.cadence} data, horizon {summary.horizon}, forecast by {forecast_by(summary.models)}"
     sheet.write_string(1, 0, style.printable(facts), form("muted"))
     sheet.write_string(3, 0, headline(summary), form("headline"))
-    row = 5
-    if summary.warnings is not None:
-        sheet.write_string(4, 0, style.printable(f"Warnings: {summary.warnings.sentence}"), form("text"))
-        row = 6
-    failed = [u for u in summary.business_units if u.status == "failed"]
-    if failed or not summary.complete:
-        sheet.write_string(row, 0, f"INCOMPLETE: {len(failed)} business unit(s) missing; no figure here includes them",
-                           form("alarm"))  # fmt: skip
-        row += 1
-        for unit in failed:
-            sheet.write_string(row, 0, style.printable(unit.name), form("text"))
-            sheet.write_string(row, 1, style.printable(unit.problem or "failed"), form("muted"))
-            row += 1
-        row += 1
+    row = _notes(sheet, form, summary)
+    row = _missing(sheet, form, summary, row)
     finished = sorted(
         (u for u in summary.business_units if u.status != "failed"), key=lambda u: (*by_risk(u.tiers), u.name)
     )
@@ -150,6 +141,32 @@ def _summary_sheet(sheets: Sheets, summary: RunSummary) -> None:
             if title == "Business unit" and len(finished) > 1:
                 row = sheets.tier_chart(sheet, "Summary", first, len(finished), row)
     sheet.activate()
+
+
+def _notes(sheet: Any, form: Callable[[str], Any], summary: RunSummary) -> int:
+    """What to know besides the headline, below it; returns the first row after."""
+    row = 4
+    notes = [f"Warnings: {summary.warnings.sentence}"] if summary.warnings is not None else []
+    known = models_fact(summary)
+    notes += [f"{known[0]}: {known[1]}"] if known else []
+    for note in notes:
+        sheet.write_string(row, 0, style.printable(note), form("text"))
+        row += 1
+    return row + 1
+
+
+def _missing(sheet: Any, form: Callable[[str], Any], summary: RunSummary, row: int) -> int:
+    """Business units without figures, and why; returns the first row after."""
+    failed = [u for u in summary.business_units if u.status == "failed"]
+    if not failed and summary.complete:
+        return row
+    sheet.write_string(row, 0, f"INCOMPLETE: {len(failed)} business unit(s) missing; no figure here includes them",
+                       form("alarm"))  # fmt: skip
+    for unit in failed:
+        row += 1
+        sheet.write_string(row, 0, style.printable(unit.name), form("text"))
+        sheet.write_string(row, 1, style.printable(unit.problem or "failed"), form("muted"))
+    return row + 2
 
 
 def _tier_table(sheet: Any, form: Callable[[str], Any], row: int, title: str, rows: list[tuple[str, Any]]) -> int:

@@ -38,7 +38,8 @@ class Evidence:
     """What a run knows beyond the risks of its units; empty where it does not.
 
     scorecard, reliability: SCORECARD_COLUMNS, RELIABILITY_COLUMNS, of the fleet.  origins: those scored at each
-    horizon (days).  pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.
+    horizon (days).  pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.  champions, drift: tables of these names, a row
+    per business unit, and per business unit and check.
     """
 
     scorecard: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -46,3 +47,5 @@ class Evidence:
     origins: Mapping[int, Sequence[pd.Timestamp]] = field(default_factory=dict)
     pools: pd.DataFrame = field(default_factory=pd.DataFrame)
     anomalies: pd.DataFrame = field(default_factory=pd.DataFrame)
+    champions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    drift: pd.DataFrame = field(default_factory=pd.DataFrame)

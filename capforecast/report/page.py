@@ -9,7 +9,6 @@ import pandas as pd
 
 from capforecast.report import style
 from capforecast.report.answer import headline, reach, record, unknown_fact, when, where
-from capforecast.report.build_summary import unseen_peaks
 from capforecast.report.charts import fan_alt, fan_chart, fan_key, risk_matrix, tier_bar
 from capforecast.report.data import (
     FanChart,
@@ -21,9 +20,11 @@ from capforecast.report.data import (
     units_by_metric,
 )
 from capforecast.report.page_evidence import anomalies_part, picture, pools_page, warnings_page
+from capforecast.report.page_models import models_fact, models_page
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, RunSummary
+from capforecast.report.top_risks import unseen_peaks
 from capforecast.report.words import (
     NONE,
     chance_of,
@@ -49,53 +50,69 @@ _EXAMPLES = 6  # servers named per reason
 
 def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
     """Everything the template shows."""
-    summary = data.summary
     units = units_by_metric(data)
+    return {
+        "summary": data.summary,
+        "settings": settings,
+        **_front(data),
+        **_places(data.summary),
+        **_risks(data, units, settings),
+        "pools": pools_page(data),
+        "track": warnings_page(data),
+        "anomalies": anomalies_part(data, units),
+        "models": models_page(data.summary),
+        "unknown": _unknown(data),
+        "accuracy": [_accuracy_row(row, units) for row in _fleet_rows(data.summary)],
+        "quality": data.summary.quality,
+        **_TOOLS,
+    }
+
+
+# What the template calls itself.
+_TOOLS = {"style": style, "count": count, "plural": plural, "shorten": style.shorten, "tight": tight, "quoted": quoted,
+          "place": place}  # fmt: skip
+
+
+def _front(data: ReportData) -> dict[str, Any]:
+    """Page 1: the answer, servers by tier, facts, what is missing, whom to look at, how far to trust it."""
+    summary = data.summary
+    facts = (reach(summary), where(summary), when(data), unknown_fact(summary), record(summary), models_fact(summary))
     several = len(summary.business_units) > 1
     return {
-        "summary": summary,
-        "settings": settings,
-        "style": style,
         "tiers": [_tile(summary, tier) for tier in TIER_ORDER],
         "as_of": date_text(as_of_time(summary)),
         "as_of_iso": f"{as_of_time(summary):%Y-%m-%dT%H:%M:%SZ}",
         "headline": headline(summary),
         "forecast_by": forecast_by(summary.models),
-        "facts": [
-            fact
-            for fact in (reach(summary), where(summary), when(data), unknown_fact(summary), record(summary))
-            if fact
-        ],
+        "facts": [fact for fact in facts if fact],
         "missing": [u for u in summary.business_units if u.status == "failed"],
         "act_first": [{"risk": r, "why": tight(r.sentence)} for r in summary.top_risks[:_ACT_FIRST]],
         "forecast_quality": [_quality_line(row) for row in _fleet_rows(summary)],
         "quality_at_risk": _quality_line(summary.accuracy_at_risk) if summary.accuracy_at_risk else None,
         "bars": picture(*_bars(summary)) if several and at_risk(summary.tiers) + summary.tiers.watch else None,
-        "matrix": picture(risk_matrix(summary), "Servers at risk by business unit and region")
-        if len(summary.by_unit_and_region) > 1
-        else None,
-        "matrix_is_cut": len({cell.business_unit for cell in summary.by_unit_and_region}) > MOST_ROWS,
+    }
+
+
+def _places(summary: RunSummary) -> dict[str, Any]:
+    """Servers by business unit, region and criticality."""
+    cells = summary.by_unit_and_region
+    matrix = risk_matrix(summary) if len(cells) > 1 else None
+    return {
+        "matrix": picture(matrix, "Servers at risk by business unit and region") if matrix else None,
+        "matrix_is_cut": len({cell.business_unit for cell in cells}) > MOST_ROWS,
         "units": sorted(summary.business_units, key=lambda u: (u.status != "failed", *by_risk(u.tiers), u.name)),
-        "criticalities": [r for r in summary.by_criticality if len(summary.by_criticality) > 1],
+        "criticalities": summary.by_criticality if len(summary.by_criticality) > 1 else [],
+    }
+
+
+def _risks(data: ReportData, units: dict[str, str], settings: ReportSettings) -> dict[str, Any]:
+    """The charts of the top risks, and the table of servers at risk."""
+    fans = _fans(data)[: settings.top_risks]
+    return {
         "fan_key": picture(fan_key(), "Key to the charts"),
-        "fans": [
-            {"fan": f, "why": tight(f.sentence), "picture": picture(fan_chart(f), fan_alt(f))}
-            for f in _fans(data)[: settings.top_risks]
-        ],
+        "fans": [{"fan": f, "why": tight(f.sentence), "picture": picture(fan_chart(f), fan_alt(f))} for f in fans],
         "table": _table(data, units, settings.table_rows),
-        "pools": pools_page(data),
-        "track": warnings_page(data),
-        "anomalies": anomalies_part(data, units),
-        "unknown": _unknown(data),
-        "accuracy": [_accuracy_row(row, units) for row in _fleet_rows(summary)],
-        "quality": summary.quality,
-        "count": count,
-        "plural": plural,
-        "shorten": style.shorten,
-        "tight": tight,
         "unseen": unseen,
-        "quoted": quoted,
-        "place": place,
     }
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
-
-class Part(BaseModel):
-    """A frozen, strict part of the summary."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from capforecast.report.part import Part
+from capforecast.report.summary_models import DriftCheck, ModelUsed
 
 
 class Tiers(Part):
@@ -214,7 +211,7 @@ class PoolSummary(Part):
 class RunSummary(Part):
     """The whole run. Holds no run id, clock time or path: the same inputs give the same bytes."""
 
-    schema_version: int = 2
+    schema_version: int = 3
     product_version: str
     as_of: str  # exclusive cut-off, ISO 8601 UTC
     known_at: str | None = None  # only what had arrived by then was seen; null = all
@@ -235,11 +232,15 @@ class RunSummary(Part):
     top_risks: list[Risk]
     accuracy: list[Accuracy]
     accuracy_at_risk: Accuracy | None = None  # of the series that put servers at critical or high; null = none scored
-    models: dict[str, int] = {}  # series by the model that forecast them, most first
+    models: dict[str, int] = Field(default_factory=dict)  # series by the model that forecast them, most first
+    model_versions: list[ModelUsed] = Field(
+        default_factory=list
+    )  # one per business unit that has a model on record, by name
+    drift: list[DriftCheck] = Field(default_factory=list)  # alarms first
     warnings: Scorecard | None = None  # null = nothing could be replayed
-    pools: list[PoolSummary] = []  # tightest first
-    pool_sums: list[PoolSummary] = []  # of business units over their regions, and of the fleet
+    pools: list[PoolSummary] = Field(default_factory=list)  # tightest first
+    pool_sums: list[PoolSummary] = Field(default_factory=list)  # of business units over their regions, and of the fleet
     peaks_unseen: int = 0  # servers with a series that has not seen a peak that lies ahead
-    anomalies: dict[str, int] = {}  # marks on the history, by kind
+    anomalies: dict[str, int] = Field(default_factory=dict)  # marks on the history, by kind
     quality: Quality
     definitions: dict[str, str]  # term -> the definition this report used

@@ -1,10 +1,11 @@
-"""Definitions of what a report says beyond its risks: warnings replayed, pools, marks on the history."""
+"""Definitions of what a report says beyond its risks: warnings replayed, pools, marks on the history, models, drift."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from capforecast.report.summary import PoolSummary, Scorecard
+from capforecast.report.summary_models import DriftCheck, ModelUsed
 from capforecast.settings import Settings
 
 
@@ -18,6 +19,43 @@ def evidence_terms(
         | (_anomalies() if anomalies else {})
         | (_peaks() if peaks_unseen else {})
     )
+
+
+def model_terms(settings: Settings, versions: Sequence[ModelUsed], checks: Sequence[DriftCheck]) -> dict[str, str]:
+    """Definitions of the parts on models and drift that a report has."""
+    return (_models(settings) if versions else {}) | (_drift() if checks else {})
+
+
+def _models(settings: Settings) -> dict[str, str]:
+    models = settings.models
+    return {
+        "champion": (
+            "The version of a business unit's model that is in use. Versions are kept and never changed; forecasts of "
+            "later days are made with the champion until another version is promoted."
+        ),
+        "challenger": (
+            "The version just trained. Made otherwise than the champion (other model, settings or code) it is promoted "
+            f"when its error in backtests is at least {_percent(models.promote_margin)} smaller; made the same way on "
+            f"newer data, unless it is more than {_percent(models.refresh_tolerance)} larger. Errors are geometric "
+            "means of the relative MAE over the series that both know. A champion older than "
+            f"{models.max_age_days} d, or one that knows less than {_percent(models.least_known_share)} of the series, "
+            "is replaced whatever the errors; a pinned one only by hand."
+        ),
+    }
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g} %"
+
+
+def _drift() -> dict[str, str]:
+    return {
+        "drift": (
+            "What moved since the last run or since the model was trained: forecasts for the same days, the error of "
+            "the last forecasts on what was seen since, and level and spread of what is measured. Limits are set so "
+            "that ordinary noise, weeks and trends stay below them."
+        ),
+    }
 
 
 def _warnings(settings: Settings) -> dict[str, str]:

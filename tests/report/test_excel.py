@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from evidence_samples import with_evidence
+from model_samples import champions_frame, drift_rows, drift_series_frame, with_models
 from report_samples import NASTY, accuracy_row, report_data, servers_frame
 
 from capforecast.errors import CapforecastError
@@ -35,6 +36,9 @@ SHEETS = [
     "Anomalies",
     "Accuracy",
     "Accuracy by series",
+    "Models",
+    "Drift",
+    "Drift by series",
     "Quality",
     "Sources",
     "Definitions",
@@ -53,7 +57,9 @@ def rows(sheet: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def whole() -> ReportData:
-    return with_evidence(report_data(servers_frame(60), fans=0, failed=("Payments",)))
+    data = with_evidence(report_data(servers_frame(60), fans=0, failed=("Payments",)))
+    checks = pd.DataFrame(drift_rows("Logistics", alarms=("input_level",)))
+    return with_models(data, champions_frame({"Logistics": "kept"}), checks, drift_series_frame("Logistics"))
 
 
 @pytest.fixture(scope="module")

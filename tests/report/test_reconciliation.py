@@ -19,6 +19,7 @@ from evidence_samples import (
     scorecard_frame,
     sums_frame,
 )
+from model_samples import champion_row, drift_rows, drift_series_frame
 from test_pdf import native_libraries, pages_of
 from test_summary import QUALITY, backtest_of, unit
 
@@ -34,6 +35,8 @@ from capforecast.settings import ReportSettings, Settings
 openpyxl = pytest.importorskip("openpyxl")
 pytestmark = pytest.mark.filterwarnings("ignore:.*xtension is not supported:UserWarning:openpyxl")
 AS_OF = pd.Timestamp("2026-01-05", tz="UTC")
+MODELS = {"media": "fell_back", "retail": "promoted"}  # what was decided
+ALARMS = {"media": ("input_level", "live_error"), "retail": ()}
 UNITS = {"media": (0.05, 0.2, 0.7, 0.9), "retail": (0.0, 0.6, 0.12)}
 
 
@@ -65,6 +68,9 @@ def tables_of(name: str) -> dict[str, pd.DataFrame]:
         "servers": made.servers.assign(capacity_remaining_units=3.25), "risks": risks,
         "backtests": made.backtest, "pools": pools,
         "demand": demand_frame(pools), "anomalies": anomalies_frame(made.servers, 5), "warnings": warnings,
+        "champion": pd.DataFrame([champion_row(name, MODELS[name], series_known=90, series_not_trained=3)]),
+        "drift": pd.DataFrame(drift_rows(name, ALARMS[name], before=name == "media")),
+        **({"drift_series": drift_series_frame(name)} if ALARMS[name] else {}),
     }  # fmt: skip
 
 
@@ -195,6 +201,29 @@ def test_figures_of_the_deciding_series_reach_servers_and_sentences(summary: dic
     assert row["Trend since"] == pd.Timestamp("2025-08-03")
 
 
+def test_models_and_drift_are_the_same_everywhere(
+    run: Run, summary: dict[str, Any], book: Any, artifacts: dict[str, Any]
+) -> None:
+    told = {model["business_unit"]: model["version"] for model in summary["model_versions"]}
+    assert told == {name: made["champion"]["version"].iloc[0] for name, made in run.tables.items()}
+    assert {row["Business unit"]: row["Version"] for row in rows(book["Models"])} == told
+    stored = pd.concat([made["drift"] for made in run.tables.values()])
+    assert sum(check["alarm"] for check in summary["drift"]) == stored["alarm"].sum() == 2
+    checks = rows(book["Drift"])
+    assert (len(checks), [row["Alarm"] for row in checks].count("yes")) == (len(stored), 2)
+    assert sum(check["series_over"] for check in summary["drift"]) == stored["series_over"].sum()
+    assert sum(row["Series over"] for row in checks) == stored["series_over"].sum()
+    assert len(rows(book["Drift by series"])) == len(run.tables["media"]["drift_series"])
+    shown = artifacts["capacity-summary"]
+    notes = [model["sentence"] for model in summary["model_versions"] if model["action"] == "fell_back"]
+    notes += [check["sentence"] for check in summary["drift"] if check["alarm"]]
+    assert len(notes) == 3
+    assert all(f"* {note}" in shown for note in notes)
+    assert "new champion" not in shown
+    front = next(line[0] for line in book["Summary"].iter_rows(values_only=True) if str(line[0]).startswith("Models:"))
+    assert notes[0].split(":")[0] in front
+
+
 def test_the_printed_report_shows_the_same_totals(run: Run, summary: dict[str, Any]) -> None:
     if not native_libraries():
         pytest.skip("native PDF libraries are missing: make system")
@@ -209,6 +238,11 @@ def test_the_printed_report_shows_the_same_totals(run: Run, summary: dict[str, A
         now = sum(pool["demand_now"] for pool in summary["pools"] if pool["resource"] == resource)
         usable = sum(pool["usable"] for pool in summary["pools"] if pool["resource"] == resource)
         assert f"{unit_sign} 9 {usable:,.0f} {now:,.0f}" in text
+    assert "Of 2 business units 1 forecasts with a model that this run trained and 1 forecasts with a fall-back" in text
+    assert "2 of 7 checks are over the limit, in media." in text
+    assert "forecast change, live error and tier change in retail: no earlier run to compare with." in text
+    for model in summary["model_versions"]:
+        assert f"{model['business_unit']} {model['version'][:19]}" in text
 
 
 def test_a_run_without_any_of_it_is_reported_all_the_same(run: Run) -> None:
@@ -216,5 +250,9 @@ def test_a_run_without_any_of_it_is_reported_all_the_same(run: Run) -> None:
     bare = {name: {table: references[table] for table in needed} for name, references in run.units.items()}
     data = assembled(run.store, bare, {})
     assert (data.summary.warnings, data.summary.pools, data.summary.anomalies) == (None, [], {})
-    assert "No track record yet" in render_html(data, ReportSettings())
+    assert (data.summary.model_versions, data.summary.drift) == ([], [])
+    html = render_html(data, ReportSettings())
+    assert "No track record yet" in html
+    assert "Models and drift" not in html
+    assert "drifted" not in html
     assert data.summary.tiers == run.data.summary.tiers

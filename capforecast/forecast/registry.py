@@ -124,15 +124,17 @@ def is_intact(store: Store, manifest: Reference) -> bool:
 
 def check(store: Store, manifest: Reference) -> str | None:
     """Why a version cannot be used, naming the file; None = it can be. Reads its files, parses the manifest only."""
+    key = manifest.uri
     try:
         content = read_manifest(store, manifest)
         check_format(content.format)
         for file in content.files.values():
+            key = file.uri
             store.fetch(_intact(file))
-    except MissingObjectError as error:
-        return f"a file is missing: {error}"
-    except StaleReferenceError as error:
-        return f"a file was changed: {error}"
+    except MissingObjectError:
+        return f"{key.rsplit('/', 1)[-1]} is missing"
+    except StaleReferenceError:
+        return f"{key.rsplit('/', 1)[-1]} was changed since it was published"
     except ModelError as error:
         return str(error)
     return None

@@ -66,18 +66,19 @@ def _lead(versions: Sequence[ModelUsed]) -> str:
     """How many forecast with what, in one sentence."""
     older = sum(model.action in OLDER for model in versions)
     new = sum(model.version == model.challenger and model.action not in OLDER for model in versions)
-    parts = [
-        (number_of, words)
-        for number_of, words in (
-            (new, "with a model that this run trained"),
-            (len(versions) - new - older, "with the champion that was there"),
-            (older, "with a fall-back or pinned model"),
-        )
-        if number_of
-    ]
-    if len(parts) < 2:
-        return f"Every business unit that has a model forecasts {parts[0][1]}." if parts else ""
-    said = [f"{count(number_of)} {'forecasts' if number_of == 1 else 'forecast'} {words}" for number_of, words in parts]
+    parts = (
+        (new, "with a model that this run trained", "Every model in use was trained in this run."),
+        (
+            len(versions) - new - older,
+            "with the champion that was there",
+            "Every model in use was there before this run.",
+        ),
+        (older, "with a fall-back or pinned model", "Every model in use is a fall-back or pinned."),
+    )
+    for number_of, _, all_of_them in parts:
+        if number_of == len(versions):
+            return all_of_them
+    said = [f"{count(n)} {'forecasts' if n == 1 else 'forecast'} {words}" for n, words, _ in parts if n]
     return f"Of {plural(len(versions), 'business unit')} {listed(said)}."
 
 

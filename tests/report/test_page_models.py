@@ -80,7 +80,7 @@ def test_models_to_know_of_come_first_and_figures_stand_beside_them(base: Report
         "there and 1 forecasts with a fall-back or pinned model."
     )
     alone = models_page(made(base, dict.fromkeys(UNITS, "backfill"), []).summary)
-    assert alone["lead"] == "Every business unit that has a model forecasts with a model that this run trained."
+    assert alone["lead"] == "Every model in use was trained in this run."
 
 
 def test_a_stand_in_for_a_broken_champion_is_counted_once(base: ReportData) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
-from capforecast.report.columns import Column, columns_of
+from capforecast.report.columns import PLACE, Column, columns_of
 from capforecast.report.data import ReportData
 from capforecast.report.model_words import decision
 from capforecast.report.page_models import check_name
@@ -23,7 +24,7 @@ _UNIT = Column("business_unit", "Business unit", "The unit in force at the cut-o
 MODELS = (
     _UNIT,
     Column("version", "Version", "Of the model that made its forecasts, as `capforecast models` names it.", width=30),
-    Column("kind", "Kind", "What kind of model it is: `fleet` is the engine.", width=10),
+    Column("kind", "Kind of model", "What kind of model it is: `fleet` is the engine.", width=10),
     Column("model_as_of", "Trained before", "It was trained on data before this day.", "date", 12),
     Column("age_days", "Age, days", "From then to the run's cut-off.", "figure", 8),
     Column("decision", "Decision", "What was decided on this version in this run.", width=14),
@@ -64,7 +65,7 @@ def write_models(sheets: Sheets, data: ReportData) -> None:
     _write(sheets, "Models", _versions(summary.model_versions), MODELS, NO_VERSION, MODELS_PRINTED)
     _write(sheets, "Drift", _checks(summary.drift), DRIFT, NO_CHECK)
     flagged = data.drift_series.head(MOST_SERIES)
-    sheets.table("Drift by series", flagged, columns_of(flagged) or [_UNIT], NO_DRIFT)
+    sheets.table("Drift by series", _series(flagged), _series_columns(flagged), NO_DRIFT)
 
 
 def _write(
@@ -91,6 +92,21 @@ def _checks(checks: Sequence[DriftCheck]) -> pd.DataFrame:
     if not len(frame):
         return frame
     return frame.assign(check=frame["check"].map(check_name), checked_metric=frame["metric"], said=frame["sentence"])
+
+
+def _series(flagged: pd.DataFrame) -> pd.DataFrame:
+    return flagged.assign(check=flagged["check"].map(check_name)) if "check" in flagged else flagged
+
+
+def _series_columns(flagged: pd.DataFrame) -> list[Column]:
+    """Columns of the table, whatever figures the checks leave in it."""
+    own = {column.key: column for column in DRIFT}
+    found = []
+    for column in columns_of(flagged, (*PLACE, "metric", "check", "value", "limit")):
+        if column.note.startswith("Label "):  # not of the source, but of the check
+            column = own.get(column.key, replace(column, note=f"Figure `{column.key}` of the check for drift."))
+        found.append(column)
+    return found or [_UNIT]
 
 
 def _time(text: str) -> pd.Timestamp:

@@ -75,7 +75,7 @@ def drift_series_frame(unit: str) -> pd.DataFrame:
     """Series that are over their limit."""
     return pd.DataFrame(
         {"business_unit": unit, "server_id": ["=1+1", "srv-0007"], "metric": "cpu", "check": "input_level",
-         "value": [5.2, 7.1], "limit": 4.0}
+         "value": [5.2, 7.1], "limit": 4.0, "usual_level": 41.5}
     )  # fmt: skip
 
 

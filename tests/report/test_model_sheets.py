@@ -43,7 +43,11 @@ def test_versions_checks_and_series_in_full() -> None:
     unmade = [row for row in checks if row["Found"] is None]
     assert len(unmade) == 3
     assert {row["In words"] for row in unmade} == {"media: no earlier run to compare with"}
-    assert [row["Server"] for row in rows(book["Drift by series"])] == ["=1+1", "srv-0007"]
+    first_series = rows(book["Drift by series"])[0]
+    assert first_series["Server"] == "=1+1"
+    assert (first_series["Check"], first_series["Found"], first_series["Limit"]) == ("input level", 5.2, 4.0)
+    notes = {cell.value: cell.comment.text for cell in book["Drift by series"][1]}
+    assert not any(note.startswith("Label") for note in notes.values()), "no source gave these columns"
     assert book["Models"].auto_filter.ref == "A1:Q4"
     assert book["Models"].freeze_panes == "B2"
 

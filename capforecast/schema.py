@@ -99,6 +99,16 @@ class Reason(StrEnum):
     NOT_TRAINED = "not_trained"  # it could be forecast, but the model is older than it
 
 
+class DriftCheck(StrEnum):
+    """What is compared with what, to tell whether a model still fits (forecast/drift.py)."""
+
+    FORECAST = "forecast_change"  # the forecast of the same days, with the earlier run's
+    TIERS = "tier_change"  # likewise the servers' tiers
+    LIVE = "live_error"  # the earlier forecast, with what came
+    LEVEL = "input_level"  # level of the latest weeks, with the weeks before
+    SPREAD = "input_spread"  # likewise the spread
+
+
 class PoolReason(StrEnum):
     """Why figures of a pool are missing; the first that holds."""
 
@@ -310,3 +320,15 @@ BACKTEST_COLUMNS = (
     SERVER_ID, METRIC, *DIMENSIONS, "bucket", "origins", "points",
     "mae", "rmse", "mape_floored", "wape", "mase", "mae_naive", "relative_mae", "coverage_80", "coverage_95", "pinball",
 )  # fmt: skip
+
+# Rows of the `drift` dataset, one per check and metric of a business unit.
+DRIFT_COLUMNS = (
+    "check", "metric",  # DriftCheck; "" = over all metrics
+    "value", "limit", "alarm",  # value is NaN where there was nothing to compare with
+    "series", "series_over",  # checked; over their own limit (of tiers: servers)
+    "example",  # a server that shows it
+    "sentence",
+)  # fmt: skip
+
+# Rows of the `drift_series` dataset: series over their own limit. before and now are in the metric's unit.
+DRIFT_SERIES_COLUMNS = (SERVER_ID, METRIC, "check", "value", "limit", "before", "now")

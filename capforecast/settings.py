@@ -213,6 +213,29 @@ class ModelsSettings(Section):
     )
 
 
+class DriftSettings(Section):
+    """From where on a model no longer fits what it forecasts."""
+
+    input_limit: float = Field(
+        3.0,
+        gt=0,
+        description="level or spread of a series has moved when it changed by so many times its usual change",
+    )
+    forecast_change: float = Field(
+        1.0, gt=0, description="a forecast has moved when it did by so many half-widths of its earlier 80 % interval"
+    )
+    share_limit: Share = Field(0.1, description="share of a metric's series that moved from which on it is an alarm")
+    tier_change_share: Share = Field(0.2, description="share of servers with another tier from which on it is an alarm")
+    live_error_ratio: float = Field(
+        1.5, gt=0, description="error of the earlier forecast by what its backtest promised, above which it is an alarm"
+    )
+    least_coverage_80: Share = Field(
+        0.6, description="share of values in the earlier 80 % intervals below which it is an alarm"
+    )
+    least_points: Count = Field(30, description="values that must have come since the earlier run to judge it by them")
+    least_series: Count = Field(3, description="series, or servers, that must have moved at the least for an alarm")
+
+
 class BreachSettings(Section):
     """When an excursion above a threshold counts: k of n consecutive periods."""
 
@@ -376,6 +399,7 @@ class Settings(Section):
     calendar: CalendarSettings = CalendarSettings()
     forecast: ForecastSettings = ForecastSettings()
     models: ModelsSettings = ModelsSettings()
+    drift: DriftSettings = DriftSettings()
     risk: RiskSettings = RiskSettings()
     report: ReportSettings = ReportSettings()
     flow: FlowSettings = FlowSettings()

@@ -21,12 +21,13 @@ from capforecast.exchange import Unit
 from tasks.common import Job, StageKey, run_stage, whole
 from tasks.data import anomalies, validate
 from tasks.decisions import pools, risk, warnings
+from tasks.drift import announce_drift, drift
 from tasks.models import champion, forecast, train, why_train
 from tasks.outputs import show_unit
 
 log = logging.getLogger("capforecast.run")
 MOST_UNITS_AT_ONCE = 32
-ANSWERS = (forecast, risk, pools, warnings)  # what a unit's model is for, in this order
+ANSWERS = (forecast, risk, pools, warnings, drift)  # what a unit's model is for, in this order
 
 
 class IncompleteRun(CapforecastError):
@@ -66,6 +67,7 @@ def business_unit_run(
         for stage in ANSWERS:
             unit = _next(job, stage, unit)
         show_unit(job, unit.model_dump(mode="json"), business_unit)
+        announce_drift(job, unit.model_dump(mode="json"), business_unit)
     return unit.model_dump(mode="json")
 
 

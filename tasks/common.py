@@ -203,3 +203,9 @@ def added_references(
     """Call a stage of one business unit; the references it adds, as JSON."""
     added = stage(job.store, job.settings, Unit.model_validate(unit))
     return {name: reference.model_dump(mode="json") for name, reference in added.items()}
+
+
+def slug(name: str) -> str:
+    """A name as Prefect takes it in keys of artifacts and ids; different names give different ones."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return words[:40] if words == name else f"{words[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".lstrip("-")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from typing import Any
 
 from prefect import task
@@ -16,7 +14,7 @@ from capforecast.exchange import Ingested, Published, Unit
 from capforecast.lake.runs import record
 from capforecast.report.model_notes import model_notes
 from capforecast.schema import FLEET, Reference
-from tasks.common import Job, executed, stage_task
+from tasks.common import Job, executed, slug, stage_task
 
 POOLS = (
     "demand against usable capacity, vCPU and GiB, the first to run out on top. Daily P95s of servers are added up as "
@@ -58,17 +56,19 @@ def write_record(
 def show_unit(job: Job, unit: dict[str, Any], business_unit: str) -> None:
     """Tables of one business unit in the Prefect UI: tiers, worst servers, unknown servers."""
     seen = stages.overview(job.store, Unit.model_validate(unit))
-    slug = _slug(business_unit)
-    create_table_artifact(key=f"tiers-{slug}", table=[seen.tiers], description=f"{business_unit}: servers by risk tier")
+    short = slug(business_unit)
     create_table_artifact(
-        key=f"risks-{slug}", table=seen.worst, description=f"{business_unit}: servers at risk, worst first"
+        key=f"tiers-{short}", table=[seen.tiers], description=f"{business_unit}: servers by risk tier"
+    )
+    create_table_artifact(
+        key=f"risks-{short}", table=seen.worst, description=f"{business_unit}: servers at risk, worst first"
     )
     quality = [{"reason": reason, "servers": count} for reason, count in seen.unknown.items()]
     create_table_artifact(
-        key=f"quality-{slug}", table=quality, description=f"{business_unit}: unknown servers by reason"
+        key=f"quality-{short}", table=quality, description=f"{business_unit}: unknown servers by reason"
     )
     pools = stages.pool_overview(job.store, Unit.model_validate(unit).references["pools"])
-    create_table_artifact(key=f"pools-{slug}", table=pools, description=f"{business_unit}: {POOLS}")
+    create_table_artifact(key=f"pools-{short}", table=pools, description=f"{business_unit}: {POOLS}")
 
 
 @task(name="show-pools", task_run_name="show-pools", tags=["capforecast"], cache_policy=NO_CACHE)
@@ -141,8 +141,3 @@ def _markdown(summary: dict[str, Any]) -> str:
     missing = [unit for unit in summary["business_units"] if unit["status"] != "finished"]
     lines += ["", *[f"**Missing: {unit['name']}** ({unit['problem']})" for unit in missing]]
     return "\n".join(lines)
-
-
-def _slug(name: str) -> str:
-    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return words[:40] if words == name else f"{words[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".lstrip("-")

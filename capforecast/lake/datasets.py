@@ -19,7 +19,7 @@ from capforecast.schema import FLEET, Cadence, Reference
 PER_UNIT = (
     "inventory", "processed", "quality", "quarantine", "validation", "forecasts", "backtests", "risks", "servers",
     "shapes", "anomalies", "pools", "demand", "pool_paths", "warnings", "scorecard", "reliability",
-    "champions", "trained",
+    "champions", "trained", "drift", "drift_series",
 )  # fmt: skip
 LONGEST_SEGMENT = 120  # bytes of a business unit's name in a key; file systems stop at 255
 

@@ -6,6 +6,7 @@ what it reads is named in its arguments, and a reference whose object has change
 
 from capforecast.stages.anomalies import anomalies
 from capforecast.stages.champion import champion, model_overview, why_train
+from capforecast.stages.drift import drift, drift_overview
 from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, shape_catalogue, source_overview
 from capforecast.stages.outputs import is_whole, report
 from capforecast.stages.pools import fleet_pools, pool_overview, pools
@@ -20,11 +21,15 @@ NEEDS = {  # which of a unit's references a stage reads
     "risk": ("inventory", "processed", "quality", "backtests", "model", "forecasts"),
     "pools": ("inventory", "processed", "quality", "model", "forecasts"),
     "warnings": ("processed", "quality", "model"),
+    "drift": (
+        "processed", "quality", "model", "backtests", "forecasts", "servers", "previous_forecasts", "previous_servers",
+    ),
     "scorecard": ("warnings",),
-}
+}  # fmt: skip
 
 __all__ = [
-    "NEEDS", "anomalies", "champion", "fleet_pools", "forecast", "ingest", "is_whole", "model_overview", "overview",
-    "parse_as_of", "parse_known_at", "pool_overview", "pools", "read_panel", "report", "risk", "scorecard",
+    "NEEDS", "anomalies", "champion", "drift", "drift_overview", "fleet_pools", "forecast", "ingest", "is_whole",
+    "model_overview", "overview", "parse_as_of", "parse_known_at", "pool_overview", "pools", "read_panel", "report",
+    "risk", "scorecard",
     "scorecard_overview", "shape_catalogue", "source_overview", "train", "validate", "warnings", "why_train",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ over their own limit (DRIFT_SERIES_COLUMNS).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -102,9 +103,10 @@ def tier_change(new: pd.DataFrame, old: pd.DataFrame | None, limits: DriftSettin
 def live_error(panel: Panel, old: Forecast | None, promised: pd.DataFrame, limits: DriftSettings) -> Found:
     """How the earlier forecast fared on what came since, by metric: its error by the one its backtest promised.
 
-    promised: server_id, metric, mae of the backtest for the first periods. Pooled over the series of a metric; alarms
-    above `limits.live_error_ratio` where at least `limits.least_points` values came, or when less than
-    `limits.least_coverage_80` of them lay in the 80 % intervals.
+    promised: server_id, metric, mae of the backtest for the first periods. Alarms, where at least
+    `limits.least_points` values came, when the median over the series of a metric is above `limits.live_error_ratio`,
+    or above 1 and less than `limits.least_coverage_80` of the values lay in the 80 % intervals; both with an allowance
+    for few series.
     """
     check = DriftCheck.LIVE
     if old is None:
@@ -130,16 +132,18 @@ def live_error(panel: Panel, old: Forecast | None, promised: pd.DataFrame, limit
             said = f"Only {points} values of {metric} have come since the earlier run: too few to judge it by."
             rows.append((check, metric, np.nan, limits.live_error_ratio, False, int(mine.sum()), 0, "", said))
             continue
-        pooled = float(mean[mine].mean() / np.maximum(expected[mine], _NARROWEST).mean())
-        covered = float(np.nanmean(inside[:, mine]))
-        alarm = pooled > limits.live_error_ratio or covered < limits.least_coverage_80
+        # Series of one metric rise and fall together: the fewer there are, the more a unit may miss by chance.
+        chance = 1.0 / math.sqrt(mine.sum())
+        limit = limits.live_error_ratio * (1.0 + 2.0 * chance)
+        typical, covered = float(np.median(ratio[mine])), float(np.nanmean(inside[:, mine]))
+        alarm = typical > limit or (typical > 1.0 and covered < limits.least_coverage_80 - 0.5 * chance)
         over = mine & (ratio > limits.live_error_ratio)
         said = (
-            f"The earlier {metric} forecasts missed what came in {len(when)} periods by {pooled:.2g} times what their "
-            f"backtest promised; {covered:.0%} of the values lay in the 80 % intervals."
+            f"Half of the earlier {metric} forecasts missed what came in {len(when)} periods by more than "
+            f"{typical:.2g} times what their backtest promised; {covered:.0%} of the values lay in the 80 % intervals."
         )
         counts = int(mine.sum()), int(over.sum()), _worst(series, ratio, over)
-        rows.append((check, metric, pooled, limits.live_error_ratio, alarm, *counts, said))
+        rows.append((check, metric, typical, limit, alarm, *counts, said))
     middle = old.median[at][:, there].mean(axis=0)
     return Found(_rows(rows), _series_rows(check, series, ratio, limits.live_error_ratio, middle, _mean(actual)))
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from capforecast.errors import CapforecastError
-from deployments import cli_steps, console
+from deployments import cli_models, cli_steps, console
 from deployments.options import (
     AsOf,
     Aws,
@@ -55,6 +55,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="The settings: what they are and where each value came from.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_steps.app)  # without a name: its commands stand beside these
 
 

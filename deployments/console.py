@@ -82,6 +82,11 @@ def show_json(content: Any) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False, default=str))
 
 
+def show_text(text: str) -> None:
+    """Print lines as they are."""
+    out.print(text, markup=False, soft_wrap=True)
+
+
 def show_tiers(summary: dict[str, Any]) -> None:
     """The headline and a table of servers by tier and business unit."""
     tiers = summary["tiers"]

@@ -52,7 +52,7 @@ OUTERMOST = {"stages"}  # may use every room
 MORE = {
     **{
         f"capforecast/forecast/{name}.py": {"lake"}
-        for name in ("registry", "pointers", "standing", "promotion", "retention", "model_diff")
+        for name in ("registry", "pointers", "curation", "standing", "promotion", "retention", "model_diff")
     },
     "capforecast/report/assemble.py": {"lake"},
     "capforecast/lake/runs.py": {"exchange"},

@@ -1,0 +1,246 @@
+"""`capforecast models`: the versions that are kept, who is champion, and what a person may do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from capforecast.configuration import Loaded, usable_store
+from capforecast.errors import CapforecastError, LakeError, ModelError, UsageError
+from capforecast.forecast import curation, model_diff, pointers, registry, retention
+from capforecast.forecast.manifest import EVERY, Manifest
+from capforecast.forecast.pointers import Record, version_of
+from capforecast.forecast.standing import stand
+from capforecast.lake.store import Store
+from capforecast.schema import Cadence
+from deployments.leaderboard import plain
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a lake, of one cadence and some business units."""
+
+    store: Store
+    cadence: Cadence
+    business_units: list[str]
+
+    @staticmethod
+    def open(loaded: Loaded, cadence: str, wanted: list[str] | None) -> Models:
+        """Raises UsageError where there is no lake, or no model of a business unit that is asked for."""
+        url = usable_store(loaded)
+        if "://" not in url and not Path(url).expanduser().is_dir():
+            raise UsageError(f"there is no lake at {url}; name it with --store")
+        try:
+            step = Cadence(cadence)
+        except ValueError:
+            raise UsageError(f"--cadence {cadence!r}: use daily or hourly") from None
+        store = Store(url, loaded.settings.storage)
+        known = pointers.business_units(store, step)
+        unknown = sorted(set(wanted or []) - set(known))
+        if unknown or not known:
+            there = f"there are models of: {', '.join(known)}" if known else "train first: capforecast train"
+            whose = f" of {', '.join(map(repr, unknown))}" if unknown else ""
+            raise UsageError(f"no {step} models{whose} in {store.url}; {there}")
+        return Models(store, step, sorted(set(wanted)) if wanted else known)
+
+    def one(self) -> str:
+        """The one business unit that is meant; raises UsageError where there are several."""
+        if len(self.business_units) > 1:
+            raise UsageError(f"say which one with --business-unit; there are: {', '.join(self.business_units)}")
+        return self.business_units[0]
+
+    def each(self, every: bool) -> list[str]:
+        """The business units to change: those named, or all where that is said."""
+        return self.business_units if every else [self.one()]
+
+
+def listed(models: Models) -> list[Row]:
+    """A row per version, newest data first; what cannot be read is said."""
+    rows = []
+    for unit in models.business_units:
+        newest = stand(models.store, models.cadence, unit, skip_broken=True).newest
+        for manifest in reversed(pointers.versions(models.store, models.cadence, unit)):
+            version = version_of(manifest)
+            is_champion = newest is not None and newest.pointer.version == version
+            mark = ("pinned" if newest and newest.pointer.pinned else "champion") if is_champion else ""
+            row: Row = {"business_unit": unit, "version": version, "mark": mark}
+            try:
+                rows.append(row | _figures(registry.read_manifest(models.store, manifest)) | {"problem": ""})
+            except ModelError as error:
+                blank = dict.fromkeys(("kind", "as_of", "series", "relative_mae", "coverage_80", "mb"))
+                rows.append(row | blank | {"problem": str(error)})
+    return rows
+
+
+def _figures(made: Manifest) -> Row:
+    score = made.scores.get(EVERY)
+    return {
+        "kind": made.kind,
+        "as_of": made.as_of[:10],
+        "series": made.window.series if made.window else None,
+        "relative_mae": score.relative_mae if score else None,
+        "coverage_80": score.coverage_80 if score else None,
+        "mb": None if made.bytes is None else round(made.bytes / 1e6, 2),
+    }
+
+
+def shown(models: Models, name: str) -> Row:
+    """Everything a version's manifest says, and whether its files are as they were published."""
+    unit = models.one()
+    manifest = curation.resolve(models.store, models.cadence, unit, name)
+    made = registry.read_manifest(models.store, manifest)
+    problem = registry.check(models.store, manifest)
+    return made.model_dump(mode="json") | {"bytes": made.bytes, "intact": problem is None, "problem": problem or ""}
+
+
+def history(models: Models) -> list[Row]:
+    """All pointer records, newest first."""
+    rows = []
+    for unit in models.business_units:
+        times = _times(models, unit)
+        for record in reversed(pointers.history(models.store, models.cadence, unit)):
+            pointer = record.pointer
+            rows.append(
+                {
+                    "business_unit": unit, "number": record.number, "written": times.get(record.number, ""),
+                    "version": pointer.version, "action": pointer.outcome or pointer.action,
+                    "pinned": pointer.pinned, "reason": pointer.reason,
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _times(models: Models, unit: str) -> dict[int, str]:
+    """When the store took each record in."""
+    found = models.store.listed(f"{pointers.folder(models.cadence, unit)}/champion")
+    return {
+        int(Path(item.key).stem): f"{item.modified:%Y-%m-%d %H:%M}" for item in found if Path(item.key).stem.isdigit()
+    }
+
+
+def changed(models: Models, units: list[str], change: Callable[[str], tuple[Record, list[str]]]) -> list[Row]:
+    """Change the champion of some business units; a row for each, with its `problem` where that failed.
+
+    Raises the first error when all fail.
+    """
+    rows, errors = [], []
+    for unit in units:
+        before = stand(models.store, models.cadence, unit, skip_broken=True).newest
+        old = before.pointer.version if before else ""
+        try:
+            record, notes = change(unit)
+        except CapforecastError as error:
+            errors.append(error)
+            rows.append({"business_unit": unit, "before": old, "champion": old, "note": "", "problem": str(error)})
+            continue
+        said = [*notes, *([] if record.pointer.pinned else ["the next training may replace it"])]
+        note = "; ".join(["pinned until `capforecast models unpin`", *said] if record.pointer.pinned else said)
+        rows.append(
+            {"business_unit": unit, "before": old, "champion": record.pointer.version, "note": note, "problem": ""}
+        )
+    if errors and len(errors) == len(rows):
+        raise errors[0]
+    return rows
+
+
+def compared(models: Models, a: str, b: str) -> Row:
+    """What changed from one version to another, as plain data."""
+    unit = models.one()
+    sides = [
+        model_diff.read_version(
+            models.store, curation.resolve(models.store, models.cadence, unit, name), models.cadence
+        )
+        for name in (a, b)
+    ]
+    found = model_diff.compare(*sides)
+    return {
+        "business_unit": unit,
+        "before": found.before,
+        "after": found.after,
+        "changes": [vars(change) for change in found.changes],
+        "metrics": plain(found.metrics),
+        "added": plain(found.added),
+        "gone": plain(found.gone),
+        "series": plain(found.series.replace({np.nan: None})),
+    }
+
+
+def prunable(models: Models, keep: int) -> list[retention.Plan]:
+    """What pruning would remove."""
+    reports = retention.reports_of(models.store, models.cadence)
+    now = datetime.now(UTC)
+    return [retention.plan(models.store, models.cadence, unit, keep, reports, now) for unit in models.business_units]
+
+
+def plan_rows(plans: list[retention.Plan]) -> list[Row]:
+    """A row per version that goes."""
+    return [
+        {
+            "business_unit": planned.business_unit, "version": version.version, "mb": round(version.size / 1e6, 2),
+            "published": version.published, "reports": ", ".join(version.reports),
+        }
+        for planned in plans
+        for version in planned.outgoing
+    ]  # fmt: skip
+
+
+def prune(models: Models, plans: list[retention.Plan]) -> list[Row]:
+    """Remove what was planned; rows of what went. Raises LakeError naming what is left where the store refuses."""
+    gone = []
+    for planned in plans:
+        try:
+            removed = retention.prune(models.store, models.cadence, planned)
+        except LakeError as error:
+            raise LakeError(f"{planned.business_unit}: pruning stopped, {error}; prune again to go on") from error
+        gone.append(retention.Plan(planned.business_unit, {}, removed))
+    return plan_rows(gone)
+
+
+def as_text(made: Row) -> str:
+    """A manifest as lines for people."""
+    window = made["window"]
+    lines = [
+        f"{made['version']}  {made['kind']} of {made['business_unit']}, {made['cadence']}, format {made['format']}",
+        f"made of   data before {made['as_of'][:10]}"
+        + (f": {window['periods']} periods, {window['servers']} servers, {window['series']} series" if window else ""),
+        f"looks     {made['horizon']} periods ahead",
+        f"recipe    settings {made['recipe']['settings'][:12]}, code {made['recipe']['code'][:12]}"
+        + (f", commit {made['git_commit'][:12]}" if made["git_commit"] else ""),
+        f"libraries {', '.join(f'{name} {number}' for name, number in made['libraries'].items()) or 'not noted'}",
+    ]
+    for name, score in made["scores"].items():
+        figures = {key: "-" if value is None else f"{value:.3g}" for key, value in score.items()}
+        lines.append(
+            f"{'scores' if name == EVERY else '':<9} {name}: {figures['series']} series, relative MAE "
+            f"{figures['relative_mae']}, MASE {figures['mase']}, coverage {figures['coverage_80']} of 0.8 and "
+            f"{figures['coverage_95']} of 0.95"
+        )
+    size = "" if made["bytes"] is None else f"{made['bytes'] / 1e6:.2f} MB, "
+    lines.append(f"files     {size}{len(made['files'])} tables, " + ("intact" if made["intact"] else made["problem"]))
+    return "\n".join(lines)
+
+
+def diff_text(found: Row, rows: int) -> str:
+    """A comparison as lines for people; the tables come beside it."""
+    lines = [f"{found['business_unit']}: {found['before']} -> {found['after']}"]
+    lines += [f"  {each['what']}: {_short(each['before'])} -> {_short(each['after'])}" for each in found["changes"]]
+    if not found["changes"]:
+        lines.append("  made in the same way of the same data")
+    for name in ("added", "gone"):
+        servers = [f"{row['server_id']} {row['metric']}" for row in found[name]]
+        if servers:
+            more = f" and {len(servers) - rows} more" if len(servers) > rows else ""
+            lines.append(f"  {len(servers)} series {name}: {', '.join(servers[:rows])}{more}")
+    return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    """Hashes need not be read whole."""
+    return "-" if not text else text[:12] if len(text) in (40, 64) and text.isalnum() else text

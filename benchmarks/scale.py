@@ -41,6 +41,7 @@ DAYS, HORIZON = 1095, 90
 UNITS, UNIT_SIZE = 20, 10_000  # the million: 20 business units of 10,000 servers
 WARM_UP = 30  # servers
 GIB = 2**30 if sys.platform == "darwin" else 2**20  # of ru_maxrss
+NOTES = {"horizon": HORIZON, "inputs": {}, "code": "benchmark", "config": "benchmark"}
 TARGETS = {"wall": 150.0, "gib": 4.0, "exponent": 1.05, "million_wall": 3000.0, "at": 10_000}
 
 Figures = dict[str, Any]
@@ -87,7 +88,7 @@ def forecast_unit(panel: Panel, store: Store, unit: str, clock: Clock, settings:
     if not np.isfinite(forecast.quantiles).all():
         raise SystemExit(f"{unit}: a forecast is not finite")
     with clock.stage("publish"):
-        registry.save(store, trained, business_unit=unit, as_of=as_of, notes={})
+        registry.save(store, trained, business_unit=unit, as_of=as_of, notes=NOTES)
         write_table(store, unit_key("forecasts", panel.cadence, as_of, unit), frames.to_table(forecast))
         write_table(store, unit_key("backtests", panel.cadence, as_of, unit), trained.backtest)
     return len(panel.series)

@@ -16,7 +16,8 @@ import pytest
 from lakes import data_outputs, executed, start, summary_of
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("anomalies", "forecast", "pools", "risk", "train", "validate", "warnings")
+ANSWERS = ("forecast", "risk", "pools", "warnings", "drift")
+STAGES = ("validate", "anomalies", "train", "champion", *ANSWERS)
 OF_FLEET = ["fleet-pools:_fleet", "scorecard:_fleet", "report:_fleet"]
 
 
@@ -86,10 +87,17 @@ def test_results_are_json_below_the_store(outcome: dict[str, Any], lake: Path) -
     assert all(path.read_bytes().lstrip().startswith(b"{") for path in results)
 
 
-def test_a_second_run_reuses_all_but_the_source(outcome: dict[str, Any], fleet_folder: Path, lake: Path) -> None:
+def looked_at(units: list[str]) -> list[str]:
+    """What every run does anew: what is at a path, and which model is champion, may have changed."""
+    return ["ingest:_fleet", *[f"champion:{unit}" for unit in units]]
+
+
+def test_a_second_run_reuses_all_but_the_source_and_who_is_champion(
+    outcome: dict[str, Any], units: list[str], fleet_folder: Path, lake: Path
+) -> None:
     before = data_outputs(lake)
     again = start(fleet_folder, lake)
-    assert executed(lake, again["run_id"], 1) == ["ingest:_fleet"]
+    assert executed(lake, again["run_id"], 1) == sorted(looked_at(units))
     assert data_outputs(lake) == before
 
 
@@ -102,7 +110,9 @@ def test_a_result_whose_object_is_gone_or_damaged_is_made_again(
     for table in lake.glob(f"models/**/business_unit={units[1]}/*/weights.parquet"):
         table.write_bytes(b"damaged")
     again = start(fleet_folder, lake)
-    assert executed(lake, again["run_id"], 1) == sorted([f"forecast:{units[0]}", "ingest:_fleet", f"train:{units[1]}"])
+    assert executed(lake, again["run_id"], 1) == sorted(
+        [f"forecast:{units[0]}", f"train:{units[1]}", *looked_at(units)]
+    )
     assert data_outputs(lake) == before
 
 
@@ -157,7 +167,7 @@ def test_a_retry_runs_the_failed_stage_and_what_follows_and_nothing_else(
     run_id = error.outcome["run_id"]
     done = retry(run_id, prefect_api)
     assert done.returncode == 0, done.stdout + done.stderr
-    again = [f"{stage}:{units[2]}" for stage in ("forecast", "risk", "pools", "warnings")]
+    again = [f"{stage}:{units[2]}" for stage in ANSWERS]
     assert executed(broken_lake, run_id, 2) == sorted(again + OF_FLEET)
     assert summary_of(broken_lake)["complete"]
     sound, mended = data_outputs(lake), data_outputs(broken_lake)
@@ -191,7 +201,7 @@ def test_a_retry_keeps_its_cut_off_and_goes_on_although_the_source_has_grown(
     following = start(growing, lake, business_units=names)
     done = retry(error.outcome["run_id"], prefect_api)
     assert done.returncode == 0, done.stdout + done.stderr
-    again = [f"{stage}:{units[0]}" for stage in ("risk", "pools", "warnings")]
+    again = [f"{stage}:{units[0]}" for stage in ANSWERS[1:]]
     assert executed(lake, error.outcome["run_id"], 2) == sorted(again + OF_FLEET)
     days = {path.parents[1].name: json.loads(path.read_text()) for path in lake.glob("reports/*/*/*/summary.json")}
     assert len(days) == 2
@@ -224,5 +234,5 @@ def test_on_a_retry_in_another_order_no_unit_gets_another_units_result(
         addresses = [reference["uri"] for reference in unit["references"].values()]
         assert all(f"business_unit={unit['business_unit']}/" in address for address in addresses)
     assert executed(tmp_path / "lake", error.outcome["run_id"], 2) == sorted(
-        [f"{stage}:{names[1]}" for stage in ("train", "forecast", "risk", "pools", "warnings")] + OF_FLEET
+        [f"{stage}:{names[1]}" for stage in ("train", "champion", *ANSWERS)] + OF_FLEET
     )

@@ -18,7 +18,8 @@ from lakes import data_outputs, summary_of
 
 ROOT = Path(__file__).parents[2]
 STAGES = (
-    "ingest", "validate", "anomalies", "train", "forecast", "risk", "pools", "warnings", "scorecard", "report",
+    "ingest", "validate", "anomalies", "train", "champion", "forecast", "risk", "pools", "warnings", "drift",
+    "scorecard", "report",
 )  # fmt: skip
 KILLED = """
 import os, signal, sys

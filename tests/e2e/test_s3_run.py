@@ -106,7 +106,7 @@ def cli_run(
 def test_folder_and_bucket_hold_the_same_bytes(cli_run: dict[str, Any], s3_lake: str, sound: Any) -> None:
     folder = {name: data for name, data in sound.outputs.items() if not name.startswith(PER_RUN)}
     bucket = data_outputs(Store(s3_lake))
-    assert {key.split("/")[0] for key in folder} == {*PER_UNIT, "models", "reports"}
+    assert {key.split("/")[0] for key in folder} == {*PER_UNIT, "models", "reports"} - {"trained"}  # no new servers
     assert set(bucket) == set(folder)
     assert [key for key in folder if bucket[key] != folder[key]] == []
 
@@ -131,7 +131,8 @@ def test_results_are_json_below_the_store_and_a_second_run_reuses_them(
     assert all(lake.read(key).lstrip().startswith(b"{") for key in results)
     before = data_outputs(lake)
     again = start(fleet_folder, s3_lake)
-    assert executed(lake, again["run_id"], 1) == ["ingest:_fleet"]
+    champions = [f"champion:{unit['business_unit']}" for unit in again["units"]]
+    assert executed(lake, again["run_id"], 1) == sorted(["ingest:_fleet", *champions])
     assert data_outputs(lake) == before
 
 
@@ -181,7 +182,7 @@ def test_a_failed_unit_is_retried_from_the_failed_stage(
     retry = call(*command, cwd=ROOT, environment=environment)
     assert retry.returncode == 0, retry.stdout + retry.stderr
     assert executed(lake, run_id, 2) == sorted(
-        [f"{stage}:{unit}" for stage in ("forecast", "risk", "pools", "warnings")]
+        [f"{stage}:{unit}" for stage in ("forecast", "risk", "pools", "warnings", "drift")]
         + ["fleet-pools:_fleet", "scorecard:_fleet", "report:_fleet"]
     )
     assert data_outputs(lake) == data_outputs(Store(s3_lake))

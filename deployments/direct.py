@@ -158,20 +158,22 @@ def forecast_units(loaded: Loaded, asked: Asked) -> list[dict[str, Any]]:
 
 
 def _forecast_unit(store: Store, settings: Settings, unit: Unit) -> dict[str, Any]:
-    for name, stage in (("champion", stages.champion), ("forecast", stages.forecast), ("risk", stages.risk)):
-        unit = unit.having(**_told(name, unit.business_unit, stage, store, settings, unit))
+    for stage in (stages.champion, stages.forecast, stages.risk, stages.drift):
+        unit = unit.having(**_told(stage.__name__, unit.business_unit, stage, store, settings, unit))
     (model,) = stages.model_overview(store, [unit])
     counted = {"business_unit": unit.business_unit, "series": unit.usable, "model": model["version"]}
-    seen = stages.overview(store, unit).tiers
-    return counted | {"age_days": model.get("age_days"), **seen, "note": _note(model), "problem": ""}
+    seen, checks = stages.overview(store, unit).tiers, stages.drift_overview(store, unit)
+    drifted = [f"drift: {check['sentence']}" for check in checks if check["alarm"]]
+    note = "; ".join([*_said_of(model), *drifted])
+    return counted | {"age_days": model.get("age_days"), **seen, "note": note, "problem": ""}
 
 
-def _note(model: dict[str, Any]) -> str:
+def _said_of(model: dict[str, Any]) -> list[str]:
     """What must be known of the model that forecast a unit, besides its version and age."""
     said = [model["reason"]] if model["action"] in ("fell_back", "pinned") else []
     if model.get("series_not_trained"):
         said.append(f"{model['series_not_trained']} series are newer than the model and unknown: train to include them")
-    return "; ".join(said)
+    return said
 
 
 def measure(settings: Settings, source: str, inventory: str | None, train_until: str | None) -> list[dict[str, Any]]:

@@ -18,7 +18,8 @@ def physical_range(panel: Panel, settings: Settings) -> tuple[FloatArray, FloatA
     The metric's `minimum` and `maximum`. A percentage without a maximum is limited to 100, or to the most ever
     observed of that series where that is more: a burst or a resize has shown that more is possible.
     """
-    metrics = [settings.metric(name) for name in panel.series[METRIC]]
+    known = {name: settings.metric(name) for name in panel.series[METRIC].unique()}
+    metrics = [known[name] for name in panel.series[METRIC]]
     low = np.array([-np.inf if metric.minimum is None else metric.minimum for metric in metrics], dtype=np.float32)
     given = np.array([np.nan if metric.maximum is None else metric.maximum for metric in metrics], dtype=np.float32)
     percent = np.array([metric.unit == "percent" for metric in metrics], dtype=bool)

@@ -50,7 +50,9 @@ def past_warnings(
     horizons = horizons_within(settings, panel.cadence, errors.errors.shape[1])
     ahead = max(horizons)
     days = days_around(panel, rows, rules.ABOVE_DAYS, ahead)
-    daily = [rule_for(settings.metric(metric), settings.risk, Cadence.DAILY) for metric in panel.series[METRIC]]
+    metrics = panel.series[METRIC]
+    rule_of = {name: rule_for(settings.metric(name), settings.risk, Cadence.DAILY) for name in metrics.unique()}
+    daily = [rule_of[name] for name in metrics]
     came = outcomes(days, rules.ABOVE_DAYS, thresholds, daily)
     past = days[:, : rules.ABOVE_DAYS]
     lately = np.isfinite(past[:, -rules.NEAR_DAYS :]).any(axis=1)

@@ -116,7 +116,8 @@ class UnitSummary(Part):
 class RuleScore(Part):
     """How often the warnings of one rule came true, at one horizon, in replay. Null: too few to tell, or not of it.
 
-    Events, cases and the base rate are of the fleet at that horizon, the same for every rule.
+    Events, cases and the base rate are of the fleet at that horizon, the same for every rule but the logistic, which is
+    scored on those it stated something of.
     """
 
     rule: str

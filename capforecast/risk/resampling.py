@@ -15,6 +15,7 @@ Array = npt.NDArray[np.float64]
 DRAWS = 300
 _SEED = 4
 _LOW, _HIGH = 0.025, 0.975
+_BEYOND = 1e30  # stands for infinity, so that bounds can be interpolated
 
 
 def server_draws(servers: int, draws: int = DRAWS) -> Array:
@@ -39,9 +40,12 @@ def ratio(above: Array, below: Array) -> Array:
 
 
 def interval(drawn: Array) -> tuple[float, float]:
-    """95 % interval of the drawn values [draws]; unknown (NaN) where half of the draws have none."""
-    known = drawn[np.isfinite(drawn)]
+    """95 % interval of the drawn values [draws], where infinity counts as larger than all.
+
+    A bound that is infinite, and both where half of the draws are unknown (NaN), are unknown.
+    """
+    known = drawn[~np.isnan(drawn)]
     if 2 * len(known) <= len(drawn):
         return np.nan, np.nan
-    low, high = np.quantile(known, (_LOW, _HIGH))
-    return float(low), float(high)
+    low, high = np.quantile(np.where(np.isinf(known), _BEYOND, known), (_LOW, _HIGH))
+    return tuple(float(bound) if bound < _BEYOND / 1e6 else np.nan for bound in (low, high))  # type: ignore[return-value]

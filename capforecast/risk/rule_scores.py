@@ -50,11 +50,12 @@ def rule_rows(cases: Cases, ours: str, draws: int) -> list[dict[str, object]]:
     matched = hits_at(cases.stated[ours], cases.event, cases.server, weights, false)
     rows = []
     for r, (rule, told) in enumerate(cases.told.items()):
-        recall = ratio(hits[:, r], events)
-        row = cases.about | {
+        about, there, issues = _spoken_on(cases, rule, weights, events)
+        recall = ratio(hits[:, r], there)
+        row = about | {
             "rule": rule, "warned": float(told.sum()), "recall": recall[0],
             "precision": ratio(hits[:1, r], hits[:1, r] + false[:1, r])[0],
-            "false_alarms": false[0, r] / cases.issues if cases.issues else np.nan,
+            "false_alarms": false[0, r] / issues if issues else np.nan,
             "lead_days": float(np.median(cases.lead[told & cases.event])) if hits[0, r] else np.nan,
         }  # fmt: skip
         row["recall_low"], row["recall_high"] = interval(recall[1:])
@@ -69,6 +70,21 @@ def rule_rows(cases: Cases, ours: str, draws: int) -> list[dict[str, object]]:
             )
         rows.append(row)
     return rows
+
+
+def _spoken_on(cases: Cases, rule: str, weights: Array, events: Array) -> tuple[dict[str, object], Array, float]:
+    """What a rule's figures are over, its events in every draw [B], and the warnings it could have issued.
+
+    A rule that learns states nothing at first: cases it was silent on are neither missed nor spared by it.
+    """
+    known = np.isfinite(cases.stated[rule]) if rule in cases.stated else np.ones(len(cases.event), np.bool_)
+    if known.all():
+        return cases.about, events, cases.issues
+    event = cases.event & known
+    count, came = int(known.sum()), int(event.sum())
+    counts = {"cases": count, "events": came, "base_rate": came / count if count else np.nan}
+    there = weights @ per_server(cases.server, event, cases.servers)
+    return cases.about | counts, there, cases.issues * float(known.mean())
 
 
 def reliability_rows(cases: Cases, rule: str) -> list[dict[str, object]]:
@@ -86,8 +102,10 @@ def reliability_rows(cases: Cases, rule: str) -> list[dict[str, object]]:
 
 def _comparison(our_recall: Array, recall: Array) -> dict[str, float]:
     times = ratio(our_recall, recall)
+    times[(recall == 0) & (our_recall > 0)] = np.inf  # it found nothing of what we found some of
     low, high = interval(times[1:])
-    return {"our_recall": our_recall[0], "recall_ratio": times[0], "ratio_low": low, "ratio_high": high}
+    first = times[0] if np.isfinite(times[0]) else np.nan
+    return {"our_recall": our_recall[0], "recall_ratio": first, "ratio_low": low, "ratio_high": high}
 
 
 def _comparison_where_stated(cases: Cases, ours: str, rule: str, weights: Array) -> dict[str, float]:

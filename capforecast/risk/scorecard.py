@@ -132,7 +132,7 @@ def _groups(known: pd.DataFrame) -> Iterator[tuple[dict[str, object], pd.DataFra
     for scope in SCOPES:
         for name, part in [("", known)] if scope == FLEET_SCOPE else known.groupby(scope, sort=True, observed=True):
             levels = list(part.groupby("level", sort=True, observed=True))
-            for level, cases in [*levels, (EVERY_LEVEL, part)] if len(levels) > 1 else levels:
+            for level, cases in [*levels, (EVERY_LEVEL, part)]:
                 yield {"scope": scope, "name": str(name), "level": str(level)}, cases
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capforecast.risk.past_warnings import no_warnings, past_warnings
+from capforecast.risk.resampling import interval
 from capforecast.risk.scorecard import EVERYTHING, LOGISTIC, NEAR, OURS, score
 from capforecast.schema import RELIABILITY_COLUMNS, SCORECARD_COLUMNS, SERVER_ID, Cadence
 from capforecast.settings import Settings
@@ -106,20 +107,33 @@ def test_true_probabilities_are_calibrated_and_beat_a_rule_that_guesses(rows: pd
     assert line["ratio_low"] > 1
 
 
-def test_the_logistic_is_scored_where_it_could_be_fitted(rows: pd.DataFrame) -> None:
-    row = row_of(rows, LOGISTIC)
-    assert row["cases"] == row_of(rows, OURS)["cases"]
-    assert np.isfinite(row["brier_skill"])
-
-
-def test_the_logistic_does_not_lose_by_cases_it_was_silent_on(cases: pd.DataFrame) -> None:
+def test_the_logistic_is_scored_on_what_it_spoke_of_alone(cases: pd.DataFrame) -> None:
     found = score(cases, SETTINGS).rows
     spoken = cases["origin"] >= cases["origin"].min() + pd.Timedelta(days=30)  # by then the first outcomes had come
     told = score(cases.assign(p_30d=cases["p_30d"].where(spoken)), SETTINGS).rows
-    figures = ["our_recall", "recall_ratio", "ratio_low", "ratio_high"]
-    whole, part = (row_of(rows, LOGISTIC)[figures].to_numpy(dtype=float) for rows in (found, told))
-    assert row_of(found, LOGISTIC)["cases"] > row_of(told, LOGISTIC)["cases"]
-    np.testing.assert_allclose(whole, part)
+    whole, part = (row_of(rows, LOGISTIC) for rows in (found, told))
+    assert row_of(found, OURS)["cases"] > row_of(told, OURS)["cases"]
+    assert whole["cases"] == part["cases"] == row_of(told, OURS)["cases"]
+    assert whole["events"] == part["events"]
+    assert np.isfinite(whole["brier_skill"])
+    figures = ["base_rate", "recall", "our_recall", "recall_ratio", "ratio_low", "ratio_high"]
+    np.testing.assert_allclose(*(row[figures].to_numpy(dtype=float) for row in (whole, part)))
+
+
+def test_a_rule_that_finds_nothing_is_no_reason_to_drop_a_draw() -> None:
+    drawn = np.array([np.inf] * 4 + [2.0] * 96)
+    low, high = interval(drawn)
+    assert low == 2.0
+    assert np.isnan(high), "2.5 % of the draws say that the rule found nothing at all"
+    assert interval(np.array([2.0] * 99 + [np.inf])) == (2.0, 2.0)
+    assert np.isnan(interval(np.array([np.nan] * 6 + [1.0] * 4))).all()
+
+
+def test_a_lone_level_stands_for_both(cases: pd.DataFrame) -> None:
+    rows = score(cases[cases["level"] == "high"], SETTINGS, draws=3).rows
+    rows = rows[(rows["scope"] == "fleet") & ~rows["rule"].str.startswith("tier ")]
+    one, both = (rows[rows["level"] == level].drop(columns="level") for level in ("high", "both"))
+    pd.testing.assert_frame_equal(one.reset_index(drop=True), both.reset_index(drop=True))
 
 
 @settings(max_examples=8, deadline=None)

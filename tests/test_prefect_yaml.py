@@ -37,20 +37,28 @@ def test_every_key_of_a_deployment_is_one_prefect_knows() -> None:
 def test_parameters_and_entrypoint_are_those_of_the_flow() -> None:
     import inspect
 
-    from flows.capacity import capacity_run
+    from prefect.utilities.importtools import import_object
 
-    known = set(inspect.signature(capacity_run.fn).parameters)
+    named = {}
     for deployment in deployments():
-        assert deployment["entrypoint"] == "flows/capacity.py:capacity_run"
-        assert set(deployment["parameters"]) <= known
+        path, name = deployment["entrypoint"].split(":")
+        flow = import_object(f"{path.removesuffix('.py').replace('/', '.')}.{name}")
+        assert set(deployment["parameters"]) <= set(inspect.signature(flow.fn).parameters)
+        named[f"{flow.name}/{deployment['name']}"] = deployment["entrypoint"]
+    assert set(named) == {"capacity-run/weekly-capacity", "forecast/daily-forecast", "train/train"}
 
 
-def test_the_weekly_schedule_names_its_time_zone() -> None:
-    (weekly,) = [deployment for deployment in deployments() if deployment["name"] == "weekly-capacity"]
-    (schedule,) = weekly["schedules"]
-    assert schedule["cron"] == "0 6 * * 1"
-    assert schedule["timezone"] == "Europe/London"
-    assert weekly["work_pool"]["name"] == "capacity-process"
+def test_every_morning_has_one_run_and_schedules_name_their_time_zone() -> None:
+    days = []
+    for deployment in deployments():
+        for schedule in deployment.get("schedules", []):
+            minute, hour, *_, weekdays = schedule["cron"].split()
+            assert (minute, hour, schedule["timezone"]) == ("0", "6", "Europe/London")
+            for part in weekdays.split(","):
+                first, _, last = part.partition("-")
+                days += range(int(first), int(last or first) + 1)
+        assert deployment["work_pool"]["name"] == "capacity-process"
+    assert sorted(days) == list(range(7))
 
 
 def free_port() -> int:
@@ -112,9 +120,10 @@ def prefect(environment: dict[str, str], *arguments: str) -> str:
 
 
 @pytest.mark.system
-def test_a_worker_runs_the_weekly_deployment(environment: dict[str, str]) -> None:
+def test_all_deploy_and_a_worker_runs_the_weekly_one(environment: dict[str, str]) -> None:
     prefect(environment, "work-pool", "create", "capacity-process", "--type", "process")
-    assert "weekly-capacity" in prefect(environment, "--no-prompt", "deploy", "--all")
+    deployed = prefect(environment, "--no-prompt", "deploy", "--all")
+    assert all(deployment["name"] in deployed for deployment in deployments())
     shown = prefect(environment, "deployment", "inspect", "capacity-run/weekly-capacity")
     assert "Europe/London" in shown
     worker = subprocess.Popen(

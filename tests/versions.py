@@ -10,8 +10,10 @@ import pandas as pd
 from capforecast.forecast import registry
 from capforecast.forecast.backtest import buckets
 from capforecast.forecast.base import Trained
+from capforecast.forecast.candidates import candidate_names
 from capforecast.forecast.experience import Effects
 from capforecast.forecast.model import FleetModel
+from capforecast.forecast.situation import ASPECTS
 from capforecast.lake.store import Store
 from capforecast.schema import BACKTEST_COLUMNS, Cadence, ErrorPaths, Reference
 from capforecast.settings import Settings
@@ -38,9 +40,10 @@ def fleet_model(names: Sequence[str], width: float, horizon: int, settings: Sett
         np.ones(count, np.float32), np.empty((0, count, 2), np.float32), np.zeros((count, 2), np.float32), series,
         DAILY,
     )  # fmt: skip
-    effects = Effects(np.zeros((1, 3, 2)), np.zeros((1, 3)), np.ones((1, 3)))
+    aspects = len(ASPECTS[DAILY])
+    effects = Effects(np.zeros((1, aspects, 2)), np.zeros((1, aspects)), np.ones((1, aspects)))
     return FleetModel(
-        series, ("naive/week", "trend/line"), np.zeros((2, count)), effects, np.zeros(count, np.int64), np.ones(count),
+        series, candidate_names(DAILY)[:2], np.zeros((2, count)), effects, np.zeros(count, np.int64), np.ones(count),
         np.full((2, len(buckets(DAILY, horizon)), count), width), np.full(count, horizon), errors, horizon, DAILY,
         settings,
     )  # fmt: skip

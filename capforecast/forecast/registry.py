@@ -20,7 +20,7 @@ from capforecast.forecast.manifest import File, Manifest, Window, libraries, par
 from capforecast.forecast.model import settings_text
 from capforecast.forecast.pointers import MANIFEST
 from capforecast.forecast.tables import FORMAT, check_format
-from capforecast.lake.datasets import as_of_segment, read_table, table_of, to_json, to_parquet
+from capforecast.lake.datasets import as_of_segment, parse_table, read_table, table_of, to_json, to_parquet
 from capforecast.lake.store import Store
 from capforecast.schema import SERVER_ID, Cadence, Reference
 
@@ -122,15 +122,23 @@ def is_intact(store: Store, manifest: Reference) -> bool:
     return all(store.holds(_intact(file)) for file in read_manifest(store, manifest).files.values())
 
 
-def check(store: Store, manifest: Reference) -> str | None:
-    """Why a version cannot be used, naming the file; None = it can be. Reads its files, parses the manifest only."""
-    key = manifest.uri
+def check(store: Store, manifest: Reference, *, loads: bool = False) -> str | None:
+    """Why a version cannot be used, naming the file; None = it can be.
+
+    Reads all its files, each once, and parses the manifest only; with `loads` it also makes the model of them, which
+    tells of one that this version of capforecast cannot use.
+    """
+    key, tables = manifest.uri, {}
     try:
         content = read_manifest(store, manifest)
         check_format(content.format)
-        for file in content.files.values():
+        for name, file in content.files.items():
             key = file.uri
-            store.fetch(_intact(file))
+            data = store.fetch(_intact(file))
+            if loads and name not in (EVIDENCE, CHOICE):
+                tables[name] = parse_table(data, key)
+        if loads:
+            champions.from_tables(content.kind, tables)
     except MissingObjectError:
         return f"{key.rsplit('/', 1)[-1]} is missing"
     except StaleReferenceError:

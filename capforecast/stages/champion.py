@@ -43,7 +43,8 @@ def champion(store: Store, settings: Settings, unit: Unit) -> References:
 
     Adds `model`, the `backtests` it was published with, the decision (`champion`), and what an earlier run left of the
     unit (`previous_forecasts` ...). Series that the model was not trained on become unknown in a copy of `quality`.
-    Raises ModelError where no model can be used. A unit with nothing to forecast gets no model and an empty backtest.
+    Raises ModelError where no model can be used. A unit with nothing to forecast gets no model and an empty backtest;
+    one of which the model knows no series gets no `model`, and the decision.
     """
     quality = read_frame(store, unit.references["quality"])
     usable = _usable(quality)
@@ -58,8 +59,8 @@ def champion(store: Store, settings: Settings, unit: Unit) -> References:
     level = log.warning if decision.action == "fell_back" else log.info
     level("%s: %s (%s)", unit.business_unit, decision.action, decision.reason)
     row = _row(unit, decision, made, len(usable), int(strange.sum()), earlier)
-    added = {
-        "model": decision.use,
+    added = {} if strange.all() else {"model": decision.use}
+    added |= {
         "backtests": write_table(store, unit.key("backtests"), backtest),
         "champion": write_table(store, unit.key("champions"), pd.DataFrame([row])),
     }

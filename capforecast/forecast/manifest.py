@@ -17,6 +17,7 @@ from capforecast.errors import ModelError
 from capforecast.forecast import format_4
 from capforecast.forecast.base import Array
 from capforecast.forecast.scores import geometric_mean
+from capforecast.forecast.tables import check_format
 from capforecast.schema import METRIC, Cadence, Reference
 
 LIBRARIES = ("numpy", "numba", "pandas", "pyarrow", "scipy", "scikit-learn")
@@ -85,11 +86,13 @@ class Manifest(_Part):
 
 
 def parse(data: bytes, key: str) -> Manifest:
-    """The manifest in the bytes of `key`; raises ModelError naming what is wrong with it."""
+    """The manifest in the bytes of `key`; raises ModelError naming what is wrong with it, or a format not read here."""
     try:
         content = json.loads(data)
         if isinstance(content, dict) and "notes" in content:
             content = _of_format_4(content, key)
+        if isinstance(content, dict) and isinstance(content.get("format"), int):
+            check_format(content["format"])  # before its fields, which another format may have others of
         return Manifest.model_validate(content)
     except ValidationError as error:
         problem = error.errors()[0]

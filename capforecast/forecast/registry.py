@@ -6,7 +6,6 @@ pointers.py.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from typing import Any
 
@@ -19,10 +18,10 @@ from capforecast.forecast.champions import Champion
 from capforecast.forecast.manifest import File, Manifest, Window, libraries, parse, scores_of
 from capforecast.forecast.model import settings_text
 from capforecast.forecast.pointers import MANIFEST
-from capforecast.forecast.tables import FORMAT, check_format
+from capforecast.forecast.tables import FORMAT
 from capforecast.lake.datasets import as_of_segment, parse_table, read_table, table_of, to_json, to_parquet
 from capforecast.lake.store import Store
-from capforecast.schema import SERVER_ID, Cadence, Reference
+from capforecast.schema import SERVER_ID, Reference
 
 EVIDENCE = "backtest"  # the file of a version that holds its backtest
 CHOICE = "choice"  # and which candidates carry its forecasts
@@ -35,8 +34,8 @@ def save(
 
     notes: horizon; `inputs`, hashes by name; `code` and `config`, hashes; where known `window` (first, last, periods)
     and `git_commit`. Files first, the manifest last and create-only. Whoever publishes the same version a second time
-    gets the manifest that is there, which may name other libraries or another commit. Raises ConflictError where it
-    differs otherwise.
+    gets the manifest that is there, which may name other libraries or another commit; one that cannot be read is
+    replaced. Raises ConflictError where it names other files.
     """
     model, kind = trained.model, champions.kind_of(trained.model)
     parts = model.tables() | {EVIDENCE: table_of(trained.backtest)}
@@ -71,13 +70,16 @@ def recipe_text(model: Champion) -> str:
 
 
 def _publish(store: Store, key: str, made: Manifest) -> Reference:
-    data = to_json(made.model_dump(mode="json"))
-    rows = made.window.series if made.window else max(file.rows for file in made.files.values())
+    data, rows = to_json(made.model_dump(mode="json")), made.files["calibration"].rows
     try:
         return store.create(key, data, rows=rows)
     except ConflictError:
         there = store.read(key)
-    if parse(there, key).files != made.files:
+    try:
+        known = parse(there, key)
+    except ModelError:  # cut short, say: who trains again, as the error asks for, mends it
+        return store.put(key, data, rows=rows)
+    if known.files != made.files:
         raise ConflictError(f"{key} is there, with other files than this version has: remove that folder, train again")
     return Reference(uri=key, sha256=hashlib.sha256(there).hexdigest(), rows=rows)
 
@@ -90,7 +92,6 @@ def read_manifest(store: Store, manifest: Reference) -> Manifest:
 def load(store: Store, manifest: Reference) -> tuple[Champion, str]:
     """The model behind a manifest and its version; raises ModelError or a LakeError naming what is wrong."""
     content = read_manifest(store, manifest)
-    check_format(content.format)
     tables = {
         name: read_table(store, _intact(file)) for name, file in content.files.items() if name not in (EVIDENCE, CHOICE)
     }
@@ -131,7 +132,6 @@ def check(store: Store, manifest: Reference, *, loads: bool = False) -> str | No
     key, tables = manifest.uri, {}
     try:
         content = read_manifest(store, manifest)
-        check_format(content.format)
         for name, file in content.files.items():
             key = file.uri
             data = store.fetch(_intact(file))
@@ -146,26 +146,3 @@ def check(store: Store, manifest: Reference, *, loads: bool = False) -> str | No
     except ModelError as error:
         return str(error)
     return None
-
-
-def champion(store: Store, cadence: Cadence, business_unit: str) -> Reference:
-    """Manifest of the business unit's champion; raises ModelError when nothing was trained yet."""
-    record = pointers.current(store, cadence, business_unit)
-    if record is None:
-        raise ModelError(f"no {cadence} model of business unit {business_unit!r} in {store.url}: train first")
-    return record.pointer.manifest
-
-
-def promote(store: Store, cadence: Cadence, business_unit: str, manifest: Reference, as_of: pd.Timestamp) -> None:
-    """Make a model the champion, unless it is, or the champion has seen later data (a backfill trains no champion).
-
-    Under two writers each promotion gets a number of its own.
-    """
-    wanted = pointers.Pointer(manifest=manifest, as_of=as_of.isoformat())
-    while True:
-        record = pointers.current(store, cadence, business_unit)
-        if record is not None and (record.pointer.manifest == manifest or record.pointer.cut_off > as_of):
-            return
-        with contextlib.suppress(ConflictError):  # somebody took this number: look again
-            pointers.append(store, cadence, business_unit, wanted, after=record.number if record else None)
-            return

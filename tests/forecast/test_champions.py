@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from capforecast.errors import ModelError
 from capforecast.forecast import champions, engine, models, registry
+from capforecast.forecast.base import Trained
+from capforecast.forecast.champions import Champion
 from capforecast.forecast.kinds import Kind
 from capforecast.forecast.leaderboard import folds_of
 from capforecast.forecast.models import model_kind, model_names
 from capforecast.lake.store import Store
 from capforecast.risk.breach import assess
-from capforecast.schema import BACKTEST_COLUMNS, Panel
+from capforecast.schema import BACKTEST_COLUMNS, ErrorPaths, Panel
 from capforecast.settings import ForecastSettings, Settings
 
 HORIZON = 14
 
 
-def named(name: str) -> Settings:
-    return Settings(forecast={"model": name, "origins_daily": 3})
+def named(name: str, origins: int = 3) -> Settings:
+    return Settings(forecast={"model": name, "origins_daily": origins})
 
 
 @pytest.fixture(scope="module")
 def panel(make_panel, weekly):
     return make_panel(weekly(300, 6), metrics=["cpu", "mem"] * 3)
+
+
+@pytest.fixture(scope="module")
+def later(make_panel, weekly):
+    """What is known nine days later."""
+    return make_panel(weekly(309, 6), metrics=["cpu", "mem"] * 3)
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +74,48 @@ def test_the_backtest_is_evidence_in_the_order_of_the_panel(panel, trained):
     np.testing.assert_allclose(whole["relative_mae"], 1.0, rtol=1e-4)
 
 
-def test_a_champion_of_any_kind_is_stored_and_loaded(tmp_path, panel, trained):
-    store = Store(tmp_path)
+def saved_and_read(store: Store, trained: Trained[Champion]) -> Champion:
     notes = {"horizon": HORIZON, "inputs": {}, "code": "c0de", "config": "c0nf16"}
     manifest = registry.save(store, trained, business_unit="x", as_of=pd.Timestamp("2026-01-05", tz="UTC"), notes=notes)
-    model, _ = registry.load(store, manifest)
-    assert champions.kind_of(model) == "seasonal-naive"
-    assert np.array_equal(model.predict(panel).quantiles, trained.model.predict(panel).quantiles)
-    again, first = model.error_paths(panel), trained.errors
-    for name in ("errors", "scale", "scale_now", "states", "states_now"):
-        assert np.array_equal(getattr(again, name), getattr(first, name), equal_nan=True), name
-    risks = assess(panel, model.predict(panel), again, named("seasonal-naive"), trained.backtest)
+    return registry.load(store, manifest)[0]
+
+
+def same_paths(first: ErrorPaths, second: ErrorPaths) -> bool:
+    fields = ("errors", "scale", "scale_now", "states", "states_now")
+    alike = (np.array_equal(getattr(first, name), getattr(second, name), equal_nan=True) for name in fields)
+    return all(alike) and first.origins.equals(second.origins)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_champion_of_any_kind_says_the_same_bits_in_memory_and_read_again(tmp_path, panel, later, name, monkeypatch):
+    """On the panel it was trained on and on a later one: forecast, error paths and what risk makes of them."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # Prophet in this process
+    panel, later = (seen.take(np.arange(6) < 2) for seen in (panel, later))
+    trained = champions.train(panel, HORIZON, named(name, origins=2))
+    model = saved_and_read(Store(tmp_path), trained)
+    assert champions.kind_of(model) == name
+    assert same_paths(model.error_paths(panel), trained.errors)
+    for seen in (panel, later):
+        forecast, first = model.predict(seen), trained.model.predict(seen)
+        assert np.array_equal(forecast.quantiles, first.quantiles)
+        assert forecast.series.equals(first.series)
+        errors, known = model.error_paths(seen), trained.model.error_paths(seen)
+        assert same_paths(errors, known)
+        risks = assess(seen, forecast, errors, named(name), trained.backtest)
+        assert risks.equals(assess(seen, first, known, named(name), trained.backtest))
+
+
+def test_its_error_paths_are_what_risk_draws_from(panel, trained):
+    risks = assess(panel, trained.model.predict(panel), trained.errors, named("seasonal-naive"), trained.backtest)
     assert risks["paths"].gt(0).all()
+
+
+def test_which_candidates_carry_a_forecast_is_the_same_when_read_again(tmp_path, panel, later):
+    trained = champions.train(panel, HORIZON, named("fleet"))
+    model = saved_and_read(Store(tmp_path), trained)
+    assert trained.choice is not None
+    assert model.evidence(panel)[1].equals(trained.choice)
+    assert model.evidence(later)[1].equals(trained.model.evidence(later)[1])
 
 
 def test_a_stored_model_of_no_known_kind_is_refused(trained):

@@ -10,9 +10,10 @@ from versions import publish, spoil
 
 import capforecast
 from capforecast.errors import ConflictError, LakeError, ModelError, StaleReferenceError
-from capforecast.forecast import registry
+from capforecast.forecast import pointers, registry
 from capforecast.forecast.manifest import parse
 from capforecast.lake.store import Store
+from capforecast.schema import Cadence
 
 FILES = ("weights", "effects", "errors", "calibration", "metadata", "backtest", "choice")
 
@@ -49,6 +50,24 @@ def test_a_version_that_is_there_with_other_files_is_not_overwritten(tmp_path: P
         publish(store)
 
 
+def test_training_again_mends_a_version_that_was_spoilt(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = publish(store)
+    whole = store.read(first.uri)
+    spoil(store, first, "weights.parquet")
+    store.put(first.uri, whole[:100])
+    again = publish(store)
+    assert again == first
+    assert store.read(first.uri) == whole
+    assert registry.check(store, again) is None
+
+
+def test_a_reference_is_the_same_from_whoever_gives_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = publish(store)
+    assert [first] == [publish(store)] == pointers.versions(store, Cadence.DAILY, "x")
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_changed_byte_is_noticed(tmp_path: Path, name: str) -> None:
     store = Store(tmp_path)
@@ -78,7 +97,7 @@ def test_a_missing_file_and_a_manifest_cut_short_are_named(tmp_path: Path) -> No
 def test_a_format_of_the_future_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     store = Store(tmp_path)
     manifest = publish(store)
-    content = json.loads(store.read(manifest.uri)) | {"format": 99}
+    content = json.loads(store.read(manifest.uri)) | {"format": 99, "field_of_then": 1}
     newer = store.put(manifest.uri, json.dumps(content).encode())
     assert "format 99" in (registry.check(store, newer) or "")
     with pytest.raises(ModelError, match="format 99"):

@@ -24,6 +24,8 @@ def pool_table(paths: Sequence[PoolPaths], settings: RiskSettings) -> pd.DataFra
     A pool runs out when the breach rule fires on its daily demand over `usable`. Purchases are in units of supply, so
     the policy buffer applies to them too.
     """
+    if not paths:
+        return _empty(POOL_COLUMNS)
     tables = [_pools(part, settings) for part in paths]
     whole = pd.concat(tables, ignore_index=True)
     return whole.sort_values(list(POOL_COLUMNS[:3]), kind="stable", ignore_index=True)[list(POOL_COLUMNS)]
@@ -31,9 +33,18 @@ def pool_table(paths: Sequence[PoolPaths], settings: RiskSettings) -> pd.DataFra
 
 def demand_table(paths: Sequence[PoolPaths]) -> pd.DataFrame:
     """One row per pool, resource and day ahead, DEMAND_COLUMNS; none of pools of which nothing can be said."""
+    if not paths:
+        return _empty(DEMAND_COLUMNS)
     tables = [_demand(part) for part in paths]
     whole = pd.concat(tables, ignore_index=True)
     return whole.sort_values(list(DEMAND_COLUMNS[:4]), kind="stable", ignore_index=True)[list(DEMAND_COLUMNS)]
+
+
+def _empty(columns: Sequence[str]) -> pd.DataFrame:
+    """No rows, with the types that rows have."""
+    kinds = dict.fromkeys(POOL_COLUMNS[:4], "str") | dict.fromkeys(("date", "buy_by"), "datetime64[us, UTC]")
+    kinds |= dict.fromkeys(("servers", "unsized", "unobserved", "unforecast", "paths"), "int64")
+    return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "float64")) for name in columns})
 
 
 def _pools(part: PoolPaths, settings: RiskSettings) -> pd.DataFrame:

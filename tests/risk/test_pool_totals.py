@@ -83,3 +83,15 @@ def test_pools_of_which_nothing_can_be_said_count_at_their_last_demand(units, su
     young = table[(table["business_unit"] == "young") & (table["resource"] == "vcpu")].iloc[0]
     assert young["reason"] == "no_evidence"
     assert young["demand_now"] > 0
+
+
+def test_no_pools_make_empty_tables_of_the_usual_types(units):
+    table, paths, _ = units[0]
+    nothing = totals([])
+    assert nothing == []
+    for empty, usual in (
+        (pool_table(nothing, SETTINGS.risk), table),
+        (demand_table(nothing), demand_table(paths)),
+    ):
+        assert len(empty) == 0
+        pd.testing.assert_series_equal(empty.dtypes, usual.dtypes)

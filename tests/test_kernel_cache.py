@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 USE = """
 import numpy as np
 from capforecast.forecast.blocks import trailing_median
-from capforecast.fleet.anomaly_kernels import sliding_median
-sliding_median(np.ones((1, 5)), 3, 1)
+from capforecast.fleet.anomaly_kernels import _slide
+_slide(np.ones(5), 3, 1, np.empty(5), np.empty(5))
 print(trailing_median(np.arange(9.0)[:, None], 3)[-1, 0])
 """
 

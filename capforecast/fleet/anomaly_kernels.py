@@ -56,15 +56,6 @@ class Windows(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def sliding_median(values: Floats, window: int, least: int) -> Floats:
-    """Median [N, T] of the last `window` values observed, itself included; NaN where fewer than `least` were."""
-    out, tail = np.empty(values.shape), np.empty(values.shape[1])
-    for place in range(len(values)):
-        _slide(values[place], window, least, out[place], tail)
-    return out
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
 def mark_series(
     values: Floats,
     windows: Windows,

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from capforecast import stages
 from capforecast.configuration import Loaded, usable_store
-from capforecast.errors import CapforecastError, UsageError
+from capforecast.errors import CapforecastError, MissingObjectError, StaleReferenceError, UsageError
 from capforecast.exchange import Ingested, Unit
 from capforecast.fleet import panel as panels
 from capforecast.fleet import synthetic_files
@@ -217,5 +217,12 @@ def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
         ) from None
     with _claims(store, "report") as claims:
         claims.period(ingested.cadence, ingested.cut_off)
-        made = stages.report(store, settings, ingested, units, inputs["problems"], extras)
+        try:
+            made = stages.report(store, settings, ingested, units, inputs["problems"], extras)
+        except (StaleReferenceError, MissingObjectError) as error:
+            raise StaleReferenceError(
+                f"the report as of {as_of} cannot be made of its own tables any more: a later run of that day, with "
+                f"other code, settings or business units, has replaced some ({error}). Make it anew with "
+                f"`capforecast run --as-of {as_of} ...`, as it was run; stages that are unchanged are reused"
+            ) from None
     return {name: store.address(reference.uri) for name, reference in made.references.items()}

@@ -27,10 +27,8 @@ def test_tables_that_a_later_run_replaced_are_said_with_the_way_out(
 ) -> None:
     folder = tmp_path / "reports/cadence=daily/as_of=2025-09-12"
     folder.mkdir(parents=True)
-    counts = dict.fromkeys(
-        ("servers", "files", "files_refused", "rows_read", "rows_used", "rows_rejected", "values_rejected", "duplicates"),
-        0,
-    )  # fmt: skip
+    rows = ("rows_read", "rows_used", "rows_rejected", "values_rejected", "duplicates")
+    counts = dict.fromkeys(("servers", "files", "files_refused", *rows), 0)
     table = {"uri": "x", "sha256": "0", "rows": 0}
     ingested = {
         "cadence": "daily", "as_of": "2025-09-12T00:00:00+00:00", "known_at": None, "business_units": ["retail"],

@@ -13,7 +13,7 @@ from capforecast.errors import ConflictError, LakeError, ModelError, StaleRefere
 from capforecast.forecast import pointers, registry
 from capforecast.forecast.manifest import parse
 from capforecast.lake.store import Store
-from capforecast.schema import Cadence
+from capforecast.schema import Cadence, Reference
 
 FILES = ("weights", "effects", "errors", "calibration", "metadata", "backtest", "choice")
 
@@ -48,6 +48,24 @@ def test_a_version_that_is_there_with_other_files_is_not_overwritten(tmp_path: P
     store.put(key, json.dumps(content).encode())
     with pytest.raises(ConflictError, match="other files"):
         publish(store)
+
+
+def test_a_writer_that_dies_before_the_manifest_leaves_no_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+
+    def dies(*_: object, **__: object) -> Reference:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once:
+        once.setattr(Store, "create", dies)
+        with pytest.raises(KeyboardInterrupt):
+            publish(store)
+    assert len(store.keys("models")) == len(FILES)
+    assert pointers.versions(store, Cadence.DAILY, "x") == []
+    assert pointers.business_units(store, Cadence.DAILY) == []
+    assert registry.check(store, publish(store)) is None
 
 
 def test_training_again_mends_a_version_that_was_spoilt(tmp_path: Path) -> None:

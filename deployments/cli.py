@@ -138,6 +138,8 @@ def run(
     With --retrain never nothing is trained: each business unit is forecast by its champion (see capforecast models).
 
     Example: capforecast run --source data/ --inventory inventory.csv --store lake --horizon 90d
+
+    Example, on the days between two trainings: capforecast run --source data/ --store lake --retrain never
     """
     from deployments.pipeline import run_pipeline
     from deployments.precheck import refuse_unusable
@@ -145,7 +147,7 @@ def run(
     overrides = horizon_settings(horizon) | model_settings(model)
     overrides |= {"models.retrain": retrain} if retrain else {}
     loaded = load_settings(profile, local, aws, config, overrides | ({"store": store} if store else {}))
-    refuse_unusable(loaded, source, inventory, as_of, known_at)  # before Prefect is loaded or started
+    refuse_unusable(loaded, source, inventory, as_of, known_at, business_unit)  # before Prefect is loaded or started
     parameters = {
         "source": absolute(source),
         "inventory": absolute(inventory),

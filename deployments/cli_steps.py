@@ -88,8 +88,9 @@ def forecast(
 ) -> None:
     """Forecast with each business unit's champion, brought up to date by the data since, and assess the risk.
 
-    Nothing is trained. A server newer than the model is unknown for `not_trained`; a champion that cannot be used gives
-    way to the last good one, and the row says so.
+    Nothing is trained. Each row says which version forecast and how many days old it is. A server newer than the model
+    is unknown for `not_trained`; a champion that cannot be used gives way to the last good one (setting
+    `models.fall_back`). The note says so, and what has drifted.
 
     Example: capforecast forecast --source data/ --inventory inventory.csv --store lake
     """

@@ -5,20 +5,31 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import pandas as pd
+
 from capforecast import stages
 from capforecast.configuration import Loaded
-from capforecast.errors import NoUsableInputError
+from capforecast.errors import NoUsableInputError, UsageError
+from capforecast.fleet import inventory as inventories
+from capforecast.lake import raw
+from capforecast.lake.store import Store
+from capforecast.schema import BUSINESS_UNIT, UNASSIGNED
 from capforecast.settings import Settings
-from capforecast.sources.files import read_files, read_head
+from capforecast.sources.files import Batch, read_files, read_head
 from capforecast.sources.paths import find_files
 
 WHOLE_UP_TO = 64 << 20  # bytes on disk; a larger source is read whole only once, by the run itself
 
 
 def refuse_unusable(
-    loaded: Loaded, source: str, inventory: str | None, as_of: str | None, known_at: str | None
+    loaded: Loaded,
+    source: str,
+    inventory: str | None,
+    as_of: str | None,
+    known_at: str | None,
+    business_units: list[str] | None = None,
 ) -> None:
-    """Raise what the run's first stage would raise for this input.
+    """Raise what the run's first stage would raise for this input, or UsageError for a business unit nobody knows.
 
     A source of up to 64 MiB is read whole, which takes about a second; of a larger one every file is opened and its
     head must make sense: the rest is judged by the run. What is worth a warning is said by the run.
@@ -33,11 +44,27 @@ def refuse_unusable(
     try:
         paths = find_files(source, lake)
         if sum(_size(path) for path in paths) <= WHOLE_UP_TO:
-            read_files(source, settings, inventory, lake)
+            batch = read_files(source, settings, inventory, lake)
+            if (
+                business_units and lake is not None
+            ):  # a bucket is not asked for the business units it knows: the run does that
+                _refuse_strangers(set(business_units), batch, lake, settings)
         else:
             _heads(paths, settings)
     finally:
         logging.disable(before)
+
+
+def _refuse_strangers(wanted: set[str], batch: Batch, lake: Path, settings: Settings) -> None:
+    """Raise UsageError for a business unit that stands neither in the source nor in the lake, at whatever date."""
+    kept = raw.get_inventory(Store(lake, settings.storage)) if lake.is_dir() else None
+    listed = pd.concat(
+        [inventories.normalise(rows)[BUSINESS_UNIT] for rows in (batch.inventory, kept) if rows is not None]
+    )
+    known = sorted(listed.fillna(UNASSIGNED).unique())
+    strangers = sorted(wanted - {*known, UNASSIGNED})
+    if strangers:
+        raise UsageError(f"no business unit is called {', '.join(map(repr, strangers))}; known: {', '.join(known)}")
 
 
 def _heads(paths: list[Path], settings: Settings) -> None:

@@ -113,9 +113,42 @@ def test_train_then_forecast_then_report(call: Call, fleet_folder: Path, tmp_pat
     assert longer.code == 1
     assert "looks 14 d ahead, not 15 d" in longer.err
     assert sum(row[tier] for row in forecast for tier in ("critical", "high", "watch", "ok", "unknown")) == 16
+    assert {row["model"] for row in forecast} == {row["champion"] for row in trained}
+    assert {(row["age_days"], row["note"]) for row in forecast} == {(0.0, "")}
     missing = call("report", "--as-of", "2020-01-01", "--store", tmp_path / "lake")
     assert missing.code == 2
     assert "there are" in missing.err
+
+
+def test_a_forecast_says_what_must_be_known_of_the_model(call: Call, fleet_folder: Path, tmp_path: Path) -> None:
+    seen = pd.read_parquet(fleet_folder / "observations.parquet")
+    listed = pd.read_csv(fleet_folder / "inventory.csv")
+    retail = listed[listed["business_unit"] == "retail"]
+    retail.to_csv(tmp_path / "i.csv", index=False)
+    new, end = retail["server_id"].iloc[-1], seen["timestamp"].max().normalize()
+    seen = seen[seen["server_id"].isin(retail["server_id"])]
+    common = ["--inventory", tmp_path / "i.csv", "--store", tmp_path / "lake", "--horizon", "7d", "--json"]
+    for days, part in ((8, seen[seen["server_id"] != new]), (3, seen)):
+        name = tmp_path / f"{days}.parquet"
+        part[part["timestamp"] < end - pd.Timedelta(days=days)].to_parquet(name, index=False)
+        made = call("train" if days == 8 else "forecast", "--source", name, *common)
+        assert made.code == 0, made.err
+    (row,) = json.loads(made.out)
+    assert row["age_days"] == 5.0
+    assert "newer than the model and unknown: train to include them" in row["note"]
+    assert row["unknown"] >= 1
+
+
+@pytest.mark.parametrize("command", ["run", "train", "forecast"])
+def test_an_unknown_business_unit_is_refused_with_the_known_ones(
+    call: Call, fleet_folder: Path, tmp_path: Path, command: str
+) -> None:
+    source = ["--source", fleet_folder, "--store", tmp_path / "lake", "--horizon", "7d"]
+    done = call(command, *source, "--business-unit", "nobody", "--business-unit", "retail")
+    assert done.code == 2
+    assert "no business unit is called 'nobody'; known: " in done.err
+    assert "retail" in done.err
+    assert command != "run" or not (tmp_path / "lake").exists()
 
 
 def test_another_model_is_trained_and_forecasts_as_champion(call: Call, fleet_folder: Path, tmp_path: Path) -> None:

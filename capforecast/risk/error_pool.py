@@ -35,7 +35,7 @@ END_TOLERANCE = 0.05  # share of a path that may be missing at its end (an outag
 class Pool:
     """Scaled error paths to draw from.
 
-    paths: float32 [P, L], in units of the error expected, then or now; no NaN.  states: [P, S], divided by `spread` [S].
+    paths: float32 [P, L], in units of the error expected then or now; no NaN.  states: [P, S], divided by `spread` [S].
     """
 
     paths: FloatArray

@@ -4,11 +4,15 @@ Method (analogue or nearest-neighbour resampling of whole residual paths, as in 
 past origin of every series left an error path E of the forecast of that day. Divided by the error expected then they
 form one pool per metric. A series draws those whose state at their origin was most like its own now. Whole paths
 keep the autocorrelation that a k-of-n rule needs; independent or AR(1) errors understate persistence.
+
+A replay of weeks (hourly input) is too short for that as it stands: the error expected at its older origins rests on a
+week or two of history, and its mean error is that of one or two regimes. Its paths are taken in units of the error
+expected now, and half of their typical mean is taken off (docs/decisions/0019-hourly-warnings.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +27,7 @@ MIN_POOL = 60  # paths a pool should hold; below it other metrics' paths are use
 MAX_NEAREST = 500
 MIN_PATHS = 10  # with fewer, a probability of 10 % cannot be told from none
 MIN_OBSERVED = 0.8  # share of a path that must have been observed
+_CENTRED = 0.5  # of the typical mean error of a short replay: about half of it does not come again
 END_TOLERANCE = 0.05  # share of a path that may be missing at its end (an outage just before the cut-off)
 
 
@@ -30,7 +35,7 @@ END_TOLERANCE = 0.05  # share of a path that may be missing at its end (an outag
 class Pool:
     """Scaled error paths to draw from.
 
-    paths: float32 [P, L], in units of the error expected; no NaN.  states: [P, S], divided by `spread` [S].
+    paths: float32 [P, L], in units of the error expected then or now; no NaN.  states: [P, S], divided by `spread` [S].
     """
 
     paths: FloatArray
@@ -75,6 +80,7 @@ def build_pool(
     until: pd.Timestamp | None = None,
     panel: Panel | None = None,
     least_origins: int = 1,
+    scale_now: FloatArray | None = None,
 ) -> Pool | None:
     """Pool of the past error paths of the series where `members` [N] is true; None below MIN_PATHS paths.
 
@@ -84,9 +90,10 @@ def build_pool(
 
     until: only what was observed by then is known; None = everything.  panel: history of the same series, by which
     paths whose size of error to expect was not known at their origin can be used too.  least_origins: so many origins
-    must reach its length.
+    must reach its length.  scale_now: [N], error expected at the moment; the paths are in units of it and half
+    centred, as a short replay needs. None = in units of the error expected at their own origin, as they are.
     """
-    part = _spoken(errors, members, until, panel)
+    part = _spoken(errors, members, until, panel, scale_now)
     raw, scale = part.errors[:, :horizon], part.scale.reshape(-1)
     rows = np.moveaxis(raw, 1, 2).reshape(-1, raw.shape[1])
     states = np.nan_to_num(part.states.reshape(len(rows), part.states.shape[2]).astype(np.float64), nan=0.0)
@@ -105,6 +112,8 @@ def build_pool(
         return None
     paths = rows[usable, :length] / scale[usable, None]
     fill_gaps(paths, errors.cadence.season)
+    if scale_now is not None:
+        paths -= _CENTRED * np.median(paths.mean(axis=1))
     spread = states[usable].std(axis=0)
     spread[spread == 0] = 1.0
     return Pool(paths.astype(np.float32), states[usable] / spread, spread)
@@ -118,8 +127,14 @@ def choose_pool(own: Pool | None, every: Pool | None) -> Pool | None:
     return every if too_small or every.length > own.length else own
 
 
-def _spoken(errors: ErrorPaths, members: BoolArray, until: pd.Timestamp | None, panel: Panel | None) -> ErrorPaths:
-    """Error paths of the speakers, known by a moment."""
+def _spoken(
+    errors: ErrorPaths,
+    members: BoolArray,
+    until: pd.Timestamp | None,
+    panel: Panel | None,
+    scale_now: FloatArray | None,
+) -> ErrorPaths:
+    """Error paths of the speakers, known by a moment; where `scale_now` is given, that is their scale."""
     origins, known = _known_by(errors, until)
     who = _speakers(errors, members, origins, panel is not None)
     raw = errors.errors[:, :, who][origins]
@@ -129,7 +144,11 @@ def _spoken(errors: ErrorPaths, members: BoolArray, until: pd.Timestamp | None, 
         errors.scale_now[who], errors.states[:, who][origins], errors.states_now[who],
         errors.series.iloc[who].reset_index(drop=True), errors.cadence,
     )  # fmt: skip
-    return part if panel is None else with_oldest(part, panel.values[:, who], panel.timestamps)
+    if panel is not None:
+        part = with_oldest(part, panel.values[:, who], panel.timestamps)
+    if scale_now is None:
+        return part
+    return replace(part, scale=np.where(np.isfinite(part.scale), scale_now[who], np.float32(np.nan)))
 
 
 def _speakers(errors: ErrorPaths, members: BoolArray, origins: BoolArray, rescaled: bool) -> npt.NDArray[np.int64]:

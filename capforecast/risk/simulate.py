@@ -95,9 +95,10 @@ def _pool(moment: Moment, members: npt.NDArray[np.bool_], settings: Settings) ->
     days = max(risk.tier_horizon_days, risk.critical_horizon_days, risk.lead_time_days)
     need = max(*horizons(settings, moment.cadence), days * moment.cadence.per_day)
     horizon = min(need, moment.point.shape[1], errors.errors.shape[1])
+    scale_now = moment.scale if moment.cadence is Cadence.HOURLY else None  # a replay of weeks, not of years
 
     def of(who: npt.NDArray[np.bool_]) -> Pool | None:
-        return build_pool(errors, who, horizon, moment.until, moment.panel, moment.least_origins)
+        return build_pool(errors, who, horizon, moment.until, moment.panel, moment.least_origins, scale_now)
 
     own = of(members)
     if members.all() or (own is not None and own.is_full(horizon)):

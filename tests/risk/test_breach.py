@@ -378,3 +378,21 @@ def test_a_climb_is_told_beside_the_risk_of_its_series(fleet):
     assert (climbing["trend_per_month"][1::2].dropna() > 0).all()
     assert (climbing["trend_since"].notna() == told).all()
     assert risks["trend_per_month"].notna().mean() < 0.2
+
+
+@pytest.mark.parametrize("cadence", [Cadence.HOURLY, Cadence.DAILY])
+def test_hourly_forecasts_that_once_promised_too_little_error_do_not_raise_alarms(fleet, cadence):
+    """At its older origins an hourly replay had seen a week or two, and its error was thought a quarter of what it is.
+
+    The paths are the same; daily input, replayed over years, keeps the units of each origin.
+    """
+    world = fleet(np.full(40, 60.0), spread=4.0, horizon=168, step=56, cadence=cadence)
+    scale = world.errors.scale.copy()
+    scale[4:] /= 4
+    hasty = replace(world.errors, scale=scale)
+    now = world.forecast
+    fair, alarmed = (
+        assess(world.panel, now, errors, Settings())["probability_high"] for errors in (world.errors, hasty)
+    )
+    assert fair.mean() < 0.02
+    assert (alarmed.mean() < 0.02) == (cadence is Cadence.HOURLY)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from capforecast.risk.error_pool import MAX_NEAREST, MIN_PATHS, MIN_POOL, Pool, build_pool, choose_pool
+from capforecast.schema import Cadence
 
 
 def pool_of(errors, horizon=90):
@@ -155,3 +156,17 @@ def test_only_what_was_observed_by_a_moment_is_known(fleet):
     np.testing.assert_allclose(pool.paths[0], world.errors.errors[6, :, 0] / 6.0, rtol=1e-6)
     soon = build_pool(world.errors, np.ones(20, bool), 30, world.errors.origins[3])
     assert len(soon.paths) == (12 - 3 - 1) * 20
+
+
+def test_a_short_replay_speaks_in_units_of_todays_error_and_half_of_its_bias_is_forgotten(fleet):
+    """As of now: what each series was thought to err at an old origin does not matter, only whether anything was."""
+    world = fleet(np.full(6, 50.0), cadence=Cadence.HOURLY)
+    young = world.errors.scale / 3
+    young[0, 2] = np.nan
+    errors = replace(world.errors, errors=world.errors.errors + 60.0, scale=young)
+    now = np.arange(1, 7, dtype=np.float32)
+    pool = build_pool(errors, np.ones(6, bool), 90, scale_now=now)
+    whole = np.moveaxis(errors.errors / now, 1, 2).reshape(-1, 90)
+    known = np.delete(whole, 2, axis=0)
+    assert pool.paths.shape == (71, 90)
+    np.testing.assert_allclose(pool.paths, known - np.median(known.mean(axis=1)) / 2, rtol=1e-4, atol=1e-4)

@@ -224,7 +224,9 @@ class DriftSettings(Section):
     forecast_change: float = Field(
         1.0, gt=0, description="a forecast has moved when it did by so many half-widths of its earlier 80 % interval"
     )
-    share_limit: Share = Field(0.1, description="share of a metric's series that moved from which on it is an alarm")
+    share_limit: Share = Field(
+        0.1, description="share of a metric's series that moved above which it is an alarm; its standard error is added"
+    )
     tier_change_share: Share = Field(0.2, description="share of servers with another tier from which on it is an alarm")
     live_error_ratio: float = Field(
         1.5, gt=0, description="error of the earlier forecast by what its backtest promised, above which it is an alarm"

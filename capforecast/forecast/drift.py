@@ -201,16 +201,19 @@ def _by_metric(
     limits: DriftSettings,
     said: Callable[[str, Mask, int], str],
 ) -> pd.DataFrame:
-    """A row per metric: the share of series that are over their limit. said(metric, its series, how many are over)."""
-    rows = []
+    """A row per metric: the share of series that are over their limit. said(metric, its series, how many are over).
+
+    The fewer series, the more of them chance puts over: the limit is the share allowed and its standard error.
+    """
+    rows, allowed = [], limits.share_limit
     for metric in sorted(series[METRIC].unique()):
         mine = (series[METRIC] == metric).to_numpy()
         hit = int((over & mine).sum())
-        share = hit / int(mine.sum())
-        alarm = share > limits.share_limit and hit >= limits.least_series
+        share, limit = hit / int(mine.sum()), allowed + math.sqrt(allowed * (1.0 - allowed) / int(mine.sum()))
+        alarm = share > limit and hit >= limits.least_series
         example = str(series.loc[over & mine, SERVER_ID].min()) if hit else ""
         counts = int(mine.sum()), hit, example
-        rows.append((check, metric, share, limits.share_limit, alarm, *counts, said(metric, mine, hit)))
+        rows.append((check, metric, share, limit, alarm, *counts, said(metric, mine, hit)))
     return _rows(rows)
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 from capforecast.exchange import Unit
 from capforecast.forecast import drift as checks
 from capforecast.forecast import frames
-from capforecast.forecast.backtest import buckets
 from capforecast.lake.datasets import read_frame, read_table, write_table
 from capforecast.lake.store import Store
 from capforecast.schema import BUSINESS_UNIT, METRIC, SERVER_ID, Reference
@@ -58,10 +57,12 @@ def drift(store: Store, settings: Settings, unit: Unit) -> References:
 
 
 def _promised(store: Store, unit: Unit) -> pd.DataFrame:
-    """server_id, metric, mae: error that the model's backtest promised for the first periods."""
-    first = buckets(unit.cadence, unit.horizon)[0][0]
+    """server_id, metric, mae: error that the model's backtest promised for the first periods.
+
+    The model may look farther than the unit: its first bucket is told by its beginning.
+    """
     table = read_frame(store, unit.references["backtests"])
-    return table.loc[table["bucket"] == first, [SERVER_ID, METRIC, "mae"]]
+    return table.loc[table["bucket"].str.startswith("1-"), [SERVER_ID, METRIC, "mae"]]
 
 
 def _named(frame: pd.DataFrame, unit: Unit) -> pd.DataFrame:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pandas as pd
 import pytest
+import yaml
 from prefect import flow
 
 from capforecast.exchange import RunKey, Unit
@@ -21,15 +24,17 @@ from tasks.drift import EVENT, announce_drift
 
 PATIENCE = 60  # seconds an event may take
 UNIT = "Shop & Checkout"
+RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 
 
-def announced(lake: Path, name: str, alarm: bool) -> None:
-    """A run in which a unit's level check found something, or nothing."""
+def announced(lake: Path, name: str, *alarms: str) -> None:
+    """A run in which these checks of a unit found something, and the others nothing."""
+    checks = ["input_level", "input_spread", "live_error"]
     store = Store(lake)
     rows = pd.DataFrame(
         {
-            "business_unit": name, "check": ["input_level", "input_spread"], "metric": "cpu", "value": [0.4, 0.0],
-            "limit": 0.1, "alarm": [alarm, False], "series": 10, "series_over": [4, 0], "example": "srv-1",
+            "business_unit": name, "check": checks, "metric": "cpu", "value": 0.4, "limit": 0.1,
+            "alarm": [check in alarms for check in checks], "series": 10, "series_over": 4, "example": "srv-1",
             "sentence": "4 of 10 cpu series changed their level.",
         }
     )  # fmt: skip
@@ -54,13 +59,20 @@ def events(api: str, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def eventually(api: str, name: str, count: int = 1) -> list[dict[str, Any]]:
-    until = time.monotonic() + PATIENCE
-    while len(found := events(api, name)) < count:
-        if time.monotonic() > until:
-            pytest.fail(f"no event {name} within {PATIENCE} s")
+def until(look: Callable[[], list[dict[str, Any]]], count: int, what: str) -> list[dict[str, Any]]:
+    """What is found once there is enough of it."""
+    deadline = time.monotonic() + PATIENCE
+    while len(found := look()) < count:
+        if time.monotonic() > deadline:
+            pytest.fail(f"no {what} within {PATIENCE} s")
         time.sleep(0.5)
     return found
+
+
+def named(event: dict[str, Any]) -> str | None:
+    """Whom an event is about."""
+    name: str | None = event["resource"].get("prefect.resource.name")
+    return name
 
 
 def test_an_automation_fires_on_a_drift_alarm_and_on_nothing_else(prefect_api: str, tmp_path: Path) -> None:
@@ -73,12 +85,53 @@ def test_an_automation_fires_on_a_drift_alarm_and_on_nothing_else(prefect_api: s
         "actions": [{"type": "do-nothing"}],
     }  # fmt: skip
     httpx.post(f"{prefect_api}/automations/", json=automation, timeout=30).raise_for_status()
-    announced(tmp_path, "quiet", alarm=False)
-    announced(tmp_path, UNIT, alarm=True)
-    (event,) = eventually(prefect_api, EVENT)
-    assert event["resource"]["prefect.resource.name"] == UNIT
+    announced(tmp_path, "quiet")
+    announced(tmp_path, UNIT, "input_level")
+    (event,) = until(lambda: [each for each in events(prefect_api, EVENT) if named(each) == UNIT], 1, "event")
+    assert not [each for each in events(prefect_api, EVENT) if named(each) == "quiet"]
     assert event["resource"]["capforecast.as-of"].startswith("2026-11-23")
     assert event["payload"]["check"] == "input_level"
     assert event["payload"]["series_over"] == 4
-    fired = eventually(prefect_api, "prefect.automation.triggered")
-    assert any(each["resource"].get("prefect.resource.name") == "on drift" for each in fired)
+    fired = "prefect.automation.triggered"
+    until(lambda: [each for each in events(prefect_api, fired) if named(each) == "on drift"], 1, fired)
+
+
+def recipe(kind: str) -> Any:
+    """The YAML of the runbook's drift section that has an action of this kind."""
+    section = RUNBOOK.read_text().split("## Drift alarm: what to do")[1].split("\n## ")[0]
+    (text,) = (block for block in re.findall(r"```yaml\n(.*?)```", section, re.DOTALL) if f"type: {kind}" in block)
+    return yaml.safe_load(text)
+
+
+def deployed(api: str) -> str:
+    """Id of a deployment of a flow `train` that nobody runs."""
+    of = httpx.post(f"{api}/flows/", json={"name": "train"}, timeout=30).json()["id"]
+    answer = httpx.post(f"{api}/deployments/", json={"name": "train", "flow_id": of}, timeout=30)
+    return str(answer.raise_for_status().json()["id"])
+
+
+def runs_of(api: str, deployment: str) -> list[dict[str, Any]]:
+    asked = {"flow_runs": {"deployment_id": {"any_": [deployment]}}}
+    found: list[dict[str, Any]] = httpx.post(f"{api}/flow_runs/filter", json=asked, timeout=30).json()
+    return found
+
+
+def test_the_recipe_of_the_runbook_trains_the_unit_whose_inputs_drift_and_once(
+    prefect_api: str, tmp_path: Path
+) -> None:
+    automation, deployment = recipe("run-deployment"), deployed(prefect_api)
+    automation["actions"][0]["deployment_id"] = deployment
+    automation["name"] = "recipe of the runbook"
+    httpx.post(f"{prefect_api}/automations/", json=automation, timeout=30).raise_for_status()
+    announced(tmp_path, "late", "live_error")
+    announced(tmp_path, "payments", "input_level", "input_spread")
+    announced(tmp_path, "last", "input_spread")
+    runs = until(lambda: runs_of(prefect_api, deployment), 2, "training")
+    assert sorted(run["parameters"]["business_units"] for run in runs) == [["last"], ["payments"]]
+
+
+def test_the_notification_of_the_runbook_is_one_prefect_accepts() -> None:
+    from prefect.events.actions import SendNotification
+
+    (action,) = recipe("send-notification")
+    assert "{{ event.payload.sentence }}" in SendNotification.model_validate(action).body

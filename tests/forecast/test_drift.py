@@ -89,6 +89,16 @@ def test_what_is_used_to_moving_does_not_drift() -> None:
         assert not drift.input_drift(a_panel(values), LIMITS).rows["alarm"].any()
 
 
+@pytest.mark.parametrize(("servers", "enough"), [(10, 3), (29, 5), (200, 25)])
+def test_a_unit_of_few_servers_is_not_alarmed_by_as_small_a_share(servers: int, enough: int) -> None:
+    for shifted in (enough - 1, enough):
+        values = np.repeat(40 + 5 * np.sin(2 * np.pi * np.arange(DAYS)[:, None] / 7), servers, axis=1)
+        values[-14:, :shifted] += 30
+        row = row_of(drift.input_drift(a_panel(values), LIMITS), "input_level")
+        assert row["series_over"] == shifted
+        assert row["alarm"] == (shifted == enough) == (row["value"] > row["limit"] and shifted >= LIMITS.least_series)
+
+
 def test_a_series_that_fell_to_zero_has_moved() -> None:
     values = np.full((DAYS, 6), 40.0)
     values[-14:, 0] = 0.0

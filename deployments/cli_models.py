@@ -223,8 +223,8 @@ def prune(
 
 def _change(models: Models, units: list[str], change: Any, as_json: bool) -> None:
     """Change the champions and show what forecasts from now on; exit code 4 where some business units failed."""
-    from deployments.models import changed
+    from deployments.models import change_text, changed
 
     rows = changed(models, units, change)
-    console.show_json(rows) if as_json else console.show_table(rows)
+    console.show_json(rows) if as_json else console.show_text("\n".join(map(change_text, rows)))
     raise typer.Exit(4 if any(row["problem"] for row in rows) else 0)

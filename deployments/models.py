@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ class Models:
     store: Store
     cadence: Cadence
     business_units: list[str]
+    named: bool  # by who asks; else all there are
 
     @staticmethod
     def open(loaded: Loaded, cadence: str, wanted: list[str] | None) -> Models:
@@ -48,7 +50,7 @@ class Models:
             there = f"there are models of: {', '.join(known)}" if known else "train first: capforecast train"
             whose = f" of {', '.join(map(repr, unknown))}" if unknown else ""
             raise UsageError(f"no {step} models{whose} in {store.url}; {there}")
-        return Models(store, step, sorted(set(wanted)) if wanted else known)
+        return Models(store, step, sorted(set(wanted)) if wanted else known, bool(wanted))
 
     def one(self) -> str:
         """The one business unit that is meant; raises UsageError where there are several."""
@@ -58,7 +60,7 @@ class Models:
 
     def each(self, every: bool) -> list[str]:
         """The business units to change: those named, or all where that is said."""
-        return self.business_units if every else [self.one()]
+        return self.business_units if every or self.named else [self.one()]
 
 
 def listed(models: Models) -> list[Row]:
@@ -138,16 +140,24 @@ def changed(models: Models, units: list[str], change: Callable[[str], tuple[Reco
             record, notes = change(unit)
         except CapforecastError as error:
             errors.append(error)
-            rows.append({"business_unit": unit, "before": old, "champion": old, "note": "", "problem": str(error)})
+            row = {"business_unit": unit, "before": old, "champion": old, "note": "", "undo": ""}
+            rows.append(row | {"problem": str(error)})
             continue
         said = [*notes, *([] if record.pointer.pinned else ["the next training may replace it"])]
+        undo = _undo(models, unit, old) if old not in ("", record.pointer.version) else ""
         note = "; ".join(["pinned until `capforecast models unpin`", *said] if record.pointer.pinned else said)
-        rows.append(
-            {"business_unit": unit, "before": old, "champion": record.pointer.version, "note": note, "problem": ""}
-        )
+        row = {"business_unit": unit, "before": old, "champion": record.pointer.version, "note": note, "undo": undo}
+        rows.append(row | {"problem": ""})
     if errors and len(errors) == len(rows):
         raise errors[0]
     return rows
+
+
+def _undo(models: Models, unit: str, old: str) -> str:
+    """The command that makes the champion of before champion again."""
+    hourly = ["--cadence", "hourly"] if models.cadence is Cadence.HOURLY else []
+    where = ["--store", str(models.store.folder or models.store.url)]
+    return shlex.join(["capforecast", "models", "promote", old, "--business-unit", unit, *hourly, *where])
 
 
 def compared(models: Models, a: str, b: str) -> Row:
@@ -177,6 +187,15 @@ def prunable(models: Models, keep: int) -> list[retention.Plan]:
     reports = retention.reports_of(models.store, models.cadence)
     now = datetime.now(UTC)
     return [retention.plan(models.store, models.cadence, unit, keep, reports, now) for unit in models.business_units]
+
+
+def change_text(row: Row) -> str:
+    """What a change of the champion came to, as lines for people."""
+    if row["problem"]:
+        return f"{row['business_unit']}: nothing changed: {row['problem']}"
+    before = f", in place of {row['before']}" if row["before"] not in ("", row["champion"]) else ""
+    lines = [f"{row['business_unit']}: {row['champion']} forecasts from now on{before}", f"  {row['note']}"]
+    return "\n".join([*lines, *([f"  to undo: {row['undo']}"] if row["undo"] else [])])
 
 
 def plan_rows(plans: list[retention.Plan]) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,19 @@ def test_a_rollback_of_all_units_is_said_and_shows_in_the_history(call: Call, la
     assert next((row["number"], row["action"], row["pinned"]) for row in told) == (3, "rolled_back", True)
     assert told[0]["reason"] == "bad data"
     assert read(call, "list", "--store", lake, "--business-unit", "retail")[1]["mark"] == "pinned"
+
+
+def test_named_units_are_rolled_back_together_and_the_way_back_is_said(call: Call, lake: Path) -> None:
+    both = ("--business-unit", "retail", "--business-unit", "web & more")
+    rows = read(call, "rollback", "--store", lake, *both)
+    assert [row["business_unit"] for row in rows] == ["retail", "web & more"]
+    done = call(*shlex.split(rows[1]["undo"])[1:])
+    assert done.code == 0
+    assert f"web & more: {rows[1]['before']} forecasts from now on, in place of {rows[1]['champion']}" in done.out
+    assert "to undo: capforecast models promote" in done.out
+    marks = {(row["business_unit"], row["mark"]): row["version"] for row in read(call, "list", "--store", lake)}
+    assert marks["web & more", "champion"] == rows[1]["before"]
+    assert marks["retail", "pinned"] == rows[0]["champion"]
 
 
 def test_which_business_unit_must_be_said(call: Call, lake: Path) -> None:

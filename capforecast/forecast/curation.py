@@ -72,7 +72,7 @@ def roll_back(
         standing = stand(store, cadence, business_unit, skip_broken=True)
         passed = []
         for record in _before(standing, business_unit):
-            problem = registry.check(store, record.pointer.manifest)
+            problem = registry.check(store, record.pointer.manifest, loads=True)
             if problem is None:
                 manifest = record.pointer.manifest
                 break
@@ -89,12 +89,15 @@ def _before(standing: Standing, business_unit: str) -> list[Record]:
     """Earlier champions of other versions, newest first, without those rolled back from."""
     if standing.newest is None:
         raise UsageError(f"{business_unit} has no champion yet: train first")
-    now = standing.newest.pointer.version
-    first: dict[str, Record] = {}
-    for record in standing.records:
-        first.setdefault(record.pointer.version, record)
-    earlier = list(first)[: list(first).index(now)]
-    found = [first[version] for version in reversed(earlier) if version not in standing.rejected]
+    now, records = standing.newest.pointer.version, standing.records
+    while records and records[-1].pointer.version == now:  # pinned and unpinned it may have been since
+        arrived, records = records[-1].pointer.action, records[:-1]
+    if arrived == "rolled_back":  # a second rollback goes further back, not forth to what came after
+        known = [record.pointer.version for record in standing.records]
+        records = standing.records[: known.index(now)]
+    last = {record.pointer.version: record for record in records}
+    found = [one for one in reversed(records) if last[one.pointer.version] is one and one.pointer.version != now]
+    found = [one for one in found if one.pointer.version not in standing.rejected]
     if not found:
         raise UsageError(
             f"{business_unit} had no champion before {now}; `capforecast models list` shows the versions, and "
@@ -115,7 +118,7 @@ def _written(
 ) -> Record:
     """The new record. Raises ModelError where the version cannot be used, UsageError where nothing would change."""
     version = version_of(manifest)
-    problem = registry.check(store, manifest)
+    problem = registry.check(store, manifest, loads=True)
     if problem is not None:
         raise ModelError(f"{business_unit}: {version} cannot be used: {problem}")
     standing = stand(store, cadence, business_unit, skip_broken=True)

@@ -105,3 +105,18 @@ def test_a_broken_record_is_mended_by_choosing_a_champion_by_hand(three: tuple[S
     record = curation.promote(store, DAILY, "x", version_of(made[2]), "")
     assert record.number == 4
     assert champion(store) == version_of(made[2])
+
+
+def test_a_version_chosen_by_mistake_is_undone_by_a_rollback(three: tuple[Store, list[Reference]]) -> None:
+    store, made = three
+    curation.pin(store, DAILY, "x", version_of(made[0]), "the wrong one")
+    curation.unpin(store, DAILY, "x", "")
+    assert curation.resolve(store, DAILY, "x", "previous") == made[2]
+    assert curation.roll_back(store, DAILY, "x", None, "")[0].pointer.version == version_of(made[2])
+
+
+def test_after_a_rollback_by_name_the_next_goes_further_back(three: tuple[Store, list[Reference]]) -> None:
+    store, made = three
+    curation.roll_back(store, DAILY, "x", version_of(made[0]), "")
+    with pytest.raises(UsageError, match="no champion before"):
+        curation.roll_back(store, DAILY, "x", None, "")

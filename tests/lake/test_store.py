@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,12 @@ def test_an_unwritable_folder_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_deleting_what_is_not_there_is_fine(store: Store) -> None:
     store.delete("never/there")
+
+
+def test_a_listing_says_how_large_an_object_is_and_when_it_came(store: Store) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=5)  # file systems round times
+    store.put("a/b", b"four")
+    store.put("ab", b"of another prefix")
+    (item,) = store.listed("a")
+    assert (item.key, item.size) == ("a/b", 4)
+    assert before <= item.modified <= datetime.now(UTC) + timedelta(seconds=5)

@@ -1,0 +1,1 @@
+"""What to do about it: segments, prices, right-sizing, consolidation, savings, with evidence."""

@@ -7,7 +7,7 @@ keep the autocorrelation that a k-of-n rule needs; independent or AR(1) errors u
 
 A replay of weeks (hourly input) is too short for that as it stands: the error expected at its older origins rests on a
 week or two of history, and its mean error is that of one or two regimes. Its paths are taken in units of the error
-expected now, and half of their typical mean is taken off (docs/decisions/0019-hourly-warnings.md).
+expected now, and their typical mean is taken off (docs/decisions/0019-hourly-warnings.md).
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ MIN_POOL = 60  # paths a pool should hold; below it other metrics' paths are use
 MAX_NEAREST = 500
 MIN_PATHS = 10  # with fewer, a probability of 10 % cannot be told from none
 MIN_OBSERVED = 0.8  # share of a path that must have been observed
-_CENTRED = 0.5  # of the typical mean error of a short replay: about half of it does not come again
 END_TOLERANCE = 0.05  # share of a path that may be missing at its end (an outage just before the cut-off)
 
 
@@ -90,7 +89,7 @@ def build_pool(
 
     until: only what was observed by then is known; None = everything.  panel: history of the same series, by which
     paths whose size of error to expect was not known at their origin can be used too.  least_origins: so many origins
-    must reach its length.  scale_now: [N], error expected at the moment; the paths are in units of it and half
+    must reach its length.  scale_now: [N], error expected at the moment; the paths are in units of it and
     centred, as a short replay needs. None = in units of the error expected at their own origin, as they are.
     """
     part = _spoken(errors, members, until, panel, scale_now)
@@ -113,7 +112,7 @@ def build_pool(
     paths = rows[usable, :length] / scale[usable, None]
     fill_gaps(paths, errors.cadence.season)
     if scale_now is not None:
-        paths -= _CENTRED * np.median(paths.mean(axis=1))
+        paths -= np.median(paths.mean(axis=1))
     spread = states[usable].std(axis=0)
     spread[spread == 0] = 1.0
     return Pool(paths.astype(np.float32), states[usable] / spread, spread)

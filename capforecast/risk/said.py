@@ -77,5 +77,9 @@ def _stated(
     longest = looking(horizons[-1])
     if panel.cadence is Cadence.DAILY:
         return longest.by_horizon, longest
-    shorter = [looking(days).within for days in horizons[:-1]]
-    return np.stack([*shorter, longest.within], axis=1), longest
+    every = [*(looking(days) for days in horizons[:-1]), longest]
+    stated = [
+        np.where(figures.horizon_days >= days, figures.within, np.nan)  # not that of the fewer days paths reached
+        for days, figures in zip(horizons, every, strict=True)
+    ]
+    return np.stack(stated, axis=1), longest

@@ -158,7 +158,7 @@ def test_only_what_was_observed_by_a_moment_is_known(fleet):
     assert len(soon.paths) == (12 - 3 - 1) * 20
 
 
-def test_a_short_replay_speaks_in_units_of_todays_error_and_half_of_its_bias_is_forgotten(fleet):
+def test_a_short_replay_speaks_in_units_of_todays_error_and_its_bias_is_forgotten(fleet):
     """As of now: what each series was thought to err at an old origin does not matter, only whether anything was."""
     world = fleet(np.full(6, 50.0), cadence=Cadence.HOURLY)
     young = world.errors.scale / 3
@@ -169,4 +169,4 @@ def test_a_short_replay_speaks_in_units_of_todays_error_and_half_of_its_bias_is_
     whole = np.moveaxis(errors.errors / now, 1, 2).reshape(-1, 90)
     known = np.delete(whole, 2, axis=0)
     assert pool.paths.shape == (71, 90)
-    np.testing.assert_allclose(pool.paths, known - np.median(known.mean(axis=1)) / 2, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(pool.paths, known - np.median(known.mean(axis=1)), rtol=1e-4, atol=1e-4)

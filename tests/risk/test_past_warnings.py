@@ -144,6 +144,14 @@ def test_hourly_series_are_judged_by_the_days_rule(fleet) -> None:
     assert (table["observed_days"] == 7).all()
 
 
+def test_a_week_is_not_stated_from_hourly_paths_of_fewer_days(fleet) -> None:
+    """Six origins 56 h apart: a week after the newest lie three, after the next two, and one more that shows 112 h."""
+    made = fleet(np.linspace(60, 78, 12), horizon=168, step=56, origins=6, cadence=Cadence.HOURLY, phi=0.97)
+    table = past_warnings(made.panel, made.errors, SETTINGS)
+    assert set(table.loc[table["p_7d"].notna(), "origin"]) == {made.errors.origins[0]}
+    assert (table.loc[table["origin"] == made.errors.origins[1], "paths"] > 0).all()
+
+
 def test_nothing_to_say_is_an_empty_table_of_the_same_form(simulated) -> None:
     none = no_warnings(SETTINGS, Cadence.DAILY, 90)
     found = past_warnings(simulated.panel, simulated.errors, SETTINGS)

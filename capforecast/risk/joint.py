@@ -69,41 +69,78 @@ class Draws:
     repeat: Index
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What the draws of all origins share: how whole paths are used, and by what a path is picked."""
+
+    errors: ErrorPaths
+    plan: PathPlan
+    order: Index  # [N], series by name, so that the order of the panel does not matter
+    keys: Keys
+    spread: Array  # [S], of states
+    now: Array  # [N, S], states now, in units of `spread`
+    scale: Array  # [N], size of error expected now
+    stretch: Array  # [REPEATS]
+    seeds: npt.NDArray[np.int64]  # by origin
+    tries: int
+
+    @staticmethod
+    def prepared(errors: ErrorPaths, horizon: int, nearest_share: float) -> Drawing | None:
+        """None where fewer than FEWEST_PATHS can be drawn over `horizon` periods, or the longest errors support."""
+        plan = plan_paths(errors, min(horizon, errors.errors.shape[1]))
+        if plan is None:
+            return None
+        keys = series_keys(errors.series)
+        order = np.argsort(keys, kind="stable")
+        spread = _spread(errors, plan, order)
+        return Drawing(
+            errors, plan, order, keys, spread,
+            np.nan_to_num(errors.states_now.astype(np.float64)) / spread,
+            np.nan_to_num(errors.scale_now.astype(np.float64)),
+            stretches(errors.origins[plan.origins], plan.length, errors.cadence.step),
+            np.asarray((errors.origins[plan.origins] - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)),
+            max(1, round(1 / nearest_share)),
+        )  # fmt: skip
+
+    def of_origin(self, k: int) -> tuple[FloatArray, Array, Index, BoolArray, Array]:
+        """Scaled paths [N, L], their common part [L], candidates, usable series and their states, of origin k."""
+        errors, o, usable = self.errors, self.plan.origins[k], self.plan.usable[k]
+        scale, season = errors.scale[o].astype(np.float64), errors.cadence.season
+        paths = scaled_paths(errors.errors[o], scale, usable, self.plan.length, season)
+        candidates = self.order[usable[self.order]]
+        common = paths[candidates].mean(axis=0, dtype=np.float64)
+        return paths, common, candidates, usable, np.nan_to_num(errors.states[o].astype(np.float64)) / self.spread
+
+    @property
+    def draws(self) -> tuple[pd.DatetimeIndex, Index]:
+        """Origin and repeat of each draw, [J]."""
+        count = len(self.plan.origins)
+        return self.errors.origins[self.plan.origins].repeat(REPEATS), np.tile(np.arange(REPEATS), count)
+
+
 def joint_sums(errors: ErrorPaths, load: Load, nearest_share: float, threads: int = 1) -> Draws | None:
     """Sums by pool of joint sample paths of the series of `errors`; None where fewer than FEWEST_PATHS can be drawn.
 
     A path is the median plus the error of a past origin in units of the size expected then, times the size expected
     now, within the physical range. L is the horizon of the median, or the longest that past errors support.
     """
-    plan = plan_paths(errors, min(len(load.median), errors.errors.shape[1]))
-    if plan is None:
+    drawing = Drawing.prepared(errors, len(load.median), nearest_share)
+    if drawing is None:
         return None
-    keys = series_keys(errors.series)
-    order = np.argsort(keys, kind="stable")  # candidates by name, so that the order of the panel does not matter
-    spread = _spread(errors, plan, order)
-    now = np.nan_to_num(errors.states_now.astype(np.float64)) / spread
-    median = np.ascontiguousarray(load.median[: plan.length].T)
-    scale = np.nan_to_num(errors.scale_now.astype(np.float64))
-    stretch = stretches(errors.origins[plan.origins], plan.length, errors.cadence.step)
-    seeds = (errors.origins[plan.origins] - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)
-    tries, season = max(1, round(1 / nearest_share)), errors.cadence.season
-    total = np.zeros((len(plan.origins), REPEATS, load.pools, plan.length))
+    length, origins = drawing.plan.length, len(drawing.plan.origins)
+    median = np.ascontiguousarray(load.median[:length].T)
+    total = np.zeros((origins, REPEATS, load.pools, length))
 
     def work(k: int) -> None:
-        o, usable = plan.origins[k], plan.usable[k]
-        paths = scaled_paths(errors.errors[o], errors.scale[o].astype(np.float64), usable, plan.length, season)
-        then = np.nan_to_num(errors.states[o].astype(np.float64)) / spread
-        candidates = order[usable[order]]
-        common = paths[candidates].mean(axis=0, dtype=np.float64)
+        paths, common, candidates, usable, then = drawing.of_origin(k)
         _add(
-            total[k], paths, common, candidates, usable, then, now, median, scale, load.low, load.high,
-            load.units * GRID, load.pool, keys, np.uint64(seeds[k]), stretch, tries,
+            total[k], paths, common, candidates, usable, then, drawing.now, median, drawing.scale, load.low, load.high,
+            load.units * GRID, load.pool, drawing.keys, np.uint64(drawing.seeds[k]), drawing.stretch, drawing.tries,
         )  # fmt: skip
 
-    in_threads(work, range(len(plan.origins)), threads, "joint paths")
-    values = total.reshape(-1, load.pools, plan.length).transpose(0, 2, 1) / GRID
-    repeat = np.tile(np.arange(REPEATS), len(plan.origins))
-    return Draws(values, errors.origins[plan.origins].repeat(REPEATS), repeat)
+    in_threads(work, range(origins), threads, "joint paths")
+    values = total.reshape(-1, load.pools, length).transpose(0, 2, 1) / GRID
+    return Draws(values, *drawing.draws)
 
 
 def stretches(origins: pd.DatetimeIndex, length: int, step: pd.Timedelta) -> Array:
@@ -159,18 +196,26 @@ def _add(
         if units[i] == 0.0:
             continue
         for r in range(len(stretch)):
-            chance = _mix(keys[i] ^ _mix(seed * np.uint64(64) + np.uint64(r)))
-            pick, nearest = i, np.inf
-            if not usable[i] or chance % _OWN != np.uint64(0):
-                for _ in range(tries):
-                    chance = _mix(chance)
-                    one = candidates[int(((chance >> np.uint64(32)) * np.uint64(len(candidates))) >> np.uint64(32))]
-                    distance = 0.0
-                    for s in range(now.shape[1]):
-                        distance += (then[one, s] - now[i, s]) ** 2
-                    if distance < nearest:
-                        pick, nearest = one, distance
+            pick = _picked(i, keys[i], seed, r, candidates, usable, then, now, tries)
             size, more, row = scale[i], (stretch[r] - 1.0) * scale[i], total[r, pool[i]]
             for h in range(len(row)):
                 value = median[i, h] + size * paths[pick, h] + more * common[h]
                 row[h] += np.floor(min(max(value, low[i]), high[i]) * units[i] + 0.5)
+
+
+@numba.njit(forceinline=True, nogil=True, error_model="numpy")
+def _picked(i, key, seed, repeat, candidates, usable, then, now, tries):  # type: ignore[no-untyped-def]
+    """The series whose path series i takes in a repeat: its own in a quarter of them, else the nearest of some."""
+    chance = _mix(key ^ _mix(seed * np.uint64(64) + np.uint64(repeat)))
+    if usable[i] and chance % _OWN == np.uint64(0):
+        return i
+    pick, nearest = i, np.inf
+    for _ in range(tries):
+        chance = _mix(chance)
+        one = candidates[int(((chance >> np.uint64(32)) * np.uint64(len(candidates))) >> np.uint64(32))]
+        distance = 0.0
+        for s in range(now.shape[1]):
+            distance += (then[one, s] - now[i, s]) ** 2
+        if distance < nearest:
+            pick, nearest = one, distance
+    return pick

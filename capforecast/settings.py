@@ -314,6 +314,26 @@ class RiskSettings(Section):
         return 1.0 - (self.reserve_share + self.buffer_share)  # 0.7 and 0.3 leave nothing, not 6e-17
 
 
+class SizingSettings(Section):
+    """Right-sizing: what a size must hold, and which sizes a server may have."""
+
+    headroom: Share = Field(0.2, lt=1, description="share of a size that stays free at the projected peak")
+    fit_share: Share = Field(
+        0.95, description="share of the sample paths whose peak a size must hold, CPU and memory together"
+    )
+    least_history_days: Count = Field(30, description="days a server must have been seen before it is made smaller")
+    least_vcpus: float = Field(1.0, gt=0, description="vCPUs below which no size is recommended")
+    least_memory_gib: float = Field(1.0, gt=0, description="GiB below which no size is recommended")
+    families: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="instance families a business unit may change to besides the one it has, by its name; `*` = all",
+    )
+
+    def families_of(self, business_unit: str) -> tuple[str, ...]:
+        """Families that the servers of a business unit may change to besides their own."""
+        return (*self.families.get("*", ()), *self.families.get(business_unit, ()))
+
+
 class ReportSettings(Section):
     """What the report shows."""
 
@@ -403,6 +423,7 @@ class Settings(Section):
     models: ModelsSettings = ModelsSettings()
     drift: DriftSettings = DriftSettings()
     risk: RiskSettings = RiskSettings()
+    sizing: SizingSettings = SizingSettings()
     report: ReportSettings = ReportSettings()
     flow: FlowSettings = FlowSettings()
     log: LogSettings = LogSettings()

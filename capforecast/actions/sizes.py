@@ -1,0 +1,87 @@
+"""The sizes a server could have: which instance types it may become, what they hold and cost.
+
+Without instance types, sizes are numbers of vCPUs and GiB in the steps that vendors and hypervisors commonly offer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from capforecast.fleet.shapes import INSTANCE_TYPE
+from capforecast.schema import BoolArray
+from capforecast.settings import SizingSettings
+
+Array = npt.NDArray[np.float64]
+VCPU_STEPS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+GIB_STEPS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Instance types, the small ones first.
+
+    table: instance_type, family, architecture, vcpus, memory_gib, burstable, [T].  hourly: [T, R] by region of
+    `regions`; NaN = no price.
+    """
+
+    table: pd.DataFrame
+    hourly: Array
+    regions: tuple[str, ...]
+
+    @staticmethod
+    def of(catalogue: pd.DataFrame, prices: pd.DataFrame) -> Sizes:
+        """Types of a catalogue (SHAPE_COLUMNS) whose vCPUs and memory are known, with prices (instance_type, region,
+        hourly).
+        """
+        known = catalogue[catalogue["vcpus"].notna() & catalogue["memory_gib"].notna()]
+        table = known.sort_values(["vcpus", "memory_gib", INSTANCE_TYPE], kind="stable").reset_index(drop=True)
+        regions = tuple(sorted(prices["region"].unique())) if len(prices) else ()
+        wide = prices.pivot_table(index=INSTANCE_TYPE, columns="region", values="hourly", aggfunc="min")
+        hourly = wide.reindex(index=table[INSTANCE_TYPE], columns=list(regions)).to_numpy(dtype=np.float64)
+        return Sizes(table, hourly, regions)
+
+    def place(self, types: pd.Series) -> npt.NDArray[np.int64]:
+        """Row of each server's type, -1 = not in the catalogue, [S]."""
+        return np.asarray(pd.Index(self.table[INSTANCE_TYPE]).get_indexer(types.astype("str").str.lower()))
+
+    def costs(self, region: pd.Series) -> Array:
+        """Hourly price of every type in each server's region, [S, T]; NaN = none."""
+        place = pd.Index(self.regions).get_indexer(region.astype("str")) if self.regions else np.full(len(region), -1)
+        out = np.full((len(region), len(self.table)), np.nan)
+        known = place >= 0
+        out[known] = self.hourly[:, place[known]].T
+        return out
+
+    def allowed(self, servers: pd.DataFrame, settings: SizingSettings) -> BoolArray:
+        """Which types each server may become, [S, T].
+
+        Of its own architecture; of its own family, or of one that `families` allows its business unit; not below the
+        smallest size; burstable ones only where it is burstable now.
+        """
+        now = self.place(servers[INSTANCE_TYPE])
+        known, table = now >= 0, self.table
+        family, architecture = (table[name].to_numpy(dtype=object) for name in ("family", "architecture"))
+        burstable = table["burstable"].fillna(False).to_numpy(dtype=bool)
+        listed = [set(settings.families_of(unit)) for unit in servers["business_unit"]]
+        named = {name: np.array([name in group for group in listed]) for name in np.unique(family.astype(str))}
+        ok = np.zeros((len(servers), len(table)), dtype=bool)
+        for t in range(len(table)):
+            same = family[now] == family[t]
+            ok[:, t] = known & (architecture[now] == architecture[t]) & (same | named[str(family[t])])
+            ok[:, t] &= burstable[now] | ~burstable[t] if burstable[t] else True
+        large = (table["vcpus"] >= settings.least_vcpus) & (table["memory_gib"] >= settings.least_memory_gib)
+        return np.asarray(ok & large.to_numpy(dtype=bool))
+
+
+def next_step(need: Array, steps: tuple[int, ...]) -> Array:
+    """The smallest step that holds a need, [S]; needs above the last are rounded up to whole multiples of it."""
+    ladder = np.asarray(steps, dtype=np.float64)
+    place = np.searchsorted(ladder, np.nan_to_num(need), side="left")
+    beyond = np.ceil(need / ladder[-1]) * ladder[-1]
+    return np.where(
+        np.isnan(need), np.nan, np.where(place < len(ladder), ladder[np.minimum(place, len(ladder) - 1)], beyond)
+    )

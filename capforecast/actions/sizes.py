@@ -67,11 +67,13 @@ class Sizes:
         family, architecture = (table[name].to_numpy(dtype=object) for name in ("family", "architecture"))
         burstable = table["burstable"].fillna(False).to_numpy(dtype=bool)
         listed = [set(settings.families_of(unit)) for unit in servers["business_unit"]]
-        named = {name: np.array([name in group for group in listed]) for name in np.unique(family.astype(str))}
+        named = {
+            name: np.array([name in group for group in listed], dtype=bool) for name in np.unique(family.astype(str))
+        }
         ok = np.zeros((len(servers), len(table)), dtype=bool)
         for t in range(len(table)):
-            same = family[now] == family[t]
-            ok[:, t] = known & (architecture[now] == architecture[t]) & (same | named[str(family[t])])
+            same, alike = (np.asarray(kind[now] == kind[t], dtype=bool) for kind in (family, architecture))
+            ok[:, t] = known & alike & (same | named[str(family[t])])
             ok[:, t] &= burstable[now] | ~burstable[t] if burstable[t] else True
         large = (table["vcpus"] >= settings.least_vcpus) & (table["memory_gib"] >= settings.least_memory_gib)
         return np.asarray(ok & large.to_numpy(dtype=bool))

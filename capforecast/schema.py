@@ -220,6 +220,14 @@ class ErrorPaths:
     series: pd.DataFrame
     cadence: Cadence
 
+    def take(self, members: BoolArray | npt.NDArray[np.int64]) -> ErrorPaths:
+        """The error paths of some series: a mask [N], or their numbers."""
+        return replace(
+            self, errors=self.errors[:, :, members], scale=self.scale[:, members], scale_now=self.scale_now[members],
+            states=self.states[:, members], states_now=self.states_now[members],
+            series=self.series.loc[members].reset_index(drop=True),
+        )  # fmt: skip
+
 
 def probability_column(level: str, periods: int, cadence: Cadence) -> str:
     """Column of `risks` with the breach probability of a threshold level within a horizon: `p_high_30d`."""

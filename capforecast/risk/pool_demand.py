@@ -75,7 +75,7 @@ def _draws(
         raise StageError("forecast and error paths are of other series, or in another order; train and forecast again")
     metric = servers.panel.series[METRIC].iloc[0]
     members = np.flatnonzero(errors.series[METRIC] == metric)
-    theirs = _members(errors, members)
+    theirs = errors if len(members) == len(errors.series) else errors.take(members)
     median = forecast.median[:, members]
     sound = np.isfinite(median).all(axis=0) & np.isfinite(theirs.scale_now)
     names = servers.panel.series[SERVER_ID].astype(str)
@@ -91,16 +91,6 @@ def _draws(
     units[to], pool[to] = servers.units[covered], servers.pool[covered]
     load = Load(np.nan_to_num(median), limits[0], limits[1], units, pool, servers.pools)
     return covered, joint_sums(theirs, load, settings.risk.nearest_share, settings.forecast.threads)
-
-
-def _members(errors: ErrorPaths, members: Index) -> ErrorPaths:
-    if len(members) == len(errors.series):
-        return errors
-    return ErrorPaths(
-        errors.errors[:, :, members], errors.origins, errors.scale[:, members], errors.scale_now[members],
-        errors.states[:, members], errors.states_now[members], errors.series.iloc[members].reset_index(drop=True),
-        errors.cadence,
-    )  # fmt: skip
 
 
 def _last(panel: Panel) -> Array:

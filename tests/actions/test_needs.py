@@ -1,0 +1,65 @@
+"""What servers need: in units of their own size, CPU and memory of the same draws, nothing where nothing is known."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capforecast.actions.needs import needs_of
+from capforecast.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "risk"))
+from simulated import make_fleet
+
+SETTINGS = Settings()
+
+
+def servers(count: int, **columns: object) -> pd.DataFrame:
+    names = [f"s{i:04d}" for i in range(count)]
+    return pd.DataFrame({"server_id": names, "tier": "ok", "vcpus": 8.0, "memory_gib": 32.0} | columns)
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    return make_fleet(np.array([20.0, 40.0, 60.0]), metrics=("cpu", "mem"))
+
+
+def test_peaks_are_in_vcpus_and_gib_and_of_the_same_draws(fleet) -> None:
+    found = needs_of(*fleet.arguments(), servers(3), SETTINGS)
+    assert found.cpu.shape == found.memory.shape
+    assert len(found.cpu) >= 16 * 3
+    middle = np.median(found.cpu, axis=0)
+    assert (middle > np.array([0.2, 0.4, 0.6]) * 8).all(), "a peak lies above the level"
+    assert (np.diff(middle) > 1).all()
+    ratio = np.median(found.memory, axis=0) / middle
+    np.testing.assert_allclose(ratio, 4.0, rtol=0.2)
+    double = needs_of(*fleet.arguments(), servers(3, vcpus=16.0), SETTINGS)
+    np.testing.assert_allclose(double.cpu, 2 * found.cpu, rtol=1e-5)
+
+
+def test_history_and_unseen_peaks_are_the_servers_own(fleet) -> None:
+    panel = fleet.panel
+    values = panel.values.copy()
+    values[:-50, 0] = np.nan
+    series = panel.series.assign(unseen_peaks=["", "", "", "year end", "", ""])
+    found = needs_of(replace(panel, values=values, series=series), fleet.forecast, fleet.errors, servers(3), SETTINGS)
+    assert found.servers["history_days"].tolist() == [50, len(values), len(values)]
+    assert found.servers["peaks_unseen"].tolist() == ["", "year end", ""]
+
+
+def test_what_is_not_known_is_not_needed(fleet) -> None:
+    more = servers(5, vcpus=[8.0, np.nan, 0.0, 8.0, 8.0])
+    found = needs_of(*fleet.arguments(), more, SETTINGS)
+    known = np.isfinite(found.cpu).all(axis=0)
+    assert known.tolist() == [True, False, False, False, False]
+    assert np.isfinite(found.memory).all(axis=0).tolist() == [True, True, True, False, False]
+    assert found.servers["instance_type"].tolist() == [""] * 5
+    nothing = needs_of(fleet.panel, None, None, servers(3), SETTINGS)
+    assert nothing.cpu.shape == (0, 3)
+    bare = servers(3).drop(columns=["vcpus", "memory_gib"])
+    assert np.isnan(needs_of(*fleet.arguments(), bare, SETTINGS).cpu).all()

@@ -27,6 +27,7 @@ from capforecast.forecast.kinds import Kind, Model, checked_columns, places, rea
 from capforecast.forecast.measured import Past, expected_sizes, past_of, replay_plan
 from capforecast.forecast.model import NAME, FleetModel
 from capforecast.forecast.models import model_kind, model_names
+from capforecast.forecast.tables import check_metadata
 from capforecast.schema import METRIC, QUANTILE_LEVELS, SERVER_ID, Cadence, ErrorPaths, Forecast, Panel
 from capforecast.settings import Settings
 
@@ -108,12 +109,23 @@ def kind_of(model: Champion) -> str:
     return model.kind if isinstance(model, Challenger) else NAME
 
 
+def _check_kind(kind: str) -> None:
+    if kind != NAME and kind not in model_names():
+        raise ModelError(f"the stored model is of kind {kind!r}, which this version does not have; train a new one")
+
+
+def check_usable(kind: str, name: str, metadata: pa.Table) -> None:
+    """Raise ModelError where this version cannot use a stored model, by its kind and one table `metadata` of its."""
+    _check_kind(kind)
+    if not name.startswith(_OWN):  # the engine's, of the model itself or of the one beside it
+        check_metadata(metadata)
+
+
 def from_tables(kind: str, tables: Mapping[str, pa.Table]) -> Champion:
     """The model of a kind from what its `tables` gave; raises ModelError."""
     if kind == NAME:
         return FleetModel.from_tables(tables)
-    if kind not in model_names():
-        raise ModelError(f"the stored model is of kind {kind!r}, which this version does not have; train a new one")
+    _check_kind(kind)
     parts = [{name.removeprefix(p): t for name, t in tables.items() if name.startswith(p)} for p in (_OWN, _ENGINE)]
     model, engine_model = model_kind(kind).from_tables(parts[0]), FleetModel.from_tables(parts[1])
     horizon, cadence = engine_model.horizon, engine_model.cadence

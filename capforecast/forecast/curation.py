@@ -72,7 +72,7 @@ def roll_back(
         standing = stand(store, cadence, business_unit, skip_broken=True)
         passed = []
         for record in _before(standing, business_unit):
-            problem = registry.check(store, record.pointer.manifest, loads=True)
+            problem = registry.check(store, record.pointer.manifest)
             if problem is None:
                 manifest = record.pointer.manifest
                 break
@@ -118,7 +118,7 @@ def _written(
 ) -> Record:
     """The new record. Raises ModelError where the version cannot be used, UsageError where nothing would change."""
     version = version_of(manifest)
-    problem = registry.check(store, manifest, loads=True)
+    problem = registry.check(store, manifest)
     if problem is not None:
         raise ModelError(f"{business_unit}: {version} cannot be used: {problem}")
     standing = stand(store, cadence, business_unit, skip_broken=True)

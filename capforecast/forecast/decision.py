@@ -94,7 +94,7 @@ def decide(
     why = outdated(champion, challenger.as_of, settings, cadence, horizon, known_share)
     if why:
         return Decision(challenger.manifest, True, "replaced", why)
-    return _better(champion, challenger, settings)
+    return _better(champion, challenger, settings, knows_all=known_share >= 1.0)
 
 
 def outdated(
@@ -124,12 +124,17 @@ def too_short(champion: Contender, cadence: Cadence, horizon: int) -> str:
     return f"looks {cadence.label(champion.horizon)} ahead, not {cadence.label(horizon)}"
 
 
-def _better(champion: Contender, challenger: Contender, settings: ModelsSettings) -> Decision:
-    """Decide by the errors: a refresh must not be much worse, another recipe must be better."""
+def _better(champion: Contender, challenger: Contender, settings: ModelsSettings, knows_all: bool) -> Decision:
+    """Decide by the errors: a refresh must not be much worse, another recipe must be better.
+
+    knows_all: the champion knows all series to forecast. Where it does not, keeping it leaves some without a forecast,
+    so that another recipe need only be as good.
+    """
     ratio, count = error_ratio(champion, challenger)
     changed = [name for name, value in challenger.recipe.items() if champion.recipe.get(name) != value]
     made = f"made with other {' and '.join(changed)}" if changed else "made as the champion was, on newer data"
-    limit = 1 - settings.promote_margin if changed else 1 + settings.refresh_tolerance
+    margin = settings.promote_margin if knows_all else 0.0
+    limit = 1 - margin if changed else 1 + settings.refresh_tolerance
     if ratio is None:
         promoted, measured = not changed, "no series of both could be scored"
     else:

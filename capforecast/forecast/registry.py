@@ -24,6 +24,7 @@ from capforecast.lake.store import Store
 from capforecast.schema import SERVER_ID, Reference
 
 EVIDENCE = "backtest"  # the file of a version that holds its backtest
+METADATA = "metadata"  # and what the model says of itself
 CHOICE = "choice"  # and which candidates carry its forecasts
 
 
@@ -123,22 +124,20 @@ def is_intact(store: Store, manifest: Reference) -> bool:
     return all(store.holds(_intact(file)) for file in read_manifest(store, manifest).files.values())
 
 
-def check(store: Store, manifest: Reference, *, loads: bool = False) -> str | None:
+def check(store: Store, manifest: Reference) -> str | None:
     """Why a version cannot be used, naming the file; None = it can be.
 
-    Reads all its files, each once, and parses the manifest only; with `loads` it also makes the model of them, which
-    tells of one that this version of capforecast cannot use.
+    Reads all its files, each once. What they hold is what was written when their hashes are right, so that only the
+    model's own account of itself is parsed: which kind, format and candidates this version must have.
     """
-    key, tables = manifest.uri, {}
+    key = manifest.uri
     try:
         content = read_manifest(store, manifest)
         for name, file in content.files.items():
             key = file.uri
             data = store.fetch(_intact(file))
-            if loads and name not in (EVIDENCE, CHOICE):
-                tables[name] = parse_table(data, key)
-        if loads:
-            champions.from_tables(content.kind, tables)
+            if name.endswith(METADATA):
+                champions.check_usable(content.kind, name, parse_table(data, key))
     except MissingObjectError:
         return f"{key.rsplit('/', 1)[-1]} is missing"
     except StaleReferenceError:

@@ -69,7 +69,7 @@ def contender(store: Store, manifest: Reference) -> Contender:
 
 def problem_of(store: Store, manifest: Reference, cadence: Cadence, horizon: int) -> str | None:
     """Why a version cannot forecast so many periods: missing, changed, unreadable, or too short; None = it can."""
-    problem = registry.check(store, manifest, loads=True)
+    problem = registry.check(store, manifest)
     if problem is not None:
         return problem
     try:

@@ -108,6 +108,15 @@ def read_tables(tables: Mapping[str, pa.Table]) -> FleetModel:
     return model
 
 
+def check_metadata(metadata: pa.Table) -> None:
+    """Raise ModelError where this version cannot use a model, by its table `metadata` alone: format and candidates."""
+    checked_columns({"metadata": metadata}, {"metadata": ("key", "value")})
+    with reading():
+        known = dict(zip(metadata["key"].to_pylist(), metadata["value"].to_pylist(), strict=True))
+        check_format(int(known["format"]))
+        _check_candidates(tuple(json.loads(known["candidates"])), Cadence(known["cadence"]))
+
+
 def check_format(found: int) -> None:
     """Raise ModelError naming a format that this version does not read."""
     if found not in READABLE:

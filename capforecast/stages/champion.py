@@ -66,9 +66,10 @@ def champion(store: Store, settings: Settings, unit: Unit) -> References:
     }
     if strange.any():
         first = usable[strange].iloc[0]
+        fix = "the model just trained is not used" if "challenger" in unit.references else "train to include them"
         log.warning(
-            "%s: %d series are newer than the model and not forecast, e.g. %s %s: train to include them",
-            unit.business_unit, strange.sum(), first[SERVER_ID], first[METRIC],
+            "%s: %d series are newer than the model and not forecast, e.g. %s %s: %s",
+            unit.business_unit, strange.sum(), first[SERVER_ID], first[METRIC], fix,
         )  # fmt: skip
         rows = usable.index[strange]
         quality.loc[rows, "verdict"], quality.loc[rows, "reason"] = Verdict.UNKNOWN.value, Reason.NOT_TRAINED.value

@@ -134,6 +134,19 @@ def test_a_retried_forecast_keeps_the_model_that_its_run_chose(
     assert ahead["timestamp"].min() == START + pd.Timedelta(days=DAYS + 3)
 
 
+def test_training_when_needed_trains_only_the_unit_whose_champion_will_not_do(trained: Trained) -> None:
+    from flows.train import train
+
+    outcome = ran(train, trained.later, trained.lake, retrain="when_needed")
+    stages = ["champion:retail", "champion:web", "ingest:_fleet", "train:retail"]
+    assert executed(trained.lake, outcome["run_id"], 1) == stages  # validated it was by the run before
+    record = pointers.current(Store(trained.lake), Cadence.DAILY, "retail")
+    assert record is not None
+    assert record.pointer.manifest == model(outcome, "retail")
+    assert "knows 80.0% of the series" in record.pointer.reason
+    assert model(outcome, "web") == model(trained.second, "web")
+
+
 def test_a_damaged_champion_gives_way_to_the_last_good_one_and_the_report_says_so(trained: Trained) -> None:
     from flows.forecast import forecast
 

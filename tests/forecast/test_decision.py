@@ -56,6 +56,13 @@ def test_errors_decide_by_how_the_challenger_was_made(challenger: Contender, act
     assert words in found.reason
 
 
+@pytest.mark.parametrize(("error", "action"), [(0.8 * 0.99, "promoted"), (0.8 * 1.01, "kept")])
+def test_a_champion_that_leaves_series_without_a_forecast_has_no_margin(error: float, action: str) -> None:
+    new = contender("new", error, code="d")
+    assert made(OLD, new, known_share=0.97).action == action
+    assert made(OLD, new).action == "kept"
+
+
 @pytest.mark.parametrize(
     ("champion", "more", "words"),
     [

@@ -423,7 +423,6 @@ class Settings(Section):
     models: ModelsSettings = ModelsSettings()
     drift: DriftSettings = DriftSettings()
     risk: RiskSettings = RiskSettings()
-    sizing: SizingSettings = SizingSettings()
     report: ReportSettings = ReportSettings()
     flow: FlowSettings = FlowSettings()
     log: LogSettings = LogSettings()

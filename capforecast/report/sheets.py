@@ -94,7 +94,7 @@ class Sheets:
         sheet, form = self.page(name, [column.width for column in columns], repeat_row=0)
         sheet.set_row(0, 42 if any(len(c.title) > c.width for c in columns) else 20)
         for i, column in enumerate(columns):
-            head = "head_number" if column.kind in _NUMBERS else "head"
+            head = "head_number" if column.kind in _NUMBERS else f"head{_after(columns, i)}"
             sheet.write_string(0, i, _cell_text(column.title), form(head))
             sheet.write_comment(0, i, quoted(column.note), {"x_scale": 1.6, "y_scale": 0.9, "author": ""})
         sheet.freeze_panes(1, 1)
@@ -103,15 +103,15 @@ class Sheets:
             sheet.write_string(1, 0, empty, form("muted"))
             return
         for i, column in enumerate(columns):
-            self._column(sheet, i, column, frame[column.key])
+            self._column(sheet, i, column, frame[column.key], _after(columns, i))
             if column.kind == "probability":
                 sheet.conditional_format(1, i, last, i, _BAR)
         sheet.autofilter(0, 0, last, len(columns) - 1)
         sheet.print_area(0, 0, last, printed - 1)
 
-    def _column(self, sheet: Any, at: int, column: Column, values: pd.Series) -> None:
-        """Write one column below its heading; a missing value leaves its cell empty."""
-        form = self.format(column.kind)
+    def _column(self, sheet: Any, at: int, column: Column, values: pd.Series, after: str) -> None:
+        """Write one column below its heading; a missing value leaves its cell empty. after: as `_after` has it."""
+        form = self.format(f"text{after}" if column.kind == "text" else column.kind)
         if column.kind in _NUMBERS:
             for row, number in _numbers(column, values):
                 sheet.write_number(row, at, number, form)
@@ -166,6 +166,11 @@ def _numbers(column: Column, values: pd.Series) -> list[tuple[int, float]]:
     return list(zip((rows + 1).tolist(), figures[rows].tolist(), strict=True))
 
 
+def _after(columns: Sequence[Column], at: int) -> str:
+    """Suffix of the format of a text column: indented where it follows a number, which it would touch."""
+    return "_after" if at and columns[at].kind == "text" and columns[at - 1].kind in _NUMBERS else ""
+
+
 def _cell_text(text: str) -> str:
     return style.printable(text)[:MAX_TEXT]
 
@@ -180,6 +185,8 @@ def _look(name: str) -> dict[str, Any]:
         tier, side = tier.removesuffix("_head"), "right" if tier.endswith("_head") else "center"
         colours = {"bg_color": style.TIER_FILL[tier], "font_color": style.TIER_TEXT[tier]}  # type: ignore[index]
         return base | colours | {"bold": True, "align": side, "valign": "bottom" if side == "right" else "top"}
+    if name.endswith("_after"):
+        return _look(name.removesuffix("_after")) | {"indent": 1}
     special: dict[str, dict[str, Any]] = {
         "head": {"bold": True, "text_wrap": True, "valign": "bottom", "bottom": 1, "bg_color": style.FAINT},
         "head_number": {

@@ -19,6 +19,7 @@ from capforecast.settings import ModelsSettings
 Outcome = Literal[
     "first", "promoted", "refreshed", "kept", "pinned", "backfill", "replaced", "fell_back", "champion"
 ]  # fmt: skip
+CODE = "code"  # part of a recipe
 ALL = "all"  # bucket of the whole horizon
 _LEAST, _MOST = 0.01, 100.0  # a relative error beyond these says no more than they
 
@@ -127,12 +128,16 @@ def too_short(champion: Contender, cadence: Cadence, horizon: int) -> str:
 def _better(champion: Contender, challenger: Contender, settings: ModelsSettings, knows_all: bool) -> Decision:
     """Decide by the errors: a refresh must not be much worse, another recipe must be better.
 
+    Other code alone is no other recipe: the old one cannot train any more, so it is a refresh by what is installed.
+
     knows_all: the champion knows all series to forecast. Where it does not, keeping it leaves some without a forecast,
     so that another recipe need only be as good.
     """
     ratio, count = error_ratio(champion, challenger)
-    changed = [name for name, value in challenger.recipe.items() if champion.recipe.get(name) != value]
-    made = f"made with other {' and '.join(changed)}" if changed else "made as the champion was, on newer data"
+    other = [name for name, value in challenger.recipe.items() if champion.recipe.get(name) != value]
+    changed = [name for name in other if name != CODE]
+    made = f"made with other {' and '.join(other)}" if changed else "made as the champion was, on newer data"
+    made += " by another version of the engine" if other == [CODE] else ""
     margin = settings.promote_margin if knows_all else 0.0
     limit = 1 - margin if changed else 1 + settings.refresh_tolerance
     if ratio is None:

@@ -44,8 +44,10 @@ OLD = contender("old", as_of="2026-11-16")
         (contender("new", 0.8 * 0.99, kind="trees"), "kept", "not at most 0.98"),
         (contender("new", 0.8 * 0.97, settings="t", code="d"), "promoted", "other settings and code"),
         (contender("new", np.nan), "refreshed", "no series of both could be scored"),
-        (contender("new", np.nan, code="d"), "kept", "no series of both could be scored"),
-        (contender("new", 0.1, names=["stranger"], code="d"), "kept", "no series of both could be scored"),
+        (contender("new", 0.8 * 1.05, code="d"), "refreshed", "on newer data by another version of the engine"),
+        (contender("new", 0.8 * 1.11, code="d"), "kept", "not at most 1.10"),
+        (contender("new", np.nan, settings="t"), "kept", "no series of both could be scored"),
+        (contender("new", 0.1, names=["stranger"], settings="t"), "kept", "no series of both could be scored"),
     ],
 )
 def test_errors_decide_by_how_the_challenger_was_made(challenger: Contender, action: str, words: str) -> None:
@@ -58,7 +60,7 @@ def test_errors_decide_by_how_the_challenger_was_made(challenger: Contender, act
 
 @pytest.mark.parametrize(("error", "action"), [(0.8 * 0.99, "promoted"), (0.8 * 1.01, "kept")])
 def test_a_champion_that_leaves_series_without_a_forecast_has_no_margin(error: float, action: str) -> None:
-    new = contender("new", error, code="d")
+    new = contender("new", error, settings="t")
     assert made(OLD, new, known_share=0.97).action == action
     assert made(OLD, new).action == "kept"
 

@@ -67,7 +67,8 @@ def show(
 
     Ends with exit code 1 when they are not. Example: capforecast models show champion --business-unit payments
     """
-    from deployments.models import as_text, shown
+    from deployments.models import shown
+    from deployments.models_text import as_text
 
     made = shown(_models(store, cadence, business_unit, profile, local, aws, config), version)
     console.show_json(made) if as_json else console.show_text(as_text(made))
@@ -176,7 +177,8 @@ def diff(
 
     Example: capforecast models diff previous champion --business-unit payments
     """
-    from deployments.models import compared, diff_text
+    from deployments.models import compared
+    from deployments.models_text import diff_text
 
     found = compared(_models(store, cadence, business_unit, profile, local, aws, config), a, b)
     if as_json:

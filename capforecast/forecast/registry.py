@@ -108,12 +108,6 @@ def evidence(store: Store, manifest: Reference) -> Reference:
     return _intact(read_manifest(store, manifest).files[EVIDENCE])
 
 
-def choice(store: Store, manifest: Reference) -> Reference | None:
-    """Which candidates carry a model's forecasts, CHOICE_COLUMNS; None for kinds that have nothing to choose from."""
-    file = read_manifest(store, manifest).files.get(CHOICE)
-    return _intact(file) if file else None
-
-
 def is_manifest(reference: Reference) -> bool:
     """Does a reference name a model?"""
     return reference.uri.startswith("models/") and reference.uri.endswith(f"/{MANIFEST}")

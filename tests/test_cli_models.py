@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from versions import DAILY, day, publish, series_of, spoil
 
-from capforecast.forecast import promotion
+from capforecast.forecast import pointers, promotion
 from capforecast.lake.store import Store
 from capforecast.settings import Settings
 
@@ -54,6 +54,14 @@ def test_a_rollback_of_all_units_is_said_and_shows_in_the_history(call: Call, la
     assert next((row["number"], row["action"], row["pinned"]) for row in told) == (3, "rolled_back", True)
     assert told[0]["reason"] == "bad data"
     assert read(call, "list", "--store", lake, "--business-unit", "retail")[1]["mark"] == "pinned"
+
+
+def test_the_history_is_told_whatever_record_is_broken(call: Call, lake: Path) -> None:
+    Store(lake).put(pointers.record_key(DAILY, "retail", 2), b"{")
+    told = read(call, "history", "--store", lake, "--business-unit", "retail")
+    assert [(row["number"], row["action"]) for row in told] == [(2, "cannot be read"), (1, "first")]
+    assert "models promote" in told[0]["reason"]
+    assert "cannot be read" in call("models", "history", "--store", lake).out
 
 
 def test_which_business_unit_must_be_said(call: Call, lake: Path) -> None:

@@ -81,16 +81,20 @@ def record_key(cadence: Cadence, business_unit: str, number: int) -> str:
     return f"{folder(cadence, business_unit)}/champion/{number:06d}.json"
 
 
-def history(store: Store, cadence: Cadence, business_unit: str, *, skip_broken: bool = False) -> list[Record]:
+def history(store: Store, cadence: Cadence, business_unit: str) -> list[Record]:
     """All records, oldest first; raises ModelError naming one that cannot be read, and the fix."""
-    found = []
+    return [Record(number, _read(store, key)) for number, key in _records(store, cadence, business_unit)]
+
+
+def readable(store: Store, cadence: Cadence, business_unit: str) -> tuple[list[Record], dict[int, ModelError]]:
+    """The records that can be read, oldest first, and by number why the others cannot; of one look at the store."""
+    found, broken = [], {}
     for number, key in _records(store, cadence, business_unit):
         try:
             found.append(Record(number, _read(store, key)))
-        except ModelError:
-            if not skip_broken:
-                raise
-    return found
+        except ModelError as error:
+            broken[number] = error
+    return found, broken
 
 
 def current(store: Store, cadence: Cadence, business_unit: str) -> Record | None:
@@ -150,7 +154,8 @@ def _read(store: Store, key: str) -> Pointer:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
         raise ModelError(
-            f"{key} in {store.url} cannot be read ({what}): delete it, and the record before it counts again"
+            f"{key} in {store.url} cannot be read ({what}): choose a champion by `capforecast models promote`, "
+            "a good record then follows it; after that it may be deleted"
         ) from None
 
 

@@ -54,9 +54,12 @@ class Standing:
 
 
 def stand(store: Store, cadence: Cadence, business_unit: str, *, skip_broken: bool) -> Standing:
-    """Read the records; one that cannot be read is passed over, or raises ModelError."""
-    records = pointers.history(store, cadence, business_unit, skip_broken=skip_broken)
-    return Standing(records, pointers.highest(store, cadence, business_unit))
+    """Read the records, without those that cannot be read; of the newest, unless `skip_broken`, raises ModelError."""
+    records, broken = pointers.readable(store, cadence, business_unit)
+    last = max([*(record.number for record in records), *broken], default=None)
+    if last in broken and not skip_broken:
+        raise broken[last]
+    return Standing(records, last)
 
 
 def contender(store: Store, manifest: Reference) -> Contender:

@@ -80,9 +80,10 @@ def test_a_broken_record_is_named_with_the_fix(content: bytes, tmp_path: Path) -
     filled(store, pointer("a"))
     store.create(pointers.record_key(DAILY, "x", 2), content)
     for look in (pointers.current, pointers.history):
-        with pytest.raises(ModelError, match=r"champion/000002\.json .*cannot be read.*delete it"):
+        with pytest.raises(ModelError, match=r"champion/000002\.json .*cannot be read.*models promote"):
             look(store, DAILY, "x")
-    assert [entry.number for entry in pointers.history(store, DAILY, "x", skip_broken=True)] == [1]
+    found, broken = pointers.readable(store, DAILY, "x")
+    assert ([entry.number for entry in found], list(broken)) == ([1], [2])
     assert pointers.highest(store, DAILY, "x") == 2
 
 

@@ -38,11 +38,14 @@ class Standing:
 
     @property
     def rejected(self) -> set[str]:
-        """Versions that somebody rolled back from and nobody chose since."""
+        """Versions that somebody rolled back from and nobody chose since. Going back to one of them undoes a rollback:
+        what it is undone from was not bad.
+        """
         out: set[str] = set()
         before: Record | None = None
         for record in self.records:
-            if record.pointer.action == "rolled_back" and before is not None:
+            undone = record.pointer.version in out
+            if record.pointer.action == "rolled_back" and before is not None and not undone:
                 out.add(before.pointer.version)
             out.discard(record.pointer.version)
             before = record

@@ -43,9 +43,17 @@ class Pointer(BaseModel):
     @field_validator("as_of")
     @classmethod
     def _is_time(cls, text: str) -> str:
-        if pd.isna(pd.Timestamp(text)):
-            raise ValueError("no time")
+        time = pd.Timestamp(text)
+        if pd.isna(time) or time.tzinfo is None:
+            raise ValueError("no time with a zone")
         return text
+
+    @field_validator("manifest")
+    @classmethod
+    def _is_of_a_version(cls, manifest: Reference) -> Reference:
+        if not _is_manifest(manifest.uri) or not {"", ".", ".."}.isdisjoint(manifest.uri.split("/")):
+            raise ValueError("no manifest of a version")
+        return manifest
 
     @property
     def version(self) -> str:
@@ -160,7 +168,7 @@ def _read(store: Store, key: str) -> Pointer:
 
 
 def _is_manifest(key: str) -> bool:
-    return key.endswith(f"/{MANIFEST}") and key.count("/") == 4
+    return key.startswith("models/") and key.endswith(f"/{MANIFEST}") and key.count("/") == 4
 
 
 def _reference(key: str, data: bytes) -> Reference:

@@ -87,6 +87,18 @@ def test_a_rollback_passes_over_what_is_damaged_and_says_so(three: tuple[Store, 
         curation.roll_back(store, DAILY, "x", version_of(made[1]), "")
 
 
+def test_a_rollback_to_a_shorter_horizon_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for as_of, horizon in (("2026-11-16", 30), ("2026-11-23", 90)):
+        manifest = publish(store, as_of, horizon=horizon)
+        promotion.settle(store, SETTINGS, DAILY, "x", day(as_of), manifest, SERIES, horizon)
+    _, notes = curation.roll_back(store, DAILY, "x", None, "")
+    assert "looks 30 d ahead" in notes[0]
+    assert "looked 90 d" in notes[0]
+    _, notes = curation.roll_back(store, DAILY, "x", "2026-11-23", "")
+    assert notes == []
+
+
 def test_without_a_pin_training_decides_again_but_not_for_what_was_rejected(
     three: tuple[Store, list[Reference]],
 ) -> None:

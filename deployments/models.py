@@ -103,19 +103,20 @@ def shown(models: Models, name: str) -> Row:
 
 
 def history(models: Models) -> list[Row]:
-    """All pointer records, newest first."""
+    """All pointer records, newest first; one that cannot be read says so as its action."""
     rows = []
     for unit in models.business_units:
         times = _times(models, unit)
-        for record in reversed(pointers.history(models.store, models.cadence, unit)):
+        records, broken = pointers.readable(models.store, models.cadence, unit)
+        said: dict[int, tuple[Any, ...]] = {
+            number: ("", "cannot be read", None, str(error)) for number, error in broken.items()
+        }
+        for record in records:
             pointer = record.pointer
-            rows.append(
-                {
-                    "business_unit": unit, "number": record.number, "written": times.get(record.number, ""),
-                    "version": pointer.version, "action": pointer.outcome or pointer.action,
-                    "pinned": pointer.pinned, "reason": pointer.reason,
-                }
-            )  # fmt: skip
+            said[record.number] = pointer.version, pointer.outcome or pointer.action, pointer.pinned, pointer.reason
+        for number, told in sorted(said.items(), reverse=True):
+            about = {"business_unit": unit, "number": number, "written": times.get(number, "")}
+            rows.append(about | dict(zip(("version", "action", "pinned", "reason"), told, strict=True)))
     return rows
 
 

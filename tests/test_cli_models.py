@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from versions import DAILY, day, publish, series_of, spoil
 
-from capforecast.forecast import promotion
+from capforecast.forecast import pointers, promotion
 from capforecast.lake.store import Store
 from capforecast.settings import Settings
 
@@ -68,6 +68,14 @@ def test_named_units_are_rolled_back_together_and_the_way_back_is_said(call: Cal
     marks = {(row["business_unit"], row["mark"]): row["version"] for row in read(call, "list", "--store", lake)}
     assert marks["web & more", "champion"] == rows[1]["before"]
     assert marks["retail", "pinned"] == rows[0]["champion"]
+
+
+def test_the_history_is_told_whatever_record_is_broken(call: Call, lake: Path) -> None:
+    Store(lake).put(pointers.record_key(DAILY, "retail", 2), b"{")
+    told = read(call, "history", "--store", lake, "--business-unit", "retail")
+    assert [(row["number"], row["action"]) for row in told] == [(2, "cannot be read"), (1, "first")]
+    assert "models promote" in told[0]["reason"]
+    assert "cannot be read" in call("models", "history", "--store", lake).out
 
 
 def test_which_business_unit_must_be_said(call: Call, lake: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capforecast.errors import ModelError, UsageError
+from capforecast.errors import LakeError, ModelError, UsageError
 from capforecast.forecast import pointers, registry
 from capforecast.forecast.pointers import Action, Pointer, Record, version_of
 from capforecast.forecast.standing import Standing, stand
@@ -63,7 +63,8 @@ def unpin(store: Store, cadence: Cadence, business_unit: str, reason: str) -> Re
 def roll_back(
     store: Store, cadence: Cadence, business_unit: str, to: str | None, reason: str, *, pinned: bool = True
 ) -> tuple[Record, list[str]]:
-    """Make an earlier champion champion again; also why versions in between were passed over.
+    """Make an earlier champion champion again; also why versions in between were passed over, and that it looks less
+    far than the champion did.
 
     to: the version; None = the newest earlier champion that can be used and was not rolled back from. Raises as
     `promote`, and where the champion is asked to follow itself.
@@ -81,8 +82,24 @@ def roll_back(
             raise ModelError(f"{business_unit}: no earlier champion can be used ({'; '.join(passed)}): train anew")
     else:
         manifest, passed = resolve(store, cadence, business_unit, to), []
-    why = reason or "rolled back by hand"
-    return _written(store, cadence, business_unit, manifest, "rolled_back", why, pinned=pinned), passed
+    why, left = reason or "rolled back by hand", stand(store, cadence, business_unit, skip_broken=True).newest
+    record = _written(store, cadence, business_unit, manifest, "rolled_back", why, pinned=pinned)
+    return record, [*passed, *_shorter(store, cadence, manifest, left)]
+
+
+def _shorter(store: Store, cadence: Cadence, manifest: Reference, left: Record | None) -> list[str]:
+    """That a version looks less far ahead than the one it follows, so that runs may refuse it; else nothing."""
+    if left is None:
+        return []
+    try:
+        before = registry.read_manifest(store, left.pointer.manifest).horizon
+    except (ModelError, LakeError):  # a reason to roll back
+        return []
+    now = registry.read_manifest(store, manifest).horizon
+    if now >= before:
+        return []
+    asked, able = cadence.label(before), cadence.label(now)
+    return [f"it looks {able} ahead, {left.pointer.version} looked {asked}: a run that asks for more cannot use it"]
 
 
 def _before(standing: Standing, business_unit: str) -> list[Record]:

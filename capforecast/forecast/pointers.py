@@ -43,9 +43,17 @@ class Pointer(BaseModel):
     @field_validator("as_of")
     @classmethod
     def _is_time(cls, text: str) -> str:
-        if pd.isna(pd.Timestamp(text)):
-            raise ValueError("no time")
+        time = pd.Timestamp(text)
+        if pd.isna(time) or time.tzinfo is None:
+            raise ValueError("no time with a zone")
         return text
+
+    @field_validator("manifest")
+    @classmethod
+    def _is_of_a_version(cls, manifest: Reference) -> Reference:
+        if not _is_manifest(manifest.uri) or not {"", ".", ".."}.isdisjoint(manifest.uri.split("/")):
+            raise ValueError("no manifest of a version")
+        return manifest
 
     @property
     def version(self) -> str:
@@ -81,16 +89,20 @@ def record_key(cadence: Cadence, business_unit: str, number: int) -> str:
     return f"{folder(cadence, business_unit)}/champion/{number:06d}.json"
 
 
-def history(store: Store, cadence: Cadence, business_unit: str, *, skip_broken: bool = False) -> list[Record]:
+def history(store: Store, cadence: Cadence, business_unit: str) -> list[Record]:
     """All records, oldest first; raises ModelError naming one that cannot be read, and the fix."""
-    found = []
+    return [Record(number, _read(store, key)) for number, key in _records(store, cadence, business_unit)]
+
+
+def readable(store: Store, cadence: Cadence, business_unit: str) -> tuple[list[Record], dict[int, ModelError]]:
+    """The records that can be read, oldest first, and by number why the others cannot; of one look at the store."""
+    found, broken = [], {}
     for number, key in _records(store, cadence, business_unit):
         try:
             found.append(Record(number, _read(store, key)))
-        except ModelError:
-            if not skip_broken:
-                raise
-    return found
+        except ModelError as error:
+            broken[number] = error
+    return found, broken
 
 
 def current(store: Store, cadence: Cadence, business_unit: str) -> Record | None:
@@ -150,12 +162,13 @@ def _read(store: Store, key: str) -> Pointer:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
         raise ModelError(
-            f"{key} in {store.url} cannot be read ({what}): delete it, and the record before it counts again"
+            f"{key} in {store.url} cannot be read ({what}): choose a champion by `capforecast models promote`, "
+            "a good record then follows it; after that it may be deleted"
         ) from None
 
 
 def _is_manifest(key: str) -> bool:
-    return key.endswith(f"/{MANIFEST}") and key.count("/") == 4
+    return key.startswith("models/") and key.endswith(f"/{MANIFEST}") and key.count("/") == 4
 
 
 def _reference(key: str, data: bytes) -> Reference:

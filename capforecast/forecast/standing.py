@@ -38,11 +38,14 @@ class Standing:
 
     @property
     def rejected(self) -> set[str]:
-        """Versions that somebody rolled back from and nobody chose since."""
+        """Versions that somebody rolled back from and nobody chose since. Going back to one of them undoes a rollback:
+        what it is undone from was not bad.
+        """
         out: set[str] = set()
         before: Record | None = None
         for record in self.records:
-            if record.pointer.action == "rolled_back" and before is not None:
+            undone = record.pointer.version in out
+            if record.pointer.action == "rolled_back" and before is not None and not undone:
                 out.add(before.pointer.version)
             out.discard(record.pointer.version)
             before = record
@@ -54,9 +57,12 @@ class Standing:
 
 
 def stand(store: Store, cadence: Cadence, business_unit: str, *, skip_broken: bool) -> Standing:
-    """Read the records; one that cannot be read is passed over, or raises ModelError."""
-    records = pointers.history(store, cadence, business_unit, skip_broken=skip_broken)
-    return Standing(records, pointers.highest(store, cadence, business_unit))
+    """Read the records, without those that cannot be read; of the newest, unless `skip_broken`, raises ModelError."""
+    records, broken = pointers.readable(store, cadence, business_unit)
+    last = max([*(record.number for record in records), *broken], default=None)
+    if last in broken and not skip_broken:
+        raise broken[last]
+    return Standing(records, last)
 
 
 def contender(store: Store, manifest: Reference) -> Contender:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from capforecast.exchange import Unit
+from capforecast.fleet.inventory import CAPACITY_CHANGED_AT, CAPACITY_OF
 from capforecast.forecast import drift as checks
 from capforecast.forecast import frames
 from capforecast.lake.datasets import read_frame, read_table, write_table
 from capforecast.lake.store import Store
-from capforecast.schema import BUSINESS_UNIT, METRIC, SERVER_ID, Reference
+from capforecast.schema import BUSINESS_UNIT, METRIC, SERVER_ID, Forecast, Reference
 from capforecast.settings import Settings
 from capforecast.stages.units import read_panel
 
@@ -34,26 +37,50 @@ def drift(store: Store, settings: Settings, unit: Unit) -> References:
     old = frames.from_table(read_table(store, earlier)) if earlier else None
     if old is not None and old.cadence is not unit.cadence:
         old = None
-    tiers_then = unit.references.get("previous_servers")
+    servers, then = read_frame(store, unit.references["servers"]), unit.references.get("previous_servers")
+    earlier_servers = read_frame(store, then) if then else None
+    if old is not None and earlier_servers is not None:
+        old = of_todays_capacity(old, earlier_servers, servers)
     units = {name: settings.metric(name).unit for name in new.series[METRIC].unique()}
     units = {name: "points" if unit == "percent" else unit for name, unit in units.items()}
     found = checks.Found.joined(
         [
             checks.live_error(panel, old, _promised(store, unit), limits),
             checks.forecast_change(new, old, units, limits),
-            checks.tier_change(
-                read_frame(store, unit.references["servers"]), read_frame(store, tiers_then) if tiers_then else None,
-                limits,
-            ),
+            checks.tier_change(servers, earlier_servers, limits),
             checks.input_drift(panel, limits),
         ]
-    )  # fmt: skip
+    )
     for row in found.rows[found.rows["alarm"]].itertuples():
         log.warning("%s: drift: %s", unit.business_unit, row.sentence)
     return {
         "drift": write_table(store, unit.key("drift"), _named(found.rows, unit)),
         "drift_series": write_table(store, unit.key("drift_series"), _named(found.series, unit)),
     }
+
+
+def of_todays_capacity(old: Forecast, before: pd.DataFrame, now: pd.DataFrame) -> Forecast:
+    """An earlier forecast in percent of the capacity that servers have now, as their history is: a resize is no drift.
+
+    before, now: server_id, the sizes it had, and has, and when they changed; where they are not known, or no new change
+    is dated (a mistake was put right), nothing is changed.
+    """
+    factor = np.ones(len(old.series))
+    if not {CAPACITY_CHANGED_AT} <= set(before) & set(now):
+        return old
+    both = before.drop_duplicates(SERVER_ID).merge(now.drop_duplicates(SERVER_ID), on=SERVER_ID, suffixes=("", "_now"))
+    resized = both[f"{CAPACITY_CHANGED_AT}_now"].notna() & (
+        both[f"{CAPACITY_CHANGED_AT}_now"] != both[CAPACITY_CHANGED_AT]
+    )
+    sizes = both[resized].set_index(SERVER_ID)
+    for metric, column in CAPACITY_OF.items():
+        if not {column, f"{column}_now"} <= set(sizes):
+            continue
+        then, later = (sizes[name].astype("float64") for name in (column, f"{column}_now"))
+        ratio = (then / later).where((then > 0) & (later > 0)).fillna(1.0)
+        mine = (old.series[METRIC] == metric).to_numpy()
+        factor[mine] = old.series.loc[mine, SERVER_ID].map(ratio).fillna(1.0)
+    return replace(old, quantiles=old.quantiles * factor.astype(np.float32))
 
 
 def _promised(store: Store, unit: Unit) -> pd.DataFrame:

@@ -65,6 +65,17 @@ def test_a_rollback_goes_to_the_champion_before_and_stays(three: tuple[Store, li
         curation.roll_back(store, DAILY, "x", None, "")
 
 
+def test_an_undone_rollback_leaves_the_champion_before_where_it_was(three: tuple[Store, list[Reference]]) -> None:
+    store, made = three
+    curation.roll_back(store, DAILY, "x", None, "")
+    curation.roll_back(store, DAILY, "x", version_of(made[2]), "it was the data")
+    assert curation.resolve(store, DAILY, "x", "previous").uri == made[1].uri
+    spoil(store, made[2])
+    found = promotion.champion_for(store, SETTINGS, DAILY, "x", day("2026-11-24"), 30)
+    assert (found.action, found.use.uri) == ("fell_back", made[1].uri)
+    assert curation.roll_back(store, DAILY, "x", None, "")[0].pointer.version == version_of(made[1])
+
+
 def test_a_rollback_passes_over_what_is_damaged_and_says_so(three: tuple[Store, list[Reference]]) -> None:
     store, made = three
     spoil(store, made[1])
@@ -74,6 +85,18 @@ def test_a_rollback_passes_over_what_is_damaged_and_says_so(three: tuple[Store, 
     assert "weights.parquet" in passed[0]
     with pytest.raises(ModelError, match=r"cannot be used.*weights\.parquet"):
         curation.roll_back(store, DAILY, "x", version_of(made[1]), "")
+
+
+def test_a_rollback_to_a_shorter_horizon_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for as_of, horizon in (("2026-11-16", 30), ("2026-11-23", 90)):
+        manifest = publish(store, as_of, horizon=horizon)
+        promotion.settle(store, SETTINGS, DAILY, "x", day(as_of), manifest, SERIES, horizon)
+    _, notes = curation.roll_back(store, DAILY, "x", None, "")
+    assert "looks 30 d ahead" in notes[0]
+    assert "looked 90 d" in notes[0]
+    _, notes = curation.roll_back(store, DAILY, "x", "2026-11-23", "")
+    assert notes == []
 
 
 def test_without_a_pin_training_decides_again_but_not_for_what_was_rejected(

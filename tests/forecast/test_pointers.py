@@ -74,15 +74,27 @@ def test_a_record_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert pointers.history(store, DAILY, "x")[0].pointer == pointer("a", action="promoted", pinned=False)
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"as_of": "soon"}', b"\xff", b""])
+def _said(uri: str, as_of: str) -> bytes:
+    return json.dumps({"manifest": {"uri": uri, "sha256": "0" * 64, "rows": 1}, "as_of": as_of}).encode()
+
+
+_ODD = [
+    _said("models/cadence=daily/business_unit=x/a/manifest.json", "2026-11-23"),  # no zone
+    _said("models/cadence=daily/../a/manifest.json", "2026-11-23T00:00:00+00:00"),
+    _said("elsewhere", "2026-11-23T00:00:00+00:00"),
+]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"as_of": "soon"}', b"\xff", b"", *_ODD])
 def test_a_broken_record_is_named_with_the_fix(content: bytes, tmp_path: Path) -> None:
     store = Store(tmp_path)
     filled(store, pointer("a"))
     store.create(pointers.record_key(DAILY, "x", 2), content)
     for look in (pointers.current, pointers.history):
-        with pytest.raises(ModelError, match=r"champion/000002\.json .*cannot be read.*delete it"):
+        with pytest.raises(ModelError, match=r"champion/000002\.json .*cannot be read.*models promote"):
             look(store, DAILY, "x")
-    assert [entry.number for entry in pointers.history(store, DAILY, "x", skip_broken=True)] == [1]
+    found, broken = pointers.readable(store, DAILY, "x")
+    assert ([entry.number for entry in found], list(broken)) == ([1], [2])
     assert pointers.highest(store, DAILY, "x") == 2
 
 
@@ -117,7 +129,8 @@ for turn in range(int(sys.argv[3])):
     while True:
         after = pointers.highest(store, daily, "x")
         try:
-            pointers.append(store, daily, "x", pointers.Pointer(manifest=manifest, as_of="2026-11-23"), after=after)
+            pointer = pointers.Pointer(manifest=manifest, as_of="2026-11-23T00:00:00+00:00")
+            pointers.append(store, daily, "x", pointer, after=after)
             break
         except ConflictError:
             continue

@@ -204,10 +204,29 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_told(store: Store) -> N
     found = champion_for(store)
     assert (found.action, found.use) == ("fell_back", old)
     assert "record 000002 cannot be read" in found.reason
-    with pytest.raises(ModelError, match=r"000002\.json .* delete it"):
+    with pytest.raises(ModelError, match=r"000002\.json .*models promote"):
         champion_for(store, fall_back=False)
     assert "record 000002" in why_train(store)
     assert settle(store, new).action == "replaced"
+    assert champion(store) == version_of(new)
+    assert champion_for(store, fall_back=False).use == new, "a good record follows the broken one"
+
+
+def test_a_record_written_while_looking_is_not_taken_for_a_broken_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = publish(store, "2026-11-16"), publish(store)
+    settle(store, old)
+    read = store.read
+
+    def slow(key: str) -> bytes:
+        if "/champion/" in key:
+            monkeypatch.undo()
+            put(store, new, "promoted")
+        return read(key)
+
+    monkeypatch.setattr(store, "read", slow)
+    assert champion_for(store).action == "champion"
     assert champion(store) == version_of(new)
 
 

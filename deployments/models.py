@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,20 @@ from typing import Any
 import numpy as np
 
 from capforecast.configuration import Loaded, usable_store
-from capforecast.errors import CapforecastError, LakeError, ModelError, UsageError
+from capforecast.errors import (
+    CapforecastError,
+    LakeError,
+    MissingObjectError,
+    ModelError,
+    StaleReferenceError,
+    UsageError,
+)
 from capforecast.forecast import curation, model_diff, pointers, registry, retention
 from capforecast.forecast.manifest import EVERY, Manifest
 from capforecast.forecast.pointers import Record, version_of
 from capforecast.forecast.standing import stand
 from capforecast.lake.store import Store
-from capforecast.schema import Cadence
+from capforecast.schema import Cadence, Reference
 from deployments.leaderboard import plain
 
 Row = dict[str, Any]
@@ -97,9 +105,22 @@ def shown(models: Models, name: str) -> Row:
     """Everything a version's manifest says, and whether its files are as they were published."""
     unit = models.one()
     manifest = curation.resolve(models.store, models.cadence, unit, name)
-    made = registry.read_manifest(models.store, manifest)
     problem = registry.check(models.store, manifest)
+    with _named(models, manifest):
+        made = registry.read_manifest(models.store, manifest)
     return made.model_dump(mode="json") | {"bytes": made.bytes, "intact": problem is None, "problem": problem or ""}
+
+
+@contextmanager
+def _named(models: Models, manifest: Reference) -> Iterator[None]:
+    """Say of a version whose files are gone or changed which one it is, and what to do: looking again mends nothing."""
+    try:
+        yield
+    except (MissingObjectError, StaleReferenceError) as error:
+        problem = registry.check(models.store, manifest) or str(error)
+        raise ModelError(
+            f"{version_of(manifest)} cannot be used ({problem}): train a new one, or `capforecast models rollback`"
+        ) from None
 
 
 def history(models: Models) -> list[Row]:
@@ -164,12 +185,11 @@ def _undo(models: Models, unit: str, old: str) -> str:
 def compared(models: Models, a: str, b: str) -> Row:
     """What changed from one version to another, as plain data."""
     unit = models.one()
-    sides = [
-        model_diff.read_version(
-            models.store, curation.resolve(models.store, models.cadence, unit, name), models.cadence
-        )
-        for name in (a, b)
-    ]
+    sides = []
+    for name in (a, b):
+        manifest = curation.resolve(models.store, models.cadence, unit, name)
+        with _named(models, manifest):
+            sides.append(model_diff.read_version(models.store, manifest, models.cadence))
     found = model_diff.compare(*sides)
     return {
         "business_unit": unit,

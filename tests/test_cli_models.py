@@ -101,6 +101,17 @@ def test_a_damaged_version_is_shown_as_such_and_not_promoted(call: Call, lake: P
     assert read(call, "show", *place)["intact"]
 
 
+@pytest.mark.parametrize("words", [("show", "champion"), ("diff", "previous", "champion")])
+def test_a_changed_manifest_is_told_with_what_mends_it(words: tuple[str, ...], call: Call, lake: Path) -> None:
+    (path,) = lake.glob("models/*/business_unit=retail/2026-11-23*/manifest.json")
+    path.write_text("{}")
+    done = call("models", *words, "--store", lake, "--business-unit", "retail")
+    assert done.code == 1
+    assert "manifest.json was changed since it was published" in done.err
+    assert "models rollback" in done.err
+    assert "run again" not in done.err
+
+
 def test_a_comparison_says_what_changed_for_whom(call: Call, lake: Path) -> None:
     found = read(call, "diff", "previous", "champion", "--store", lake, "--business-unit", "retail")
     assert [row["server_id"] for row in found["added"]] == ["srv-2"]

@@ -133,13 +133,13 @@ def _better(champion: Contender, challenger: Contender, settings: ModelsSettings
     knows_all: the champion knows all series to forecast. Where it does not, keeping it leaves some without a forecast,
     so that another recipe need only be as good.
     """
-    ratio, count = error_ratio(champion, challenger)
+    ratio, count, chance = error_ratio(champion, challenger)
     other = [name for name, value in challenger.recipe.items() if champion.recipe.get(name) != value]
     changed = [name for name in other if name != CODE]
     made = f"made with other {' and '.join(other)}" if changed else "made as the champion was, on newer data"
     made += " by another version of the engine" if other == [CODE] else ""
     margin = settings.promote_margin if knows_all else 0.0
-    limit = 1 - margin if changed else 1 + settings.refresh_tolerance
+    limit = 1 - margin if changed else (1 + settings.refresh_tolerance) * math.exp(2 * chance)
     if ratio is None:
         promoted, measured = not changed, "no series of both could be scored"
     else:
@@ -153,8 +153,9 @@ def _better(champion: Contender, challenger: Contender, settings: ModelsSettings
     return Decision(use.manifest, promoted, action, f"{challenger.version}, {made}: {measured}", ratio, count)
 
 
-def error_ratio(champion: Contender, challenger: Contender) -> tuple[float | None, int]:
-    """Geometric mean of the challenger's relative MAE by the champion's, and over how many series; None of none.
+def error_ratio(champion: Contender, challenger: Contender) -> tuple[float | None, int, float]:
+    """Geometric mean of the challenger's relative MAE by the champion's, over how many series, None of none; and the
+    standard error of its logarithm: few series tell the two apart by chance.
 
     Over the whole horizon; where the horizons differ, over the parts of them that both were scored on.
     """
@@ -164,7 +165,9 @@ def error_ratio(champion: Contender, challenger: Contender) -> tuple[float | Non
     mine, theirs = (side[(side["bucket"] == ALL) == whole] for side in (mine, theirs))
     both = mine.merge(theirs, on=keys, suffixes=("", "_champion"))
     if both.empty:
-        return None, 0
+        return None, 0, 0.0
     logs = [np.log(both[name].clip(_LEAST, _MOST)) for name in ("relative_mae", "relative_mae_champion")]
     by_series = (logs[0] - logs[1]).groupby([both[SERVER_ID], both[METRIC]]).mean()
-    return math.exp(math.fsum(by_series) / len(by_series)), len(by_series)
+    count = len(by_series)
+    chance = float(by_series.std()) / math.sqrt(count) if count > 1 else 0.0
+    return math.exp(math.fsum(by_series) / count), count, chance

@@ -23,6 +23,7 @@ NEEDS = {  # which of a unit's references a stage reads
     "warnings": ("processed", "quality", "model"),
     "drift": (
         "processed", "quality", "model", "backtests", "forecasts", "servers", "previous_forecasts", "previous_servers",
+        "judged_forecasts", "judged_servers",
     ),
     "scorecard": ("warnings",),
 }  # fmt: skip

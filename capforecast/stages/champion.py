@@ -18,7 +18,7 @@ from capforecast.forecast.manifest import EVERY, Manifest
 from capforecast.forecast.pointers import version_of
 from capforecast.lake.datasets import earlier_key, read_frame, read_table, write_table
 from capforecast.lake.store import Store
-from capforecast.schema import BACKTEST_COLUMNS, METRIC, SERVER_ID, Reason, Reference, Verdict
+from capforecast.schema import BACKTEST_COLUMNS, METRIC, SERVER_ID, Cadence, Reason, Reference, Verdict
 from capforecast.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ _SHOWN = (
     "business_unit", "version", "kind", "model_as_of", "age_days", "action", "reason", "ratio", "relative_mae",
     "coverage_80", "series_known", "series_not_trained",
 )  # fmt: skip
+_JUDGED = {Cadence.DAILY: pd.Timedelta(days=7), Cadence.HOURLY: pd.Timedelta(days=1)}
+JUDGED = ("forecasts", "servers")  # of an earlier run, as `judged_<name>`
 PREVIOUS = ("forecasts", "risks", "servers")  # of the earlier run, as `previous_<name>`
 
 
@@ -95,13 +97,16 @@ def _strangers(usable: pd.DataFrame, known: pd.DataFrame) -> Mask:
 
 
 def _earlier(store: Store, unit: Unit) -> References:
-    """What the run with the next lower cut-off left of the unit: named by its cut-off, not by when it was written."""
-    key = earlier_key(store, "forecasts", unit.cadence, unit.cut_off, unit.business_unit)
-    if key is None:
-        return {}
-    keys = {name: key.replace("forecasts/", f"{name}/", 1) for name in PREVIOUS}
-    found = {name: store.reference(key) for name, key in keys.items()}
-    return {f"previous_{name}": reference for name, reference in found.items() if reference is not None}
+    """What earlier runs left of the unit, named by their cut-offs, not by when they were written: `previous_...` of the
+    next lower cut-off, and `judged_...` of the newest that is old enough for its forecast to be judged by what came.
+    """
+    old_enough = unit.cut_off - _JUDGED[unit.cadence] + pd.Timedelta(hours=1)
+    found = {}
+    for prefix, before, names in (("previous", unit.cut_off, PREVIOUS), ("judged", old_enough, JUDGED)):
+        key = earlier_key(store, "forecasts", unit.cadence, before, unit.business_unit)
+        for name in names if key else ():
+            found[f"{prefix}_{name}"] = store.reference(str(key).replace("forecasts/", f"{name}/", 1))
+    return {name: reference for name, reference in found.items() if reference is not None}
 
 
 def _row(

@@ -33,21 +33,15 @@ def drift(store: Store, settings: Settings, unit: Unit) -> References:
         return {}
     limits, panel = settings.drift, read_panel(store, unit).usable()
     new = frames.from_table(read_table(store, unit.references["forecasts"]))
-    earlier = unit.references.get("previous_forecasts")
-    old = frames.from_table(read_table(store, earlier)) if earlier else None
-    if old is not None and old.cadence is not unit.cadence:
-        old = None
-    servers, then = read_frame(store, unit.references["servers"]), unit.references.get("previous_servers")
-    earlier_servers = read_frame(store, then) if then else None
-    if old is not None and earlier_servers is not None:
-        old = of_todays_capacity(old, earlier_servers, servers)
+    servers = read_frame(store, unit.references["servers"])
+    (old, tiers), (judged, _) = (_then(store, unit, prefix, servers) for prefix in ("previous", "judged"))
     units = {name: settings.metric(name).unit for name in new.series[METRIC].unique()}
     units = {name: "points" if unit == "percent" else unit for name, unit in units.items()}
     found = checks.Found.joined(
         [
-            checks.live_error(panel, old, _promised(store, unit), limits),
+            checks.live_error(panel, judged or old, _promised(store, unit), limits),
             checks.forecast_change(new, old, units, limits),
-            checks.tier_change(servers, earlier_servers, limits),
+            checks.tier_change(servers, tiers, limits),
             checks.input_drift(panel, limits),
         ]
     )
@@ -57,6 +51,18 @@ def drift(store: Store, settings: Settings, unit: Unit) -> References:
         "drift": write_table(store, unit.key("drift"), _named(found.rows, unit)),
         "drift_series": write_table(store, unit.key("drift_series"), _named(found.series, unit)),
     }
+
+
+def _then(store: Store, unit: Unit, prefix: str, servers: pd.DataFrame) -> tuple[Forecast | None, pd.DataFrame | None]:
+    """Forecast and servers of an earlier run, in percent of the capacity of today; None where there is none."""
+    forecasts, then = (unit.references.get(f"{prefix}_{name}") for name in ("forecasts", "servers"))
+    before = read_frame(store, then) if then else None
+    old = frames.from_table(read_table(store, forecasts)) if forecasts else None
+    if old is not None and old.cadence is not unit.cadence:
+        old = None
+    if old is not None and before is not None:
+        old = of_todays_capacity(old, before, servers)
+    return old, before
 
 
 def of_todays_capacity(old: Forecast, before: pd.DataFrame, now: pd.DataFrame) -> Forecast:

@@ -156,6 +156,8 @@ def test_the_earlier_run_is_the_one_with_the_next_lower_cut_off(store: Store, we
     os.utime(tmp_path / "lake" / weekly.references["forecasts"].uri)
     unit = through(store, validated(store, observed(tmp_path, "abc", DAYS + 5)), "champion")
     assert f"as_of={START + pd.Timedelta(days=DAYS + 2):%Y-%m-%d}/" in unit.references["previous_forecasts"].uri
+    old = f"as_of={START + pd.Timedelta(days=DAYS - 10):%Y-%m-%d}/"
+    assert old in unit.references["judged_forecasts"].uri, "the newest that is a week old: more has come since"
 
 
 def test_a_damaged_champion_gives_way_to_the_last_good_one_or_stops_its_unit(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ TYPE, OS, HOURLY, COST = "instance_type", "os", "hourly", "hourly_cost"
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
 Index = npt.NDArray[np.intp]
-TextLike = Sequence[str] | pd.Series | Texts
+TextLike: TypeAlias = Sequence[str] | pd.Series | Texts
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ def discounted(costs: pd.DataFrame, factor: float) -> Floats:
     """`hourly` of `costs` after a discount on list prices; what the inventory says is paid already."""
     hourly = costs[HOURLY].to_numpy(dtype=np.float64)
     listed = (costs["source"] != INVENTORY).to_numpy(dtype=np.bool_)
-    return hourly * np.where(listed, factor, 1.0)
+    paid: Floats = hourly * np.where(listed, factor, 1.0)
+    return paid
 
 
 def _reasons(types: Texts, regions: Texts, systems: Texts, prices: PriceList) -> Texts:

@@ -79,6 +79,8 @@ class JsonStream:
             self._skip_string()
         elif first in "{[":
             self._skip_nested()
+        elif first in ",:}]":
+            raise self._wrong("a value")
         else:
             self._find(_SCALAR_END, behind=False)
 

@@ -13,6 +13,7 @@ _LARGEST = 64 * _CHUNK  # of a single value; anything larger is no value that so
 _SPACE = re.compile(r"[ \t\r\n]*")
 _MARK = re.compile(r'["{}\[\]]')
 _STRING_END = re.compile(r'(?:[^"\\]|\\.)*"', re.DOTALL)
+_NUMBER_GOES_ON = re.compile(r"[0-9.eE+-]*")  # to the end of what was read: it may in the next chunk
 _SCALAR_END = re.compile(r"[,}\] \t\r\n]")
 
 
@@ -64,7 +65,7 @@ class JsonStream:
         while True:
             try:
                 found, end = self._decoder.raw_decode(self._text, self._at)
-                if end < len(self._text) or self._ended:  # a number may go on in the next chunk
+                if self._ended or not _NUMBER_GOES_ON.fullmatch(self._text, end):
                     self._at = end
                     return found
             except (json.JSONDecodeError, RecursionError) as error:

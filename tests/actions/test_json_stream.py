@@ -59,5 +59,5 @@ def test_what_is_no_object_is_refused_with_its_line(text: str) -> None:
 
 def test_a_number_may_be_split_between_two_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_stream, "_CHUNK", 1)
-    stream = JsonStream(io.StringIO('{"a": 12345, "b": -1.5e3}'))
-    assert {name: stream.value() for name in stream.members()} == {"a": 12345, "b": -1500.0}
+    stream = JsonStream(io.StringIO('{"a": 12345, "b": -1.5e3, "c": 0.25}'))
+    assert {name: stream.value() for name in stream.members()} == {"a": 12345, "b": -1500.0, "c": 0.25}

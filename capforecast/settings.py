@@ -17,6 +17,7 @@ from capforecast.schema import STATISTICS, Cadence
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Factor = Annotated[float, Field(gt=0, le=1)]
 
 
 class Section(BaseModel):
@@ -334,6 +335,31 @@ class SizingSettings(Section):
         return (*self.families.get("*", ()), *self.families.get(business_unit, ()))
 
 
+class DiscountSettings(Section):
+    """What is paid of a list price under each kind of commitment."""
+
+    reserved: Factor = Field(1.0, description="share of the on-demand price paid with reservations; 1 = no discount")
+    savings_plan: Factor = Field(1.0, description="share of the on-demand price paid with a savings plan; 1 = none")
+
+
+class PriceSettings(Section):
+    """Prices of servers, per hour, on demand."""
+
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of all prices; none is converted")
+    files: tuple[str, ...] = Field((), description="price files of your own; a later one wins")
+    sample: bool = Field(True, description="begin with the shipped sample of EC2 prices; false = only `files`")
+    discount: Literal["none", "reserved", "savings_plan"] = Field(
+        "none", description="which discount applies to list prices, besides the figures without"
+    )
+    discounts: DiscountSettings = DiscountSettings()
+
+    @property
+    def factor(self) -> float:
+        """What list prices are multiplied with."""
+        factors = {"reserved": self.discounts.reserved, "savings_plan": self.discounts.savings_plan}
+        return factors.get(self.discount, 1.0)
+
+
 class ReportSettings(Section):
     """What the report shows."""
 
@@ -423,6 +449,7 @@ class Settings(Section):
     models: ModelsSettings = ModelsSettings()
     drift: DriftSettings = DriftSettings()
     risk: RiskSettings = RiskSettings()
+    prices: PriceSettings = PriceSettings()
     report: ReportSettings = ReportSettings()
     flow: FlowSettings = FlowSettings()
     log: LogSettings = LogSettings()

@@ -6,10 +6,8 @@ The catalogue shipped is config/prices/shapes.csv, whose head says what its figu
 
 from __future__ import annotations
 
-import csv
-import difflib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +15,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from capforecast.errors import ConfigError
+from capforecast.fleet import commented_csv
 from capforecast.schema import METRIC, SERVER_ID, SHAPE_COLUMNS
 
 INSTANCE_TYPE = "instance_type"
 NUMBERS = ("vcpus", "memory_gib", "network_baseline_mbps", "network_burst_mbps")
 ARCHITECTURES = ("x86_64", "arm64")
+_LAYOUT = commented_csv.Layout(SHAPE_COLUMNS, (INSTANCE_TYPE,), "shapes", "inventory.shapes")
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
 # Inventory column -> the shape's; what the inventory lacks is filled from there.
 SIZES = {"vcpus": "vcpus", "memory_gib": "memory_gib", "network_mbps": "network_baseline_mbps"}
@@ -51,7 +51,7 @@ def load(files: Sequence[Path]) -> pd.DataFrame:
 def _read(file: Path) -> dict[str, tuple[int, dict[str, object]]]:
     """Type -> the line, and what it says, empty cells left out."""
     found: dict[str, tuple[int, dict[str, object]]] = {}
-    for line, cells in _rows(file):
+    for line, cells in commented_csv.rows(file, _LAYOUT):
         name = cells.pop(INSTANCE_TYPE, "").lower()
         if not name:
             raise ConfigError(f"{file}:{line}: no instance_type; name it or remove the row")
@@ -71,45 +71,6 @@ def _check_order(shape: dict[str, object], where: str) -> None:
         raise ConfigError(
             f"{where}: network_burst_mbps ({most:g}) is below network_baseline_mbps ({least:g}); correct one of them"
         )
-
-
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells of each row; blank lines and those that begin with # are passed over."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError(f"cannot read the shapes in {file}: {reason} (setting inventory.shapes)") from error
-    lines = [(at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
-    header: list[str] = []
-    for at, line in lines:
-        cells = _cells(line, f"{file}:{at}")
-        if not header:
-            header = [cell.strip() for cell in cells]
-            _check_header(header, f"{file}:{at}")
-        elif len(cells) != len(header):
-            raise ConfigError(f"{file}:{at}: {len(cells)} cells where the header has {len(header)}")
-        else:
-            yield at, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    if not header:
-        raise ConfigError(f"{file} is empty; it needs the header {','.join(SHAPE_COLUMNS)}")
-
-
-def _cells(line: str, where: str) -> list[str]:
-    try:
-        return next(csv.reader([line], strict=True))
-    except csv.Error as error:  # a quote left open: no cell holds a line break
-        raise ConfigError(f"{where}: not a line of CSV ({error}); check its quotes") from None
-
-
-def _check_header(header: list[str], where: str) -> None:
-    for name in header:
-        if name not in SHAPE_COLUMNS or header.count(name) > 1:
-            near = difflib.get_close_matches(name, SHAPE_COLUMNS, n=1)
-            hint = f"nearest: {near[0]}" if near else f"known: {', '.join(SHAPE_COLUMNS)}"
-            raise ConfigError(f"{where}: column {name!r} is not known or stands there twice; {hint}")
-    if INSTANCE_TYPE not in header:
-        raise ConfigError(f"{where}: no column instance_type; known: {', '.join(SHAPE_COLUMNS)}")
 
 
 def _value(column: str, text: str, where: str) -> object:

@@ -23,6 +23,7 @@ KINDS = (LEVEL, PEAK, SPREAD, WEEKLY, QUARTER_END, TREND, DAILY)  # in the order
 MISSING = "missing"
 _BLOCK = 1024  # series worked on together
 _NEAR = 14  # days on either side of a quarter end that say what is usual there
+_LEAST_QUARTERS = 2  # quarter ends that must have been seen: one is any odd week
 _LEAST_HOURS = 12  # observed hours that make a day
 _PERCENT = 0.95
 
@@ -34,7 +35,8 @@ def server_features(panel: Panel, servers: pd.DataFrame, settings: Settings) -> 
     Columns: server_id, business_unit, then `<metric>_<kind>` for each metric of the panel, float64 in the metric's
     unit, over the last settings.segments.window_days: level (median), p95 (95 % quantile), spread (standard deviation
     about the medians of the weekdays), weekly (median working day less median weekend day: negative where weekends
-    are busier), quarter_end (rise in the last three days of a quarter over the four weeks around), trend (per month;
+    are busier), quarter_end (rise in the last three days of a quarter over the four weeks around,
+    of two quarter ends at the least), trend (per month;
     0 = no clear one, fleet.trend) and, of hourly input, daily (highest less lowest median of an hour of the day).
     Hours are reduced to the 95 % quantile of each UTC day for all but the last. Only series that can be forecast count.
     NaN where a figure cannot be told.  missing: metrics of the panel without such a series, space between.
@@ -155,7 +157,7 @@ def _measure(daily: FloatArray, weekday: Whole, quarter: Whole, out: Floats) -> 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _closing(left: Floats, quarter: Whole) -> float:
-    """Median over the quarter ends of the rise above the days around; NaN where none was seen."""
+    """Median over the quarter ends of the rise above the days around; NaN where fewer than two were seen."""
     count = quarter.max() + 1
     rises = np.full(max(count, 1), np.nan)
     for one in range(count):
@@ -167,4 +169,4 @@ def _closing(left: Floats, quarter: Whole) -> float:
         if len(inside) and len(near) >= _NEAR:
             rises[one] = inside.mean() - np.median(near)
     known = rises[~np.isnan(rises)]
-    return np.median(known) if len(known) else np.nan
+    return np.median(known) if len(known) >= _LEAST_QUARTERS else np.nan

@@ -52,7 +52,7 @@ def coordinates(features: pd.DataFrame, settings: Settings) -> Coordinates:
             scaled = _scaled(_comparable(numbers[name].to_numpy(dtype=np.float64)[rows], level, kind, percent), kind)
             if kind == PEAK:
                 use.append(scaled)
-            if np.ptp(scaled) > 0:
+            if len(rows) and np.ptp(scaled) > 0:
                 columns.append(scaled)
                 names.append(name)
     points = np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0))
@@ -67,8 +67,8 @@ def _comparable(values: Floats, level: Floats, kind: str, percent: bool) -> Floa
     if percent:
         return values
     if kind in (LEVEL, PEAK):
-        return _PERCENT * np.log1p(np.maximum(values, 0.0))
-    return _PERCENT * values / (1 + np.maximum(level, 0.0))
+        return np.asarray(_PERCENT * np.log1p(np.maximum(values, 0.0)))
+    return np.asarray(_PERCENT * values / (1 + np.maximum(level, 0.0)))
 
 
 def _scaled(values: Floats, kind: str) -> Floats:

@@ -35,6 +35,7 @@ ACTIONS = {
     "business-hours": "schedule: scale down or stop at nights and weekends",
     "steady": "candidates for right-sizing and for reserved prices",
     "variable": "size by the projected peak; find out what drives the load",
+    "unknown": "none: no series of theirs can be forecast; see the reasons under quality",
     "undescribed": "measure CPU or memory: without them nothing can be advised",
 }
 

@@ -61,10 +61,16 @@ class Segments:
         )
 
     def size_table(self) -> pd.DataFrame:
-        """SIZE_COLUMNS and the centroid, one row per segment."""
+        """SIZE_COLUMNS and the centroid, one row per segment, then one of the servers without, so that all add up."""
         frame = pd.DataFrame({"segment": np.arange(len(self.names)), "name": self.names, "servers": self.sizes})
         frame["silhouette"], frame["action"] = self.silhouettes, [ACTIONS[base] for base in self.bases]
-        return pd.concat([frame.astype({"name": "str", "action": "str"}), self.centroids], axis=1)
+        frame = pd.concat([frame, self.centroids], axis=1)
+        left_out = int((self.labels == UNKNOWN).sum())
+        if left_out:
+            row = {"segment": [UNKNOWN], "name": ["unknown"], "servers": [left_out], "action": [ACTIONS["unknown"]]}
+            frame = pd.concat([frame, pd.DataFrame(row)], ignore_index=True) if len(frame) else pd.DataFrame(row)
+            frame = frame.reindex(columns=[*SIZE_COLUMNS, *self.centroids])
+        return frame.astype({"segment": "int64", "name": "str", "servers": "int64", "action": "str"})
 
 
 def segment(features: pd.DataFrame, settings: Settings) -> Segments:
@@ -93,7 +99,8 @@ def _why_not(count: int, distinct: int, settings: SegmentsSettings) -> str:
     if count == 0:
         return "no server has a series that can be described: no segments"
     if count < settings.least_servers:
-        return f"one segment: {count} servers can be described, fewer than segments.least_servers ({settings.least_servers})"
+        least = settings.least_servers
+        return f"one segment: {count} servers can be described, fewer than segments.least_servers ({least})"
     if distinct == 1:
         return f"one segment: the {count} servers are alike in all that is known of them"
     if settings.k == 1:

@@ -71,8 +71,13 @@ def test_hours_become_days_and_tell_the_swing_of_a_day():
     found = features_of(values, cadence=Cadence.HOURLY)
     assert found["cpu_daily"] == 50
     assert found["cpu_level"] == 60  # of the days' 95 % quantiles
-    shifted = features_of(values[5:], cadence=Cadence.HOURLY, start="2024-01-01 05:00")
-    assert shifted["cpu_level"] == 60
+
+
+def test_days_of_hours_are_those_of_the_calendar_wherever_the_history_begins():
+    times = pd.date_range("2024-01-01 05:00", periods=24 * 70, freq="h", tz="UTC")
+    at_night = np.where((times.hour < 4) & (times.day_of_week < 5), 60.0, 10.0)
+    found = features_of(at_night, cadence=Cadence.HOURLY, start="2024-01-01 05:00")
+    assert found["cpu_weekly"] == 50
 
 
 def test_only_series_that_can_be_forecast_count_and_the_others_are_named():

@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from capforecast.actions.features import server_features
 from capforecast.actions.segment_names import ACTIONS
-from capforecast.actions.segments import NOTHING_SEEN, SIZE_COLUMNS, UNKNOWN, segment
+from capforecast.actions.segments import NOTHING_SEEN, SIZE_COLUMNS, UNKNOWN, _sample, _silhouettes, segment
 from capforecast.fleet.synthetic import Fleet
 from capforecast.schema import Cadence, Panel
 from capforecast.settings import Settings
@@ -146,6 +146,15 @@ def test_of_many_servers_a_sample_chooses_and_all_are_assigned():
     assert found.sizes.tolist() == [100, 100, 100, 100]
     assert "100 of 400" in found.note
     assert np.isfinite(found.silhouettes).all()
+
+
+def test_a_segment_that_the_sample_misses_has_a_silhouette_all_the_same():
+    settings = Settings(segments={"sample": 100}).segments
+    missed = np.setdiff1d(np.arange(400), _sample(400, settings))[:5]
+    labels = np.arange(400) % 2
+    labels[missed] = 2
+    silhouettes, _ = _silhouettes(labels[:, None] * 10.0, labels, settings)
+    assert silhouettes == pytest.approx([1, 1, 1])
 
 
 @pytest.mark.parametrize(

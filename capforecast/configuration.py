@@ -41,6 +41,8 @@ NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "log": True,
     "flow": True,
     "models": True,
+    "prices": True,
+    "segments": True,
     "forecast": {"block_size", "threads"},
 }  # what changes where and how a run goes, not what comes out
 

@@ -360,6 +360,30 @@ class PriceSettings(Section):
         return factors.get(self.discount, 1.0)
 
 
+class SegmentsSettings(Section):
+    """Segments: servers grouped by how they are used."""
+
+    k: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        None, description="number of segments; null = chosen by the silhouette between k_min and k_max"
+    )
+    k_min: int = Field(4, ge=2, le=50, description="fewest segments tried")
+    k_max: int = Field(10, ge=2, le=50, description="most segments tried")
+    window_days: int = Field(365, ge=30, description="days before as_of that the features of a server look at")
+    least_servers: int = Field(8, ge=2, description="fewer servers that can be described are one segment")
+    least_share: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.01, description="a number of segments that leaves one with a smaller share of the servers is passed over"
+    )
+    sample: int = Field(5000, ge=100, description="of more servers a sample of so many chooses the number of segments")
+    starts: Count = Field(8, description="random starts of k-means for each number of segments; the best is kept")
+    seed: int = Field(7, ge=0, le=2**32 - 1, description="seed of these starts and of the sample")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SegmentsSettings:
+        if self.k_min > self.k_max:
+            raise ValueError(f"`k_min` ({self.k_min}) is above `k_max` ({self.k_max}); change one of them")
+        return self
+
+
 class ReportSettings(Section):
     """What the report shows."""
 
@@ -450,6 +474,7 @@ class Settings(Section):
     drift: DriftSettings = DriftSettings()
     risk: RiskSettings = RiskSettings()
     prices: PriceSettings = PriceSettings()
+    segments: SegmentsSettings = SegmentsSettings()
     report: ReportSettings = ReportSettings()
     flow: FlowSettings = FlowSettings()
     log: LogSettings = LogSettings()

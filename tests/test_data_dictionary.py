@@ -8,6 +8,9 @@ from typing import get_args
 
 import pytest
 
+from capforecast.actions.features import KINDS
+from capforecast.actions.segment_names import ACTIONS
+from capforecast.actions.segments import SEGMENT_COLUMNS, SIZE_COLUMNS
 from capforecast.fleet import quality
 from capforecast.fleet.incidents import LEVEL_SHIFT, SPIKE
 from capforecast.fleet.peaks import PEAKS_UNSEEN
@@ -100,6 +103,8 @@ def section(title):
         ("Models and drift in summary.json", {**ModelUsed.model_fields, **DriftCheck.model_fields}),
         ("Champions", (*(set(ModelUsed.model_fields) - {"sentence"}), *get_args(Outcome))),
         ("Drift", DriftCheck.model_fields),
+        ("Segments", SEGMENT_COLUMNS),
+        ("Sizes of segments", (*SIZE_COLUMNS, *KINDS, *(set(ACTIONS) - {"unknown"}))),
     ],
 )
 def test_every_column_of_a_table_stands_in_its_section(title, columns):

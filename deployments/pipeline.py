@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from capforecast.errors import CapforecastError
 from deployments import console, progress
@@ -79,8 +82,29 @@ class Ran:
 def _run_flow(parameters: dict[str, Any]) -> tuple[str, Any]:
     from flows.capacity import capacity_run
 
+    _spare_the_server_from_ctrl_c()
     state = capacity_run(**parameters, return_state=True)
     return str(state.state_details.flow_run_id), state.result(raise_on_failure=False)
+
+
+def _spare_the_server_from_ctrl_c() -> None:
+    """Start Prefect's embedded server in a session of its own. A terminal sends Ctrl-C to every process of its group:
+    the server would be gone while the run still has to tell it how it ended, and wait minutes for an answer.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    if PREFECT_API_URL.value():  # a server of the user's own
+        return
+    from prefect.server.api import server
+
+    start = partial(subprocess.Popen, start_new_session=True)
+    started = server.SubprocessASGIServer._run_uvicorn_command
+
+    def in_a_session(self: server.SubprocessASGIServer) -> subprocess.Popen[Any]:
+        with patch.object(server.subprocess, "Popen", start):
+            return started(self)
+
+    server.SubprocessASGIServer._run_uvicorn_command = in_a_session  # type: ignore[method-assign]
 
 
 def _show(ran: Ran, as_json: bool, verbose: bool) -> int:

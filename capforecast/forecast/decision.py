@@ -95,6 +95,9 @@ def decide(
     why = outdated(champion, challenger.as_of, settings, cadence, horizon, known_share)
     if why:
         return Decision(challenger.manifest, True, "replaced", why)
+    if challenger.horizon < champion.horizon:  # a trial run is not to take a lake over that is forecast farther
+        why = f"{challenger.version} {too_short(challenger, cadence, champion.horizon)} as the champion does"
+        return Decision(champion.manifest, False, "kept", why)
     return _better(champion, challenger, settings, knows_all=known_share >= 1.0)
 
 

@@ -143,3 +143,13 @@ def test_a_refresh_of_few_series_may_be_worse_by_chance() -> None:
 
     assert made(*pair(4)).action == "refreshed"
     assert made(*pair(400)).action == "kept"
+
+
+def test_a_trial_with_a_shorter_horizon_takes_nothing_over() -> None:
+    champion, trial = contender("old", 0.8, horizon=90), contender("new", 0.1, horizon=30)
+    found = made(champion, trial, horizon=30)
+    assert (found.action, found.promoted, found.use) == ("kept", False, champion.manifest)
+    assert "looks 30 d ahead, not 90 d" in found.reason
+    assert made(trial, contender("new", 0.8, horizon=90), horizon=90).promoted, (
+        "the other way the champion is too short"
+    )

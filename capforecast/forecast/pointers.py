@@ -111,15 +111,6 @@ def current(store: Store, cadence: Cadence, business_unit: str) -> Record | None
     return Record(known[-1][0], _read(store, known[-1][1])) if known else None
 
 
-def at(store: Store, cadence: Cadence, business_unit: str, as_of: pd.Timestamp) -> Record | None:
-    """The newest record whose model has seen nothing at or after `as_of`, so that a repeated past run leaks nothing."""
-    for number, key in reversed(_records(store, cadence, business_unit)):
-        pointer = _read(store, key)
-        if pointer.cut_off <= as_of:
-            return Record(number, pointer)
-    return None
-
-
 def highest(store: Store, cadence: Cadence, business_unit: str) -> int | None:
     """Number of the newest record, readable or not; None where there is none."""
     known = _records(store, cadence, business_unit)

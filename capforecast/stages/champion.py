@@ -28,8 +28,7 @@ _SHOWN = (
     "coverage_80", "series_known", "series_not_trained",
 )  # fmt: skip
 _JUDGED = {Cadence.DAILY: pd.Timedelta(days=7), Cadence.HOURLY: pd.Timedelta(days=1)}
-JUDGED = ("forecasts", "servers")  # of an earlier run, as `judged_<name>`
-PREVIOUS = ("forecasts", "risks", "servers")  # of the earlier run, as `previous_<name>`
+COMPARED = ("forecasts", "servers")  # of an earlier run, as `previous_<name>` and `judged_<name>`
 
 
 def why_train(store: Store, settings: Settings, unit: Unit) -> str:
@@ -43,10 +42,10 @@ def why_train(store: Store, settings: Settings, unit: Unit) -> str:
 def champion(store: Store, settings: Settings, unit: Unit) -> References:
     """Decide which model forecasts: `challenger`, just trained, against the champion, or the champion alone.
 
-    Adds `model`, the `backtests` it was published with, the decision (`champion`), and what an earlier run left of the
-    unit (`previous_forecasts` ...). Series that the model was not trained on become unknown in a copy of `quality`.
-    Raises ModelError where no model can be used. A unit with nothing to forecast gets no model and an empty backtest;
-    one of which the model knows no series gets no `model`, and the decision.
+    Adds `model`, the `backtests` it was published with, the decision (`champion`), and what earlier runs left of the
+    unit (`previous_forecasts`, `judged_forecasts` ...). Series that the model was not trained on become unknown in a
+    copy of `quality`. Raises ModelError where no model can be used. A unit with nothing to forecast gets no model and
+    an empty backtest; one of which the model knows no series gets no `model`, and the decision.
     """
     quality = read_frame(store, unit.references["quality"])
     usable = _usable(quality)
@@ -102,9 +101,9 @@ def _earlier(store: Store, unit: Unit) -> References:
     """
     old_enough = unit.cut_off - _JUDGED[unit.cadence] + pd.Timedelta(hours=1)
     found = {}
-    for prefix, before, names in (("previous", unit.cut_off, PREVIOUS), ("judged", old_enough, JUDGED)):
+    for prefix, before in (("previous", unit.cut_off), ("judged", old_enough)):
         key = earlier_key(store, "forecasts", unit.cadence, before, unit.business_unit)
-        for name in names if key else ():
+        for name in COMPARED if key else ():
             found[f"{prefix}_{name}"] = store.reference(str(key).replace("forecasts/", f"{name}/", 1))
     return {name: reference for name, reference in found.items() if reference is not None}
 

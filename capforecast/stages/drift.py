@@ -34,7 +34,9 @@ def drift(store: Store, settings: Settings, unit: Unit) -> References:
     limits, panel = settings.drift, read_panel(store, unit).usable()
     new = frames.from_table(read_table(store, unit.references["forecasts"]))
     servers = read_frame(store, unit.references["servers"])
-    (old, tiers), (judged, _) = (_then(store, unit, prefix, servers) for prefix in ("previous", "judged"))
+    old, tiers = _then(store, unit, "previous", servers)
+    same = unit.references.get("judged_forecasts") == unit.references.get("previous_forecasts")
+    judged = old if same else _then(store, unit, "judged", servers)[0]
     units = {name: settings.metric(name).unit for name in new.series[METRIC].unique()}
     units = {name: "points" if unit == "percent" else unit for name, unit in units.items()}
     found = checks.Found.joined(

@@ -13,6 +13,7 @@ import pytest
 from capforecast.errors import ConflictError, ModelError
 from capforecast.forecast import pointers
 from capforecast.forecast.pointers import Pointer
+from capforecast.forecast.standing import stand
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Reference
 
@@ -53,10 +54,9 @@ def test_a_past_run_gets_the_newest_champion_that_knew_no_more_than_it(tmp_path:
     store = Store(tmp_path)
     filled(store, pointer("a", "2026-11-01"), pointer("b", "2026-11-08"), pointer("c", "2026-11-15"))
     for as_of, version in (("2026-11-30", "c"), ("2026-11-15", "c"), ("2026-11-14", "b"), ("2026-11-01", "a")):
-        found = pointers.at(store, DAILY, "x", pd.Timestamp(as_of, tz="UTC"))
-        assert found is not None
-        assert found.pointer.version == version
-    assert pointers.at(store, DAILY, "x", pd.Timestamp("2026-10-31", tz="UTC")) is None
+        found = stand(store, DAILY, "x", skip_broken=False).until(pd.Timestamp(as_of, tz="UTC"))
+        assert found[-1].pointer.version == version
+    assert stand(store, DAILY, "x", skip_broken=False).until(pd.Timestamp("2026-10-31", tz="UTC")) == []
 
 
 def test_the_slower_of_two_is_told(tmp_path: Path) -> None:

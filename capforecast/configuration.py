@@ -41,10 +41,9 @@ NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "log": True,
     "flow": True,
     "models": True,
-    "prices": True,
-    "segments": True,
     "forecast": {"block_size", "threads"},
 }  # what changes where and how a run goes, not what comes out
+OF_ACTIONS = ("segments", "sizing", "idle", "consolidation", "prices", "lifecycle")  # what only stages on actions read
 
 
 @dataclass(frozen=True)
@@ -115,9 +114,14 @@ def explain(loaded: Loaded) -> list[tuple[str, object, str, str]]:
     ]
 
 
-def config_hash(settings: Settings) -> str:
-    """sha256 of all settings that can change results; the same on every machine and in every order of keys."""
+def config_hash(settings: Settings, *, actions: bool = False) -> str:
+    """sha256 of all settings that can change results; the same on every machine and in every order of keys.
+
+    actions: with those that only the stages on actions read.
+    """
     content = settings.model_dump(mode="json", exclude=NOT_IN_RESULTS)
+    if not actions:
+        content = {name: section for name, section in content.items() if name not in OF_ACTIONS}
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

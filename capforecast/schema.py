@@ -316,6 +316,63 @@ POOL_COLUMNS = (
 DEMAND_COLUMNS = (BUSINESS_UNIT, REGION, "resource", "date", "usable", *(f"demand_{q}" for q in QUANTILE_NAMES))
 ALL_REGIONS = "_all"  # region of rows that sum over regions
 
+# Rows of the `actions` dataset: one per server, unknown ones included; what it should become, why, and the money.
+# Sizes: vCPUs and GiB, NaN = not known; `_share`: of what it has now, 1 = as it is. Money: a month of 730 hours, in
+# `currency`; NaN = no price; a change below 0 is a saving.
+ACTION_COLUMNS = (
+    SERVER_ID, *DIMENSIONS, "owner", "tier", "segment",  # name of its segment
+    "action",  # actions.rightsize.Action: upsize | downsize | stop | keep | withheld | none
+    "reason",  # why this action, in words
+    "withheld_action",  # what would have been advised, where that is withheld; "" = nothing is known of it
+    "instance_type", "vcpus", "memory_gib", "to_type", "to_vcpus", "to_memory_gib", "to_cpu_share", "to_memory_share",
+    "need_vcpus", "need_memory_gib", "need_cpu_share", "need_memory_share",  # headroom included, on fit_share of paths
+    "fits",  # share of the sample paths that the size advised, or else the present one, holds
+    "alternatives",  # sizes that were considered, and why not, in words
+    "monthly", "to_monthly", "monthly_change", "monthly_change_discounted",
+    "change_q10", "change_q50", "change_q90",  # of the cheapest safe size, path by path
+    "price_source", "price_reason", "currency",  # file and date; why there is no price
+    "idle", "zombie", "idle_basis",  # flags; what was looked at, in words
+    "stratum",  # servers whose replay stands behind it: a segment's name, or `smaller segments`
+    "bound_servers", "bound_periods", "bound_over", "bound_rate", "bound_upper", "promised",  # of the worse resource
+    "state", "state_since", "state_note",  # actions.lifecycle.State of earlier advice; "" = none
+    "history_days", "peaks_unseen", "paths", "horizon_days",
+    "model_version", "window_first", "window_last", "inputs", "config", "code",  # hashes of what it was made from
+)  # fmt: skip
+
+# Rows of the `savings` dataset: sums of ACTION_COLUMNS' money. Kinds add up to `all`, and so do the names of a scope.
+SAVING_COLUMNS = (
+    "scope", "name",  # fleet | business_unit | region | segment; which one ("" = fleet)
+    "kind",  # downsize | stop | upsize | all
+    "servers", "priced",  # with such an action; of these, with prices of both sizes
+    "monthly", "to_monthly", "monthly_change", "monthly_change_discounted",  # of the priced
+    "change_q10", "change_q50", "change_q90",  # of the sum over servers, path by path
+    "currency",
+)  # fmt: skip
+
+# Rows of the `bounds` dataset: the rule replayed at past origins, by resource and stratum.
+BOUND_COLUMNS = (
+    "resource", "stratum",  # vcpu | memory_gib | either; a segment's name, `smaller segments` or `all servers`
+    "test",  # size: smaller sizes it would have advised; need: what it says every server needs, a harder test
+    "cases", "servers", "periods", "over", "rate", "upper", "promised", "kept",
+)  # fmt: skip
+
+# Rows of the `segments` dataset, one per server, and of `segment_sizes`: actions.segments.
+
+# Rows of the `consolidation` dataset: one per business unit, region and criticality; and of `packing`, one per server.
+CONSOLIDATION_COLUMNS = (
+    *DIMENSIONS,
+    "reason",  # why nothing can be said ("needs hourly mean or maximum"), "" = it can
+    "statistic",  # of the hours added up: mean | max
+    "servers", "packed",  # all; of known size and seen, which are packed
+    "hosts", "hosts_needed", "spare", "freed",  # today; without spare ones; held for a failure; hosts less both
+    "onto",  # `hosts` of the inventory, or the size of the instances
+    "vcpus", "memory_gib",  # of one instance, NaN for hosts
+    "busiest",  # share of its capacity that the fullest host uses at its busiest hour
+    "replayed_hours", "replayed_over", "replayed_rate", "replayed_upper",  # held-out host-hours over 100 %
+    "monthly", "to_monthly", "monthly_change", "currency", "price_source", "price_reason",
+)  # fmt: skip
+PACKING_COLUMNS = (SERVER_ID, *DIMENSIONS, "host_from", "host_to", "peak_vcpus", "peak_memory_gib")
+
 # Rows of the `anomalies` dataset: incident spikes and level shifts of the history.
 ANOMALY_COLUMNS = (
     SERVER_ID, METRIC, *DIMENSIONS, "kind",  # spike | level_shift

@@ -316,12 +316,23 @@ class RiskSettings(Section):
 
 
 class SizingSettings(Section):
-    """Right-sizing: what a size must hold, and which sizes a server may have."""
+    """Right-sizing: what a size must hold, which sizes a server may have, and how the rule is tested."""
 
-    headroom: Share = Field(0.2, lt=1, description="share of a size that stays free at the projected peak")
+    headroom: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="share of a size that stays free at the projected peak"
+    )
     fit_share: Share = Field(
         0.95, description="share of the sample paths whose peak a size must hold, CPU and memory together"
     )
+    exceedance_limit: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.01,
+        description="promise: share of periods above 100 % of a smaller size; advice is withheld where the test of the "
+        "rule does not bear it out",
+    )
+    least_servers: Count = Field(
+        100, description="replayed servers a segment must have for a test of its own; smaller ones are tested together"
+    )
+    replay_origins: Count = Field(12, description="newest past origins at which the rule is replayed")
     least_history_days: Count = Field(30, description="days a server must have been seen before it is made smaller")
     least_vcpus: float = Field(1.0, gt=0, description="vCPUs below which no size is recommended")
     least_memory_gib: float = Field(1.0, gt=0, description="GiB below which no size is recommended")
@@ -333,6 +344,53 @@ class SizingSettings(Section):
     def families_of(self, business_unit: str) -> tuple[str, ...]:
         """Families that the servers of a business unit may change to besides their own."""
         return (*self.families.get("*", ()), *self.families.get(business_unit, ()))
+
+
+class IdleSettings(Section):
+    """Servers that do nothing: each limit must hold on every observed day of the window."""
+
+    days: Count = Field(14, description="days before as_of looked at")
+    least_days: Count = Field(10, description="of these, days that must have been observed")
+    cpu_percent: float = Field(5.0, ge=0, description="percent; mean CPU of a day above it is work")
+    network_mb: float = Field(5.0, ge=0, description="MB a day, in and out together; more traffic is work")
+    disk_io_mb_s: float = Field(0.0, ge=0, description="MB/s, mean of a day; more disk activity is work")
+
+    @model_validator(mode="after")
+    def _possible(self) -> IdleSettings:
+        if self.least_days > self.days:
+            raise ValueError(f"`least_days` ({self.least_days}) is above `days` ({self.days}): nothing could be idle")
+        return self
+
+
+class ConsolidationSettings(Section):
+    """Packing servers onto fewer hosts or instances; needs hourly means or maxima."""
+
+    weeks: int = Field(4, ge=2, description="latest weeks of hours that are added up, hour by hour")
+    held_out_weeks: Count = Field(
+        1, description="of these, the last ones, on which a packing of the others is replayed"
+    )
+    headroom: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="share of a host that stays free at the busiest hour"
+    )
+    spare: int = Field(1, ge=0, description="hosts that may fail with everything still fitting: 1 = N+1, 0 = none")
+    instance_type: str = Field(
+        "", description="size to pack onto where hosts are not known; empty = the group's largest"
+    )
+    least_servers: int = Field(3, ge=2, description="fewer servers in a business unit, region and criticality are left")
+
+    @model_validator(mode="after")
+    def _possible(self) -> ConsolidationSettings:
+        if self.held_out_weeks >= self.weeks:
+            raise ValueError(
+                f"`held_out_weeks` ({self.held_out_weeks}) leaves nothing of `weeks` ({self.weeks}) to pack by"
+            )
+        return self
+
+
+class LifecycleSettings(Section):
+    """What became of earlier advice."""
+
+    repeat_after_days: Count = Field(180, description="days for which advice that was rejected is not given again")
 
 
 class DiscountSettings(Section):
@@ -473,8 +531,12 @@ class Settings(Section):
     models: ModelsSettings = ModelsSettings()
     drift: DriftSettings = DriftSettings()
     risk: RiskSettings = RiskSettings()
-    prices: PriceSettings = PriceSettings()
     segments: SegmentsSettings = SegmentsSettings()
+    sizing: SizingSettings = SizingSettings()
+    idle: IdleSettings = IdleSettings()
+    consolidation: ConsolidationSettings = ConsolidationSettings()
+    prices: PriceSettings = PriceSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
     report: ReportSettings = ReportSettings()
     flow: FlowSettings = FlowSettings()
     log: LogSettings = LogSettings()

@@ -327,6 +327,7 @@ ACTION_COLUMNS = (
     "instance_type", "vcpus", "memory_gib", "to_type", "to_vcpus", "to_memory_gib", "to_cpu_share", "to_memory_share",
     "need_vcpus", "need_memory_gib", "need_cpu_share", "need_memory_share",  # headroom included, on fit_share of paths
     "fits",  # share of the sample paths that the size advised, or else the present one, holds
+    "basis",  # by which statistic and headroom it was sized, in words
     "alternatives",  # sizes that were considered, and why not, in words
     "monthly", "to_monthly", "monthly_change", "monthly_change_discounted",
     "change_q10", "change_q50", "change_q90",  # of the cheapest safe size, path by path

@@ -321,6 +321,9 @@ class SizingSettings(Section):
     headroom: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.2, description="share of a size that stays free at the projected peak"
     )
+    headroom_memory_p95: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.3, description="headroom of memory where a source has no maximum of it, only a P95"
+    )
     fit_share: Share = Field(
         0.95, description="share of the sample paths whose peak a size must hold, CPU and memory together"
     )

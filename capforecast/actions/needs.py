@@ -1,4 +1,4 @@
-"""What each server needs on joint sample paths: peaks of its CPU and memory, in vCPU and GiB, path by path."""
+"""What each server needs on joint sample paths: peaks of its CPU and memory, as shares of its size, path by path."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capforecast.actions.rightsize import Needs
+from capforecast.actions.size_choice import Needs
 from capforecast.fleet.bounds import physical_range
 from capforecast.risk.joint_peaks import Peaks, joint_peaks
-from capforecast.schema import METRIC, SERVER_ID, ErrorPaths, FloatArray, Forecast, Panel
+from capforecast.schema import METRIC, SERVER_ID, Cadence, ErrorPaths, FloatArray, Forecast, Panel
 from capforecast.settings import Settings
 
 PERCENT = 100.0
 RESOURCES = (("cpu", "vcpus"), ("mem", "memory_gib"))
 _UNSEEN = "unseen_peaks"
+_WORDS = {"p95": "P95", "max": "maximum", "p99": "P99", "p50": "median", "hourly mean": "P95 of hourly means"}
 _Keys = list[tuple[pd.Timestamp, int]]
 
 
@@ -31,20 +32,46 @@ def needs_of(
     sized = table.assign(
         instance_type=_text(table, "instance_type"), vcpus=_number(table, "vcpus"),
         memory_gib=_number(table, "memory_gib"), history_days=_history_days(panel, table),
-        peaks_unseen=_unseen(panel, table),
+        peaks_unseen=_unseen(panel, table), cpu_statistic=_statistic(panel, table, "cpu"),
+        memory_statistic=_statistic(panel, table, "mem"),
     )  # fmt: skip
+    sized["basis"] = _basis(sized, panel.cadence, settings)
     drawn = [_peaks(name, forecast, errors, panel, settings) for name, _ in RESOURCES]
     shared = _shared([peaks for _, peaks in drawn])
     needs = []
-    for (series, peaks), (_, size) in zip(drawn, RESOURCES, strict=True):
+    for series, peaks in drawn:
         out = np.full((len(shared), len(sized)), np.nan, dtype=np.float32)
         if peaks is not None and len(shared):
             place = pd.Index(sized[SERVER_ID].astype("str")).get_indexer(series[SERVER_ID].astype("str"))
             rows = pd.MultiIndex.from_arrays([peaks.origins, peaks.repeat]).get_indexer(shared)
             out[:, place[place >= 0]] = peaks.values[rows][:, place >= 0]
-        capacity = sized[size].to_numpy(dtype=np.float64)
-        needs.append((out * (np.where(capacity > 0, capacity, np.nan) / PERCENT)).astype(np.float32))
-    return Needs(sized, *needs)
+        needs.append((out / PERCENT).astype(np.float32))
+    origins = pd.DatetimeIndex(shared.get_level_values(0))
+    return Needs(sized, needs[0], needs[1], origins, shared.get_level_values(1).to_numpy(dtype=np.int64))
+
+
+def _statistic(panel: Panel, servers: pd.DataFrame, metric: str) -> pd.Series:
+    """The statistic that a server's metric is known by, [S]; "" = not measured. Hours show the peaks of their days."""
+    names = panel.series["statistic"].astype("str").to_numpy()
+    if panel.cadence is Cadence.HOURLY:
+        names = np.where(names == "mean", "hourly mean", names)
+    return _of_servers(panel, names, servers, {metric}).fillna("").astype("str")
+
+
+def _basis(servers: pd.DataFrame, cadence: Cadence, settings: Settings) -> pd.Series:
+    """By what each server is sized, in words, [S]."""
+    rules, period = settings.sizing, "day" if cadence is Cadence.DAILY else "day of its hours"
+    margin = {"max": rules.headroom}
+    words = {}
+    for cpu, memory in {*zip(servers["cpu_statistic"], servers["memory_statistic"], strict=True)}:
+        said = [f"CPU by the {_WORDS.get(cpu, cpu)} of a {period}, {rules.headroom:.0%} headroom"] if cpu else []
+        if memory:
+            room = margin.get(memory, rules.headroom_memory_p95)
+            wider = "" if memory in margin else ", wider as its maximum is not known"
+            said.append(f"memory by the {_WORDS.get(memory, memory)}, {room:.0%} headroom{wider}")
+        words[cpu, memory] = "; ".join(said)
+    pairs = zip(servers["cpu_statistic"], servers["memory_statistic"], strict=True)
+    return pd.Series([words[pair] for pair in pairs], index=servers.index, dtype="str")
 
 
 def _peaks(

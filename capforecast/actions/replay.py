@@ -6,6 +6,7 @@ the sizes of error and states of that day. The size it would have given is then 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,14 +17,16 @@ from capforecast.actions.needs import RESOURCES, needs_of
 from capforecast.actions.rightsize import rightsize
 from capforecast.actions.sizes import Sizes
 from capforecast.risk.moment import LEAST_ORIGINS, past
-from capforecast.schema import METRIC, QUANTILE_LEVELS, SERVER_ID, ErrorPaths, Forecast, Panel
-from capforecast.settings import Settings, SizingSettings
+from capforecast.schema import METRIC, QUANTILE_LEVELS, SERVER_ID, ErrorPaths, FloatArray, Forecast, Panel
+from capforecast.settings import Settings
 
 Array = npt.NDArray[np.float64]
 COLUMNS = (
-    SERVER_ID, "origin", "action", "vcpus", "memory_gib", "to_vcpus", "to_memory_gib", "need_vcpus", "need_memory_gib",
-    "periods", "over_size", "over_need",
+    SERVER_ID, "origin", "action", "to_cpu_share", "to_memory_share", "need_cpu_share", "need_memory_share",
+    "periods_cpu", "periods_memory", "periods",  # observed of CPU, of memory, of either
+    "over_size_cpu", "over_size_memory", "over_size", "over_need_cpu", "over_need_memory", "over_need",
 )  # fmt: skip
+SHARES = ("cpu", "memory")
 _MEDIAN = QUANTILE_LEVELS.index(0.5)
 
 
@@ -33,36 +36,43 @@ def replayed(
     servers: pd.DataFrame,
     sizes: Sizes,
     settings: Settings,
-    rules: SizingSettings,
-    latest: int | None = None,
 ) -> pd.DataFrame:
     """COLUMNS, one row per server and past origin at which the rule could speak of it.
 
     panel: usable series, in the order of `errors`, reaching to the end of what is known.  servers: as `needs_of`; their
-    sizes and tiers are today's, tiers at risk counted as such then.  latest: only so many of the newest origins whose
-    outcome is complete.  periods: observed of those the forecast of then reached.  over_size: of these, CPU or memory
-    above 100 % of the size recommended (0 where none was).  over_need: above what the rule says is needed, headroom
+    sizes and tiers are today's, tiers at risk counted as such then.  The newest sizing.replay_origins origins whose
+    outcome is complete count.  periods: observed of those the forecast of then reached.  over_size: of these, above
+    100 % of the size recommended (0 where none was).  over_need: above what the rule says is needed, headroom
     included: a test of the rule on every server, harder than that on sizes, which are rounded up.
     """
     rows = []
-    for o in _scorable(panel, errors)[:latest]:
+    for o in _scorable(panel, errors)[: settings.sizing.replay_origins]:
         moment = _moment(panel, errors, o, settings)
         if moment is None:
             continue
         needs = needs_of(moment.panel, moment.forecast, moment.errors, servers, settings)
-        table = rightsize(needs, sizes, rules)
+        table = rightsize(needs, sizes, settings.sizing)
         spoken = np.isfinite(needs.cpu).all(axis=0) if len(needs.cpu) else np.zeros(len(table), dtype=bool)
         table, these = table[spoken], servers[spoken]
-        used = _used(panel, moment, these)
-        counts = {
-            "periods": np.isfinite(used[0]).sum(axis=0),
-            "over_size": _over(used, table, "to_"),
-            "over_need": _over(used, table, "need_"),
-        }
-        rows.append(table.assign(origin=errors.origins[o], **counts))
+        rows.append(table.assign(origin=errors.origins[o], **_counts(_used(panel, moment, these), table)))
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
     return pd.concat(rows, ignore_index=True)[list(COLUMNS)]
+
+
+def _counts(used: list[Array], table: pd.DataFrame) -> dict[str, npt.NDArray[np.int64]]:
+    """Periods observed, and over what was recommended and needed, by resource and of either."""
+    seen = [np.isfinite(values) for values in used]
+    counts = {f"periods_{name}": each.sum(axis=0) for name, each in zip(SHARES, seen, strict=True)}
+    counts["periods"] = (seen[0] | seen[1]).sum(axis=0)
+    for prefix, test in (("to", "over_size"), ("need", "over_need")):
+        over = [
+            values > table[f"{prefix}_{name}_share"].to_numpy(dtype=np.float64)  # NaN is never exceeded
+            for values, name in zip(used, SHARES, strict=True)
+        ]
+        counts |= {f"{test}_{name}": each.sum(axis=0) for name, each in zip(SHARES, over, strict=True)}
+        counts[test] = (over[0] | over[1]).sum(axis=0)
+    return counts
 
 
 @dataclass(frozen=True)
@@ -104,21 +114,27 @@ def _moment(panel: Panel, errors: ErrorPaths, o: int, settings: Settings) -> _Th
 
 
 def _used(panel: Panel, then: _Then, servers: pd.DataFrame) -> list[Array]:
-    """vCPUs, and GiB, that the servers used in each period after the origin, [T, S]; NaN = not observed."""
-    values, series, out = panel.values[then.after], panel.series, []
-    for metric, size in RESOURCES:
+    """Share of its CPU, and memory, that each server used in each period after the origin, [T, S]; NaN = not observed.
+
+    Of hourly series the P95 of each day, as the rule's own peaks are.
+    """
+    values, series, out = _days(panel.values[then.after], panel.cadence.per_day), panel.series, []
+    for metric, _ in RESOURCES:
         mine = np.flatnonzero(series[METRIC] == metric)
         place = pd.Index(series[SERVER_ID].iloc[mine]).get_indexer(servers[SERVER_ID])
         used = np.full((len(values), len(servers)), np.nan)
         used[:, place >= 0] = values[:, mine[place[place >= 0]]] / 100.0
-        out.append(used * servers[size].to_numpy(dtype=np.float64))
+        out.append(used)
     return out
 
 
-def _over(used: list[Array], table: pd.DataFrame, prefix: str) -> npt.NDArray[np.int64]:
-    """Periods in which either resource was above the column `<prefix><size>` of a table, [S]; NaN is never exceeded."""
-    over = [
-        values > table[f"{prefix}{size}"].to_numpy(dtype=np.float64)
-        for values, (_, size) in zip(used, RESOURCES, strict=True)
-    ]
-    return np.asarray((over[0] | over[1]).sum(axis=0))
+def _days(values: FloatArray, per_day: int) -> Array:
+    """P95 of the hours of each whole day [T, N]; days that come as such stay as they are."""
+    if per_day == 1:
+        return values.astype(np.float64)
+    whole = values[: len(values) // per_day * per_day].astype(np.float64).reshape(-1, per_day, values.shape[1])
+    seen = np.isfinite(whole).sum(axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # days without any hour
+        level = np.nanquantile(whole, 0.95, axis=1)
+    return np.where(seen >= per_day // 2, level, np.nan)

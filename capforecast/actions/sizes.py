@@ -1,16 +1,19 @@
 """The sizes a server could have: which instance types it may become, what they hold and cost.
 
-Without instance types, sizes are numbers of vCPUs and GiB in the steps that vendors and hypervisors commonly offer.
+Without instance types, sizes are numbers of vCPUs and GiB in the steps that vendors and hypervisors commonly offer;
+where not even these are known, shares of what there is now.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from capforecast.actions.price_rows import EVERYWHERE, LINUX
 from capforecast.fleet.shapes import INSTANCE_TYPE
 from capforecast.schema import BoolArray
 from capforecast.settings import SizingSettings
@@ -18,6 +21,7 @@ from capforecast.settings import SizingSettings
 Array = npt.NDArray[np.float64]
 VCPU_STEPS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 GIB_STEPS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+SHARE_STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of a size that is not known
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,13 @@ class Sizes:
 
     @staticmethod
     def of(catalogue: pd.DataFrame, prices: pd.DataFrame) -> Sizes:
-        """Types of a catalogue (SHAPE_COLUMNS) whose vCPUs and memory are known, with prices (instance_type, region,
-        hourly).
+        """Types of a catalogue (SHAPE_COLUMNS) whose vCPUs and memory are known.
+
+        prices: instance_type, region, os, hourly; those of Linux count.
         """
         known = catalogue[catalogue["vcpus"].notna() & catalogue["memory_gib"].notna()]
         table = known.sort_values(["vcpus", "memory_gib", INSTANCE_TYPE], kind="stable").reset_index(drop=True)
+        prices = prices[prices["os"] == LINUX]
         regions = tuple(sorted(prices["region"].unique())) if len(prices) else ()
         wide = prices.pivot_table(index=INSTANCE_TYPE, columns="region", values="hourly", aggfunc="min")
         hourly = wide.reindex(index=table[INSTANCE_TYPE], columns=list(regions)).to_numpy(dtype=np.float64)
@@ -50,11 +56,11 @@ class Sizes:
 
     def costs(self, region: pd.Series) -> Array:
         """Hourly price of every type in each server's region, [S, T]; NaN = none."""
-        place = pd.Index(self.regions).get_indexer(region.astype("str")) if self.regions else np.full(len(region), -1)
-        out = np.full((len(region), len(self.table)), np.nan)
-        known = place >= 0
-        out[known] = self.hourly[:, place[known]].T
-        return out
+        names = region.astype("str").str.strip().str.lower()
+        table = np.column_stack([self.hourly, np.full(len(self.table), np.nan)])
+        anywhere = table[:, self.regions.index(EVERYWHERE) if EVERYWHERE in self.regions else -1]
+        own = table[:, pd.Index(self.regions).get_indexer(names) if self.regions else np.full(len(region), -1)]
+        return np.where(np.isnan(own), anywhere[:, None], own).T
 
     def allowed(self, servers: pd.DataFrame, settings: SizingSettings) -> BoolArray:
         """Which types each server may become, [S, T].
@@ -79,7 +85,7 @@ class Sizes:
         return np.asarray(ok & large.to_numpy(dtype=bool))
 
 
-def next_step(need: Array, steps: tuple[int, ...]) -> Array:
+def next_step(need: Array, steps: Sequence[float]) -> Array:
     """The smallest step that holds a need, [S]; needs above the last are rounded up to whole multiples of it."""
     ladder = np.asarray(steps, dtype=np.float64)
     place = np.searchsorted(ladder, np.nan_to_num(need), side="left")

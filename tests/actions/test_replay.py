@@ -13,12 +13,12 @@ import pytest
 from capforecast.actions.exceedance import exceedance
 from capforecast.actions.replay import COLUMNS, replayed
 from capforecast.actions.sizes import Sizes
-from capforecast.settings import Settings, SizingSettings
+from capforecast.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "risk"))
 from simulated import make_fleet
 
-SETTINGS, RULES = Settings(), SizingSettings()
+SETTINGS = Settings()
 COUNT = 12
 
 
@@ -39,11 +39,11 @@ def servers() -> pd.DataFrame:
 
 def sizes() -> Sizes:
     columns = ["instance_type", "family", "architecture", "vcpus", "memory_gib", "burstable"]
-    return Sizes.of(pd.DataFrame(columns=columns), pd.DataFrame(columns=["instance_type", "region", "hourly"]))
+    return Sizes.of(pd.DataFrame(columns=columns), pd.DataFrame(columns=["instance_type", "region", "os", "hourly"]))
 
 
-def replay(fleet, **more) -> pd.DataFrame:
-    return replayed(fleet.panel, fleet.errors, servers(), sizes(), SETTINGS, RULES, **more)
+def replay(fleet, settings: Settings = SETTINGS) -> pd.DataFrame:
+    return replayed(fleet.panel, fleet.errors, servers(), sizes(), settings)
 
 
 def test_what_was_recommended_is_held_against_what_came(fleet) -> None:
@@ -52,10 +52,12 @@ def test_what_was_recommended_is_held_against_what_came(fleet) -> None:
     newest = table[table["origin"] == table["origin"].max()].set_index("server_id")
     assert (newest["periods"] == 30).all()
     row = int(fleet.panel.timestamps.get_loc(table["origin"].max())) + 1
-    came = fleet.panel.values[row : row + 30].reshape(30, COUNT, 2) / 100.0 * np.array([16.0, 64.0])
+    came = fleet.panel.values[row : row + 30].reshape(30, COUNT, 2) / 100.0
     for name, prefix in (("over_need", "need_"), ("over_size", "to_")):
-        limits = newest[[f"{prefix}vcpus", f"{prefix}memory_gib"]].to_numpy(dtype=float)
+        limits = newest[[f"{prefix}cpu_share", f"{prefix}memory_share"]].to_numpy(dtype=float)
         np.testing.assert_array_equal(newest[name], (came > limits).any(axis=2).sum(axis=0))
+        for r, resource in enumerate(("cpu", "memory")):
+            np.testing.assert_array_equal(newest[f"{name}_{resource}"], (came > limits)[:, :, r].sum(axis=0))
     assert (newest["action"] == "downsize").sum() >= 3
 
 
@@ -73,7 +75,7 @@ def test_nothing_after_an_origin_speaks_at_it(fleet) -> None:
         fleet, panel=replace(fleet.panel, values=values), errors=replace(fleet.errors, errors=errors)
     )  # fmt: skip
     before, after = (part[part["origin"] <= origin].reset_index(drop=True) for part in (whole, replay(later)))
-    told = [name for name in COLUMNS if name not in ("over_size", "over_need")]
+    told = [name for name in COLUMNS if not name.startswith("over_")]
     pd.testing.assert_frame_equal(before[told], after[told])
     assert (
         after.loc[after["origin"] == origin, "over_need"].sum()
@@ -84,11 +86,12 @@ def test_nothing_after_an_origin_speaks_at_it(fleet) -> None:
 def test_origins_without_enough_known_ones_say_nothing(fleet) -> None:
     table = replay(fleet)
     assert len(fleet.errors.origins) > table["origin"].nunique() >= 3
-    assert replay(fleet, latest=1)["origin"].nunique() == 1
+    one = SETTINGS.model_copy(update={"sizing": SETTINGS.sizing.model_copy(update={"replay_origins": 1})})
+    assert replay(fleet, one)["origin"].nunique() == 1
     young = replace(
         fleet.errors, **{name: getattr(fleet.errors, name)[:3] for name in ("errors", "origins", "scale", "states")}
     )
-    none = replayed(fleet.panel, young, servers(), sizes(), SETTINGS, RULES)
+    none = replayed(fleet.panel, young, servers(), sizes(), SETTINGS)
     assert none.empty
     assert tuple(none.columns) == COLUMNS
 
@@ -97,7 +100,7 @@ def test_the_rule_keeps_its_promise_on_a_fleet_of_known_noise() -> None:
     fleet = make_fleet(np.linspace(10.0, 60.0, 60), metrics=("cpu", "mem"), origins=14, horizon=30, step=30, phi=0.5)
     names = [f"s{i:04d}" for i in range(60)]
     many = pd.concat([servers()] * 5, ignore_index=True).assign(server_id=names)
-    table = replayed(fleet.panel, fleet.errors, many, sizes(), SETTINGS, RULES)
+    table = replayed(fleet.panel, fleet.errors, many, sizes(), SETTINGS)
     found = exceedance(table["over_need"].to_numpy(), table["periods"].to_numpy(), pd.factorize(table["server_id"])[0])
     assert found.servers == 60
     assert found.rate < 0.005

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capforecast.actions.rightsize import Action, Needs, rightsize
+from capforecast.actions.rightsize import Action, rightsize
+from capforecast.actions.size_choice import Needs
 from capforecast.actions.sizes import Sizes
 from capforecast.settings import SizingSettings
 
@@ -32,7 +34,9 @@ def catalogue() -> pd.DataFrame:
 
 def sizes(region: str = "eu") -> Sizes:
     table = catalogue()
-    prices = table[["instance_type"]].assign(region=region, hourly=0.05 * table["vcpus"] + 0.01 * table["memory_gib"])
+    prices = table[["instance_type"]].assign(
+        region=region, os="linux", hourly=0.05 * table["vcpus"] + 0.01 * table["memory_gib"]
+    )
     return Sizes.of(table, prices)
 
 
@@ -44,10 +48,13 @@ def needs(cpu: list[float], memory: list[float], **columns: Any) -> Needs:
         {
             "server_id": [f"srv-{i}" for i in range(count)], "business_unit": "retail", "region": "eu",
             "criticality": "high", "tier": "ok", "instance_type": "m5.2xlarge", "vcpus": 8.0, "memory_gib": 32.0,
-            "history_days": 400, "peaks_unseen": "",
+            "history_days": 400, "peaks_unseen": "", "cpu_statistic": "p95", "memory_statistic": "max", "basis": "P95",
         } | columns
     )  # fmt: skip
-    return Needs(servers, (swing * cpu).astype(np.float32), (swing * memory).astype(np.float32))
+    return Needs(
+        servers, (swing * cpu / 8).astype(np.float32), (swing * memory / 32).astype(np.float32),
+        pd.date_range("2026-01-01", periods=PATHS, tz="UTC"), np.zeros(PATHS, np.int64),
+    )  # fmt: skip
 
 
 def one(given: Needs, rules: SizingSettings = RULES, of: Sizes | None = None) -> pd.Series:
@@ -74,8 +81,8 @@ def test_memory_binds_as_much_as_cpu() -> None:
 def test_cpu_and_memory_must_fit_on_the_same_path() -> None:
     given = needs([1.0], [1.0])
     half = np.arange(PATHS) % 20 == 0  # one path in twenty wants a lot of CPU, another lot of memory
-    given.cpu[half] = 7.0
-    given.memory[np.roll(half, 1)] = 30.0
+    given.cpu[half] = 7.0 / 8
+    given.memory[np.roll(half, 1)] = 30.0 / 32
     assert one(given)["action"] == Action.KEEP, "each alone would fit on 95 % of the paths, together on 90 %"
 
 
@@ -93,7 +100,7 @@ def test_a_server_at_risk_gets_the_least_size_that_holds_its_peaks() -> None:
     [
         ({"peaks_unseen": "quarter end"}, "peak lies ahead that its history does not hold: quarter end"),
         ({"history_days": 20}, "30 days of history"),
-        ({"vcpus": np.nan}, "number of vCPUs"),
+        ({"cpu_statistic": "mean"}, "means hide them"),
     ],
 )
 def test_what_is_missing_withholds_a_smaller_size(columns: dict[str, Any], said: str) -> None:
@@ -134,11 +141,42 @@ def test_without_prices_the_smallest_safe_size_is_taken_and_no_money_invented() 
     assert np.isnan(row["to_hourly"])
 
 
+def test_a_price_without_region_holds_in_every_region() -> None:
+    row = one(needs([1.4], [5.0]), of=sizes("*"))
+    assert row["to_hourly"] == pytest.approx(0.05 * 2 + 0.01 * 8)
+
+
 def test_without_instance_types_sizes_are_vcpus_and_gib() -> None:
     row = one(needs([1.4], [5.0], instance_type="", vcpus=8.0, memory_gib=30.0))
     assert row["action"] == Action.DOWNSIZE
     assert (row["to_type"], row["to_vcpus"], row["to_memory_gib"]) == ("", 2.0, 8.0)
+    assert row["to_cpu_share"] == pytest.approx(0.25)
     assert np.isnan(row["to_hourly"])
+    odd = one(needs([5.3], [5.0], instance_type="", vcpus=7.0))
+    assert odd["to_vcpus"] == 7.0, "a size between the usual ones that holds the need stays"
+
+
+def test_without_sizes_the_advice_is_a_share_of_what_there_is() -> None:
+    row = one(needs([1.4], [21.0], instance_type="", vcpus=np.nan, memory_gib=np.nan))
+    assert (row["action"], row["to_cpu_share"], row["to_memory_share"]) == (Action.DOWNSIZE, 0.25, 1.0)
+    assert np.isnan(row["to_vcpus"])
+    up = one(needs([9.0], [20.0], instance_type="", vcpus=np.nan, memory_gib=np.nan, tier="critical"))
+    assert (up["action"], up["to_cpu_share"], up["to_memory_share"]) == (Action.UPSIZE, 2.0, 1.0)
+
+
+def test_memory_known_by_its_p95_alone_gets_a_wider_margin() -> None:
+    row = one(needs([1.0], [11.5]))
+    wider = one(needs([1.0], [11.5], memory_statistic="p95"))
+    assert wider["need_memory_share"] / row["need_memory_share"] == pytest.approx(0.8 / 0.7, rel=1e-3)
+    assert (row["to_type"], wider["action"]) == ("m5.xlarge", Action.KEEP)
+
+
+def test_a_server_at_risk_gives_nothing_up_and_another_gets_no_more_of_anything() -> None:
+    rules = SizingSettings(families={"*": ("c5", "m5")})
+    up = one(needs([9.0], [3.0], tier="critical"), rules)
+    assert (up["to_type"], up["to_memory_share"]) == ("c5.4xlarge", 1.0)
+    down = one(needs([1.0], [20.0], instance_type="c5.2xlarge", vcpus=8.0, memory_gib=16.0), rules)
+    assert (down["to_type"], down["to_memory_share"]) == ("m5.xlarge", 1.0), "c5.large is cheaper, m5.2xlarge has more"
 
 
 @settings(max_examples=40, deadline=None)
@@ -162,6 +200,6 @@ def test_every_server_has_one_action_and_what_is_recommended_is_safe(seed: int, 
     smaller = table["action"] == Action.DOWNSIZE
     assert (table.loc[smaller, "to_vcpus"] <= 8).all()
     order = rng.permutation(count)
-    shuffled = Needs(given.servers.iloc[order], given.cpu[:, order], given.memory[:, order])
+    shuffled = replace(given, servers=given.servers.iloc[order], cpu=given.cpu[:, order], memory=given.memory[:, order])
     again = rightsize(shuffled, sizes(), RULES)
     pd.testing.assert_frame_equal(again, table.iloc[order].reset_index(drop=True))

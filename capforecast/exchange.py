@@ -26,6 +26,7 @@ class Ingested(Result):
     observations: list[Reference]
     inventory: Reference
     shapes: Reference  # catalogue of instance shapes
+    prices: Reference | None = None  # price list; null in reports of earlier versions
     quarantine: Reference
     validation: Reference  # what became of every file's rows
     known_at: str | None  # only what had arrived by then is seen, ISO 8601 UTC; null = all

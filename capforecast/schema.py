@@ -335,6 +335,7 @@ ACTION_COLUMNS = (
     "idle", "zombie", "idle_basis",  # flags; what was looked at, in words
     "stratum",  # servers whose replay stands behind it: a segment's name, or `smaller segments`
     "bound_servers", "bound_periods", "bound_over", "bound_rate", "bound_upper", "promised",  # of the worse resource
+    "size_periods", "size_over",  # of servers of the stratum that would have been made smaller
     "state", "state_since", "state_note",  # actions.lifecycle.State of earlier advice; "" = none
     "history_days", "peaks_unseen", "paths", "horizon_days",
     "model_version", "window_first", "window_last", "inputs", "config", "code",  # hashes of what it was made from
@@ -352,8 +353,8 @@ SAVING_COLUMNS = (
 
 # Rows of the `bounds` dataset: the rule replayed at past origins, by resource and stratum.
 BOUND_COLUMNS = (
-    "resource", "stratum",  # vcpu | memory_gib | either; a segment's name, `smaller segments` or `all servers`
-    "test",  # size: smaller sizes it would have advised; need: what it says every server needs, a harder test
+    "resource", "stratum",  # vcpu | memory_gib; a segment's name, `smaller segments` or `all servers`
+    "test",  # need: what it said every server needs; size: the smaller sizes it would have advised
     "cases", "servers", "periods", "over", "rate", "upper", "promised", "kept",
 )  # fmt: skip
 

@@ -83,6 +83,25 @@ def load(files: Sequence[Path], currency: str = "USD") -> PriceList:
     return PriceList(frame, currency, tuple(sources), missing)
 
 
+def to_table(prices: PriceList) -> pd.DataFrame:
+    """The list as one table, for the lake: instance_type, region, os, hourly, source, reason, currency; those without a
+    price have a reason.
+    """
+    return (
+        pd.concat([prices.rows, prices.left_out]).fillna({"source": "", "reason": ""}).assign(currency=prices.currency)
+    )
+
+
+def from_table(table: pd.DataFrame, currency: str) -> PriceList:
+    """The list of a table; its files are known by the names that rows carry."""
+    priced = (table["reason"] == "").to_numpy(dtype=bool)
+    rows = table[priced].drop(columns=["reason", "currency"]).reset_index(drop=True)
+    names = [name.rsplit(" of ", 1) for name in sorted(rows["source"].unique())]
+    sources = tuple(PriceSource(name, date, "") for name, date in names)
+    left_out = table.loc[~priced, [TYPE, REGION, OS, "reason"]].reset_index(drop=True)
+    return PriceList(rows, currency, sources, left_out)
+
+
 def monthly(hourly: Floats) -> Floats:
     """Cost of a month of 730 hours."""
     return hourly * HOURS_PER_MONTH

@@ -11,6 +11,7 @@ from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, shape
 from capforecast.stages.outputs import is_whole, report
 from capforecast.stages.pools import fleet_pools, pool_overview, pools
 from capforecast.stages.scorecard import scorecard, scorecard_overview, warnings
+from capforecast.stages.sizing import sizing
 from capforecast.stages.units import forecast, overview, read_panel, risk, train, validate
 
 NEEDS = {  # which of a unit's references a stage reads
@@ -25,6 +26,9 @@ NEEDS = {  # which of a unit's references a stage reads
         "processed", "quality", "model", "backtests", "forecasts", "servers", "previous_forecasts", "previous_servers",
         "judged_forecasts", "judged_servers",
     ),
+    "sizing": (
+        "inventory", "processed", "quality", "servers", "model", "forecasts", "shapes", "prices", "activity",
+    ),
     "scorecard": ("warnings",),
 }  # fmt: skip
 
@@ -32,5 +36,5 @@ __all__ = [
     "NEEDS", "anomalies", "champion", "drift", "drift_overview", "fleet_pools", "forecast", "ingest", "is_whole",
     "model_overview", "overview", "parse_as_of", "parse_known_at", "pool_overview", "pools", "read_panel", "report",
     "risk", "scorecard",
-    "scorecard_overview", "shape_catalogue", "source_overview", "train", "validate", "warnings", "why_train",
+    "scorecard_overview", "shape_catalogue", "sizing", "source_overview", "train", "validate", "warnings", "why_train",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from capforecast.actions import prices
 from capforecast.configuration import config_folder
 from capforecast.errors import NoUsableInputError, UsageError
 from capforecast.exchange import Ingested
@@ -48,7 +49,7 @@ def ingest(
     """
     until = parse_known_at(known_at) if known_at else None
     given = parse_as_of(as_of) if as_of else None
-    shapes = shape_catalogue(settings)
+    shapes, listed = shape_catalogue(settings), prices.configured(settings.prices, config_folder() / "prices")
     batch = read_files(source, settings, inventory, without=store.folder)
     tally.check(batch.tallies, batch.rejects)
     cut = given if given is not None else _cut_off(batch, until)
@@ -77,6 +78,7 @@ def ingest(
         observations=observations,
         inventory=inventory_reference,
         shapes=write_table(store, unit_key("shapes", batch.cadence, cut), shapes),
+        prices=write_table(store, unit_key("prices", batch.cadence, cut), prices.to_table(listed)),
         quarantine=quarantine,
         validation=validation,
         known_at=None if until is None else until.isoformat(),

@@ -94,7 +94,10 @@ def _validated(store: Store, settings: Settings, ingested: Ingested, business_un
         references={},
     )
     log.info("%s: %d servers, %d series, %d of them usable", business_unit, unit.servers, unit.series, usable)
+    listed_prices = {} if ingested.prices is None else {"prices": ingested.prices}
     return unit.having(
+        **listed_prices,
+        shapes=ingested.shapes,
         inventory=write_table(store, unit.key("inventory"), servers),
         processed=write_table(store, unit.key("processed"), processed),
         quality=write_table(store, unit.key("quality"), quality),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from capforecast.actions.exceedance import effective, exceedance
+from capforecast.actions.exceedance import Likeness, exceedance, likeness
 
 
 def replayed(rate: float, servers: int, origins: int = 4, days: int = 90, spread: float = 1.0, seed: int = 0):
@@ -43,9 +43,19 @@ def test_the_limit_holds_in_most_replays(spread: float) -> None:
 
 def test_periods_of_one_server_are_worth_less_than_those_of_many() -> None:
     over, periods, server = replayed(0.05, 50, spread=1.0)
-    assert effective(over, periods, server) < 0.2 * periods.sum()
     even = np.random.default_rng(0).binomial(90, 0.05, len(over))
-    assert effective(even, periods, server) > 2 * effective(over, periods, server)
+    assert likeness(over, periods, server).correlation > 5 * likeness(even, periods, server).correlation
+    assert exceedance(over, periods, server).upper > 1.2 * exceedance(even, periods, server).upper
+
+
+def test_what_other_servers_tell_of_likeness_narrows_the_limit_of_a_few() -> None:
+    few = replayed(0.0, 30)
+    fleet = likeness(*replayed(0.001, 1000, spread=200.0))
+    assert fleet.servers > 50
+    assert fleet.correlation < 0.1
+    assert exceedance(*few).upper > 0.01 > exceedance(*few, fleet).upper
+    assert likeness(*few, fleet) == fleet, "nobody was over: nothing new is known"
+    assert exceedance(*few, Likeness(0.9, 50)).upper > exceedance(*few).upper
 
 
 def test_unobserved_cases_and_none_at_all() -> None:

@@ -1,0 +1,77 @@
+"""How often sizes of the rule were exceeded when it was replayed, by stratum; and what may be advised on the strength.
+
+A stratum is a resource and a segment. Segments in which too few servers were replayed prove nothing by themselves and
+are tested together. Two tests: `need`, whether servers used more than the rule said they need, of all servers, those
+included whose size would have stayed; and `size`, whether those that would have been made smaller used more than that
+size. Sizes are rounded up from needs, so the first is the harder one, and it is of servers that nobody picked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from capforecast.actions.exceedance import Index, exceedance, likeness
+from capforecast.actions.rightsize import Action
+from capforecast.schema import BOUND_COLUMNS, SERVER_ID, BoolArray
+from capforecast.settings import SizingSettings
+
+SMALLER, EVERYONE = "smaller segments", "all servers"
+SIZE, NEED = "size", "need"
+RESOURCES = {"vcpu": "cpu", "memory_gib": "memory"}
+
+
+def strata(replays: pd.DataFrame, segments: pd.DataFrame, settings: SizingSettings) -> pd.Series:
+    """Stratum of each server of `segments` (server_id, name), by server_id: its segment's name, or SMALLER.
+
+    replays: actions.replay.COLUMNS.
+    """
+    names = segments.set_index(SERVER_ID)["name"].astype("str")
+    replayed = names[names.index.isin(replays[SERVER_ID])].value_counts()
+    return names.where(names.isin(replayed.index[replayed >= settings.least_servers]), SMALLER)
+
+
+def bounds(replays: pd.DataFrame, stratum: pd.Series, settings: SizingSettings) -> pd.DataFrame:
+    """BOUND_COLUMNS: a row for each stratum, resource and test; those without a case have none.
+
+    stratum: by server_id, as of `strata`. How alike a server's periods are is told from all servers first.
+    """
+    own = replays[SERVER_ID].map(stratum).fillna(SMALLER).to_numpy(dtype=object)
+    everyone = np.full(len(own), True)
+    smaller = (replays["action"] == Action.DOWNSIZE).to_numpy(dtype=bool)
+    known = {name: likeness(*_cases(replays, everyone, name, NEED)) for name in RESOURCES.values()}
+    rows = []
+    for name in [*sorted(set(own)), EVERYONE]:
+        inside = everyone if name == EVERYONE else np.asarray(own == name)
+        for test, which in ((NEED, inside), (SIZE, inside & smaller)):
+            for resource, column in RESOURCES.items():
+                found = exceedance(*_cases(replays, which, column, test), known[column])
+                rows.append({"resource": resource, "stratum": name, "test": test} | asdict(found))
+    table = pd.DataFrame([row for row in rows if row["periods"]], columns=list(BOUND_COLUMNS))
+    table["promised"] = settings.exceedance_limit
+    tested = np.where(table["test"] == NEED, table["upper"].astype("float64"), table["rate"].astype("float64"))
+    table["kept"] = tested <= settings.exceedance_limit
+    return table
+
+
+def verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """By stratum: what stands behind advice to make a server smaller, of the resource that fares worse.
+
+    Columns bound_servers, bound_periods, bound_over, bound_rate, bound_upper (of test `need`), size_periods, size_over
+    (of `size`, both resources) and kept: is the promise borne out by the limit of `need`, and by the rate of `size`.
+    """
+    names = {"servers": "bound_servers", "periods": "bound_periods", "over": "bound_over", "rate": "bound_rate"}
+    of_need = table[table["test"] == NEED].sort_values(["upper", "resource"], ascending=[False, True], kind="stable")
+    worst = of_need.drop_duplicates("stratum").set_index("stratum").rename(columns=names | {"upper": "bound_upper"})
+    of_size = table[table["test"] == SIZE].groupby("stratum")[["periods", "over"]].sum()
+    kept = table.groupby("stratum")["kept"].all() & (of_need.groupby("stratum")["resource"].nunique() == len(RESOURCES))
+    out = worst[[*names.values(), "bound_upper"]].join(of_size.add_prefix("size_")).join(kept)
+    return out.fillna({"size_periods": 0, "size_over": 0}).astype({"kept": bool})
+
+
+def _cases(replays: pd.DataFrame, which: BoolArray, column: str, test: str) -> tuple[Index, Index, Index]:
+    part = replays[which]
+    over, periods = (part[f"{name}_{column}"].to_numpy(dtype=np.int64) for name in (f"over_{test}", "periods"))
+    return over, periods, np.asarray(pd.factorize(part[SERVER_ID])[0], dtype=np.int64)

@@ -19,7 +19,8 @@ from capforecast.settings import IdleSettings
 _NETWORK = (NETWORK, NETWORK_IN, NETWORK_OUT)  # of a server one of them, the latter where the other is not measured
 _DIRECTIONS = {NETWORK_IN: "network in", NETWORK_OUT: "network out"}
 _OTHER_DIRECTION = {NETWORK_IN: "network out", NETWORK_OUT: "network in"}
-_STATISTICS = {"max": " maximum", "p95": " P95 (for want of a mean)"}
+_STATISTICS = {"max": " maximum", "p95": " P95"}
+_MOST_DIGITS = 6  # after the point
 
 Array = npt.NDArray[np.float64]
 
@@ -105,15 +106,16 @@ def _needs(resources: list[_Resource], which: BoolArray, settings: IdleSettings)
 def _basis(resources: list[_Resource], settings: IdleSettings) -> list[str]:
     """What was looked at and found, in words, for each server."""
     days = np.stack([each.rows["days"].to_numpy(dtype=np.float64, na_value=np.nan) for each in resources])
-    measured = np.stack([each.measured for each in resources])
-    most = np.where(measured, days, 0.0).max(axis=0)
+    most = np.nan_to_num(days).max(axis=0)
     said = zip(*(_words(each, most) for each in resources), strict=True)
     gone = zip(*(_unmeasured(each) for each in resources), strict=True)
+    weak = np.any([each.rows["statistic"] == "p95" for each in resources], axis=0)
     return [
-        f"{count:.0f} of {settings.days} days: {', '.join(filter(None, there))}{_listed([*filter(None, missing)])}"
+        f"{count:.0f} of {settings.days} days: {', '.join(filter(None, there))}"
+        f"{'; P95 for want of a mean' if is_weak else ''}{_listed([*filter(None, missing)])}"
         if any(there)
         else f"nothing measured in the last {settings.days} days"
-        for count, there, missing in zip(most, said, gone, strict=True)
+        for count, there, is_weak, missing in zip(most, said, weak, gone, strict=True)
     ]
 
 
@@ -128,7 +130,7 @@ def _words(resource: _Resource, days: Array) -> list[str]:
     peaks = rows["peak"].to_numpy(dtype=np.float64, na_value=np.nan)
     most = ["" if np.isnan(peak) else f"at most {_number(peak)}{resource.unit}" for peak in peaks]
     return [
-        f"{name}{statistic} {words}{'' if mine == count else f' on {mine:.0f} days'}" if words else ""
+        f"{name}{statistic} {words}{'' if mine == count else ' on ' + _days(mine)}" if words else ""
         for name, statistic, words, mine, count in zip(names, statistics, most, own, days, strict=True)
     ]
 
@@ -139,11 +141,16 @@ def _unmeasured(resource: _Resource) -> list[str]:
     return [*other.where(resource.measured, resource.name).fillna("").astype("str")]
 
 
+def _days(count: float) -> str:
+    return f"{count:.0f} day{'' if count == 1 else 's'}"
+
+
 def _number(value: float) -> str:
-    """Rounded up, so that `at most` is true; a stored 2.1 (2.09999990) stays 2.1."""
-    digits = 0 if value >= 100 else 1
+    """Rounded up, so that `at most` is true; a stored 2.1 (2.09999990) stays 2.1, and 0.003 does not become 0.0."""
+    small = 0 < value < 1
+    digits = min(int(np.ceil(-np.log10(value))), _MOST_DIGITS) if small else int(value < 100)
     up = np.ceil(value * 10**digits * (1 - 1e-6)) / 10**digits
-    return f"{up:,.{digits}f}"
+    return f"{up:,.{max(digits, int(small))}f}"
 
 
 def _listed(names: list[str]) -> str:

@@ -97,9 +97,12 @@ def test_a_server_seen_at_work_needs_no_more_days():
 def test_a_p95_in_place_of_a_mean_is_named_and_so_is_a_maximum():
     found = judged(cpu=("p95", 14, 2.0), net=("max", 14, 1.0), disk_io=("p95", 14, 0.0))
     assert found["idle"]
-    assert "CPU P95 (for want of a mean) at most 2.0 %" in found["idle_basis"]
-    assert "network maximum at most 1.0 MB a day" in found["idle_basis"]
-    assert "disk activity P95 (for want of a mean) at most 0.0 MB/s" in found["idle_basis"]
+    assert found["idle_basis"] == (
+        "14 of 14 days: CPU P95 at most 2.0 %, network maximum at most 1.0 MB a day, "
+        "disk activity P95 at most 0.0 MB/s; P95 for want of a mean"
+    )
+    means = judged(cpu=("mean", 14, 2.0), net=("max", 14, 1.0), disk_io=("mean", 14, 0.0))
+    assert "for want of" not in means["idle_basis"]
 
 
 def test_one_direction_of_traffic_is_named_and_the_other_said_to_be_missing():
@@ -113,6 +116,8 @@ def test_one_direction_of_traffic_is_named_and_the_other_said_to_be_missing():
 def test_a_peak_just_over_the_limit_does_not_read_as_the_limit():
     assert "at most 5.1 %" in judged(cpu=("mean", 14, 5.001))["idle_basis"]
     assert "at most 2.1 %" in judged(cpu=("mean", 14, float(np.float32(2.1))))["idle_basis"]
+    assert "at most 0.003 MB/s" in judged(cpu=("mean", 14, 1.0), disk_io=("mean", 14, 0.003))["idle_basis"]
+    assert "at most 0.4 MB a day" in judged(cpu=("mean", 14, 1.0), net=("mean", 14, 0.31))["idle_basis"]
     assert "at most 123,457 MB" in judged(cpu=("mean", 14, 1.0), net=("mean", 14, 123456.7))["idle_basis"]
 
 

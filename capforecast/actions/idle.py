@@ -146,7 +146,7 @@ def _days(count: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Rounded up, so that `at most` is true; a stored 2.1 (2.09999990) stays 2.1, and 0.003 does not become 0.0."""
+    """Rounded up, so that `at most` is true; a stored 1.1 (1.10000002) stays 1.1, and 0.003 does not become 0.1."""
     small = 0 < value < 1
     digits = min(int(np.ceil(-np.log10(value))), _MOST_DIGITS) if small else int(value < 100)
     up = np.ceil(value * 10**digits * (1 - 1e-6)) / 10**digits

@@ -89,6 +89,10 @@ def test_too_few_days_of_anything_measured_decide_nothing(metric, name):
     assert judged(**metrics | {metric: ("mean", 10, 0.0)})["idle"]
 
 
+def test_of_several_that_are_short_the_first_is_named():
+    assert judged(cpu=("mean", 5, 1.0), net=("mean", 4, 1.0))["needs"].endswith("(seen on 5)")
+
+
 def test_a_server_seen_at_work_needs_no_more_days():
     assert judged(cpu=("mean", 3, 60.0))["needs"] == ""
     assert judged(cpu=("mean", 3, 1.0), net=("mean", 14, 900.0))["needs"] == ""
@@ -115,7 +119,7 @@ def test_one_direction_of_traffic_is_named_and_the_other_said_to_be_missing():
 
 def test_a_peak_just_over_the_limit_does_not_read_as_the_limit():
     assert "at most 5.1 %" in judged(cpu=("mean", 14, 5.001))["idle_basis"]
-    assert "at most 2.1 %" in judged(cpu=("mean", 14, float(np.float32(2.1))))["idle_basis"]
+    assert "at most 1.1 %" in judged(cpu=("mean", 14, float(np.float32(1.1))))["idle_basis"]
     assert "at most 0.003 MB/s" in judged(cpu=("mean", 14, 1.0), disk_io=("mean", 14, 0.003))["idle_basis"]
     assert "at most 0.4 MB a day" in judged(cpu=("mean", 14, 1.0), net=("mean", 14, 0.31))["idle_basis"]
     assert "at most 123,457 MB" in judged(cpu=("mean", 14, 1.0), net=("mean", 14, 123456.7))["idle_basis"]

@@ -62,6 +62,19 @@ def test_days_of_hours_end_where_the_cut_off_says():
     assert rows.loc[("a", "cpu"), "days"] == 14
 
 
+def test_a_day_that_is_not_over_at_the_cut_off_is_not_seen():
+    rows = found(
+        frame(days=15, until=CUT_OFF + pd.Timedelta(days=1), cpu_mean=[1.0] * 14 + [90.0]),
+        cut_off=CUT_OFF + pd.Timedelta(hours=15),
+    )
+    assert rows.loc[("a", "cpu")].tolist() == ["mean", 14, 1]
+
+
+def test_what_is_not_a_number_was_not_seen():
+    rows = found(frame(cpu_mean=[*[1.0] * 12, np.inf, np.nan]))
+    assert rows.loc[("a", "cpu")].tolist() == ["mean", 12, 1]
+
+
 def test_traffic_of_both_directions_is_added_up_to_megabytes_a_day():
     rows = found(frame(net_in_mean=0.25, net_out_mean=[0.5] * 13 + [0.75]))
     assert rows.index.tolist() == [("a", "net")]
@@ -69,7 +82,7 @@ def test_traffic_of_both_directions_is_added_up_to_megabytes_a_day():
 
 
 def test_traffic_that_is_total_already_is_not_added_to():
-    rows = found(frame(net_mean=0.5, net_in_mean=0.25, net_out_mean=0.25))
+    rows = found(frame(net_mean=0.5, net_in_mean=0.25, net_out_mean=0.125))
     assert rows["peak"].tolist() == [0.5 * MBIT]
 
 
@@ -88,19 +101,22 @@ def test_a_sum_is_called_by_the_statistic_that_says_less():
 
 
 def test_mean_goes_before_maximum_before_p95_server_by_server_where_it_has_days_enough():
-    none, few = np.nan, [1.0] * 9 + [np.nan] * 5
+    none = np.nan
+    few, ten = [1.0] * 9 + [none] * 5, [1.0] * 10 + [none] * 4
     rows = found(
         pd.concat(
             [
                 frame("all", cpu_mean=1.0, cpu_max=2.0, cpu_p95=3.0),
+                frame("ten means", cpu_mean=ten, cpu_max=2.0, cpu_p95=3.0),
                 frame("no mean", cpu_mean=none, cpu_max=2.0, cpu_p95=3.0),
                 frame("few means", cpu_mean=few, cpu_max=none, cpu_p95=3.0),
                 frame("few of all", cpu_mean=few, cpu_max=none, cpu_p95=[*few[:-1], none]),
             ]
         )
     )
-    picked = rows.droplevel("metric")["statistic"]
-    assert picked.to_dict() == {"all": "mean", "no mean": "max", "few means": "p95", "few of all": "mean"}
+    picked = rows.droplevel("metric")["statistic"].to_dict()
+    assert picked.pop("all") == picked.pop("ten means") == picked.pop("few of all") == "mean"
+    assert picked == {"no mean": "max", "few means": "p95"}
 
 
 def test_a_day_of_which_little_was_seen_is_no_day_but_its_work_counts():

@@ -73,7 +73,7 @@ def _correlation(over: Array, size: Array) -> float:
     """
     total, count, evidence = size.sum(), len(size), int((over > 0).sum())
     share = over.sum() / total
-    if count < 2 or share in (0.0, 1.0):
+    if count < 2 or total == count or share in (0.0, 1.0):
         return _PRIOR_ICC
     rates = over / size
     between = float((size * (rates - share) ** 2).sum() / (count - 1))

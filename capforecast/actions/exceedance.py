@@ -104,11 +104,11 @@ def _correlation(over: Array, size: Array, known: Likeness) -> float:
     """Intra-class correlation of over / not over within servers, by analysis of variance, drawn to what is known."""
     total, count, evidence = size.sum(), len(size), int((over > 0).sum())
     share = over.sum() / total
-    if count < 2 or share in (0.0, 1.0):
+    if count < 2 or total == count or share in (0.0, 1.0):
         return known.correlation
     rates = over / size
     between = float((size * (rates - share) ** 2).sum() / (count - 1))
-    within = float((size * rates * (1 - rates)).sum() / max(total - count, 1))
+    within = float((size * rates * (1 - rates)).sum() / (total - count))
     typical = (total - float((size**2).sum()) / total) / (count - 1)
     below = between + (typical - 1) * within
     found = min(max((between - within) / below if below > 0 else 0.0, 1e-3), _MOST_ICC)

@@ -1,0 +1,96 @@
+"""What a packing costs beside what is paid today, where every price is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from capforecast.actions.packing_targets import SIZE, Targets, text
+from capforecast.actions.prices import COST, HOURLY, TYPE, PriceList, costs, monthly
+from capforecast.schema import REGION, SERVER_ID
+from capforecast.settings import ConsolidationSettings
+
+
+@dataclass(frozen=True)
+class Money:
+    """Of a month: today, and after; NaN = not known, and why."""
+
+    monthly: float
+    to_monthly: float
+    source: str
+    reason: str
+
+    def columns(self) -> dict[str, object]:
+        """As CONSOLIDATION_COLUMNS spell it."""
+        return {
+            "monthly": self.monthly, "to_monthly": self.to_monthly, "monthly_change": self.to_monthly - self.monthly,
+            "price_source": self.source, "price_reason": self.reason,
+        }  # fmt: skip
+
+
+def money_of(
+    servers: pd.DataFrame, paid: pd.DataFrame, targets: Targets, used: npt.NDArray[np.int64], inventory: pd.DataFrame,
+    prices: PriceList, settings: ConsolidationSettings,
+) -> Money:  # fmt: skip
+    """Of the servers that are packed and what is paid for each (`prices.costs`), onto the bins `used`."""
+    if targets.hosts:
+        return _of_hosts(targets, used, inventory, prices)
+    return _of_instances(servers, paid, targets, len(used), prices, settings)
+
+
+def _of_hosts(targets: Targets, used: npt.NDArray[np.int64], inventory: pd.DataFrame, prices: PriceList) -> Money:
+    """Of the hosts: only the inventory's own rows of them say what they cost, not their servers'."""
+    bins = targets.bins
+    names = [*bins.names, *bins.spare_names]
+    rows = inventory[inventory[SERVER_ID].isin(names)].drop_duplicates(SERVER_ID)
+    table = _costs(rows, prices).set_index(SERVER_ID).reindex(names)
+    hourly = table[HOURLY].to_numpy(dtype=np.float64)
+    if np.isnan(hourly).any():
+        missing = int(np.isnan(hourly).sum())
+        return Money(np.nan, np.nan, "", f"the inventory has no cost of {missing} of {len(names)} hosts")
+    kept = [*used, *range(len(bins.names), len(names))]
+    return Money(_month(hourly), _month(hourly[kept]), _sources(table["source"]), "")
+
+
+def _of_instances(
+    servers: pd.DataFrame, paid: pd.DataFrame, targets: Targets, used: int, prices: PriceList,
+    settings: ConsolidationSettings,
+) -> Money:  # fmt: skip
+    """Of the servers, and of instances of the size: as the list prices the type that the settings name, else as the
+    dearest of today's servers of that size.
+    """
+    unpriced = paid[paid[HOURLY].isna()]
+    if len(unpriced):
+        why = unpriced["reason"].iloc[0]
+        return Money(np.nan, np.nan, "", f"{len(unpriced)} of {len(paid)} servers have no price: {why}")
+    if settings.instance_type:
+        asked = pd.DataFrame({SERVER_ID: [targets.type], TYPE: [targets.type], REGION: [servers[REGION].iloc[0]]})
+        one = _costs(asked, prices).iloc[0]
+    else:
+        same = (servers[SIZE] == [targets.vcpus, targets.memory_gib]).all(axis=1) & (
+            text(servers, TYPE) == targets.type
+        )
+        one = paid[same.to_numpy()].sort_values([HOURLY, SERVER_ID], kind="stable").iloc[-1]
+    if np.isnan(one[HOURLY]):
+        return Money(np.nan, np.nan, "", str(one["reason"]))
+    after = np.full(used + len(targets.bins.spare_names), one[HOURLY], dtype=np.float64)
+    sources = pd.concat([paid["source"], pd.Series([one["source"]])])
+    return Money(_month(paid[HOURLY].to_numpy(dtype=np.float64)), _month(after), _sources(sources), "")
+
+
+def _costs(rows: pd.DataFrame, prices: PriceList) -> pd.DataFrame:
+    """`prices.costs` of rows that may lack columns."""
+    known = {TYPE: text(rows, TYPE), REGION: text(rows, REGION)}
+    cost = rows[COST] if COST in rows else pd.Series(np.nan, index=rows.index)
+    return costs(rows.assign(**known, **{COST: cost}), prices)
+
+
+def _month(hourly: npt.NDArray[np.float64]) -> float:
+    return float(monthly(hourly).sum())
+
+
+def _sources(names: pd.Series) -> str:
+    return ", ".join(sorted(set(names.astype("str"))))

@@ -15,7 +15,7 @@ from capforecast.lake import records
 from capforecast.lake.store import Store
 
 FOLDER = "lifecycle/records"
-FIGURES = ("to_vcpus", "to_memory_gib", "promised")
+FIGURES = ("to_vcpus", "to_memory_gib", "to_cpu_share", "to_memory_share", "promised")
 TIMES = ("advised", "at")
 READERS = 16
 
@@ -42,6 +42,8 @@ class Record(BaseModel):
     to_type: str = ""
     to_vcpus: Size | None = None
     to_memory_gib: Size | None = None
+    to_cpu_share: Size | None = None  # of what it had: all that is known where its size is not
+    to_memory_share: Size | None = None
     promised: float | None = None  # change of the monthly cost, below 0 = a saving; None = no price
     currency: str = ""
     advised: Moment  # as_of of the run whose advice it is

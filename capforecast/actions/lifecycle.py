@@ -6,6 +6,7 @@ realised. What was rejected is not advised again for a while.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -20,8 +21,8 @@ from capforecast.fleet.shapes import INSTANCE_TYPE
 from capforecast.schema import SERVER_ID, VALID_FROM, BoolArray
 from capforecast.settings import LifecycleSettings
 
-STOP = "stop"
-ADVICE = ("upsize", "downsize", STOP)  # actions that somebody can decide on
+STOP = str(Action.STOP)
+ADVICE = (str(Action.UPSIZE), str(Action.DOWNSIZE), STOP)  # actions that somebody can decide on
 REJECTED_ON = "rejected on"  # how the reason begins of what is withheld because somebody said no
 REALISED_COLUMNS = (
     SERVER_ID, "action",
@@ -29,7 +30,10 @@ REALISED_COLUMNS = (
     "currency",
     "since",  # when the inventory began to show it; where that has no date, when it was decided
 )  # fmt: skip
-SIZES = ("vcpus", "memory_gib")
+SIZES = {"vcpus": "cpu_share", "memory_gib": "memory_share"}  # and the share of the present size that stands for it
+
+
+UNITS = {"vcpus": "vCPU", "memory_gib": "GiB"}
 
 
 class State(StrEnum):
@@ -101,12 +105,15 @@ def realised(actions: pd.DataFrame, states: pd.DataFrame, inventory: pd.DataFram
     return out.rename_axis(SERVER_ID).reset_index().sort_values(SERVER_ID, ignore_index=True)[list(REALISED_COLUMNS)]
 
 
-def size_text(instance_type: object, vcpus: object, memory_gib: object) -> str:
-    """A size in words: the instance type, or else `8 vCPU, 32 GiB`; "" = none."""
-    if isinstance(instance_type, str) and instance_type.strip():
-        return instance_type
-    known = [(vcpus, "vCPU"), (memory_gib, "GiB")]
-    return ", ".join(f"{value:g} {unit}" for value, unit in known if isinstance(value, float | int) and value == value)
+def size_text(row: Mapping[Hashable, Any], prefix: str = "to_") -> str:
+    """A size in words: `m5.xlarge`, `4 vCPU, 16 GiB`, or `50 % of its CPU, 75 % of its memory`; "" = none is told."""
+    if isinstance(name := row["to_type" if prefix else INSTANCE_TYPE], str) and name.strip():
+        return name
+    units = [f"{size:g} {unit}" for name, unit in UNITS.items() if (size := row[prefix + name]) and size > 0]
+    if units or not prefix:
+        return ", ".join(units)
+    shares = [(row[f"to_{share}"], whole) for share, whole in zip(SIZES.values(), ("CPU", "memory"), strict=True)]
+    return ", ".join(f"{share:.0%} of its {whole}".replace("%", " %") for share, whole in shares if share and share > 0)
 
 
 def _plain(texts: pd.Series) -> npt.NDArray[np.object_]:
@@ -119,9 +126,12 @@ def _same_size(told: pd.DataFrame, actions: pd.DataFrame) -> BoolArray:
     """Does a row advise the size that was decided on? To stop has no size."""
     ours, theirs = _plain(actions["to_type"]), _plain(told["to_type"])
     sizes = np.ones(len(told), dtype=bool)
-    for name in SIZES:
-        one, other = (frame[f"to_{name}"].to_numpy(dtype=np.float64) for frame in (actions, told))
-        sizes &= np.isclose(one, other, rtol=1e-6, equal_nan=True)
+    for name, share in SIZES.items():
+        one, other, part, then = (
+            frame[f"to_{column}"].to_numpy(dtype=np.float64) for column in (name, share) for frame in (actions, told)
+        )
+        unknown = np.isnan(one) & np.isnan(other)
+        sizes &= np.isclose(np.where(unknown, part, one), np.where(unknown, then, other), rtol=1e-6, equal_nan=True)
     stop = (told["action"] == STOP).to_numpy()
     return np.asarray(stop | np.where((ours != "") & (theirs != ""), ours == theirs, sizes), dtype=bool)
 
@@ -138,13 +148,13 @@ def _shown(told: pd.DataFrame, present: pd.DataFrame) -> BoolArray:
     return np.asarray(there & follows, dtype=bool)
 
 
-def _rejection(row: dict[str, Any]) -> str:
+def _rejection(row: dict[Hashable, Any]) -> str:
     return f"{REJECTED_ON} {row['at']:%Y-%m-%d} by {_who(row)}"
 
 
-def _note(row: dict[str, Any], current: bool, state: str) -> str:
+def _note(row: dict[Hashable, Any], current: bool, state: str) -> str:
     """The decision in words; one on other or older advice says so."""
-    size = size_text(row["to_type"], row["to_vcpus"], row["to_memory_gib"])
+    size = size_text(row)
     what = f"{row['action']} to {size}" if size else row["action"]
     if not current:
         return f"before: {what}, {row['state']} on {row['at']:%Y-%m-%d} by {_who(row)}"
@@ -152,5 +162,5 @@ def _note(row: dict[str, Any], current: bool, state: str) -> str:
     return f"{what}, by {_who(row)}{waits}"
 
 
-def _who(row: dict[str, Any]) -> str:
+def _who(row: dict[Hashable, Any]) -> str:
     return f"{row['by']}: {row['note']}" if row["note"] else str(row["by"])

@@ -21,6 +21,8 @@ AS_OF = pd.Timestamp("2026-11-30", tz="UTC")
 RULES = LifecycleSettings()
 SMALLER_STILL = {"to_type": "m5.large", "to_vcpus": 2.0, "to_memory_gib": 8.0}
 UNTYPED = {"to_type": "", "instance_type": ""}
+SHARES = UNTYPED | {"to_vcpus": np.nan, "to_memory_gib": np.nan, "to_cpu_share": 0.5, "to_memory_share": 1.0}
+UNSIZED = {"to_type": "", "to_vcpus": None, "to_memory_gib": None}
 KEEP = {"action": "keep", "to_type": "", "to_vcpus": np.nan, "to_memory_gib": np.nan}
 
 
@@ -44,6 +46,10 @@ def test_rejected_advice_is_withheld_with_who_when_and_why() -> None:
         ({"action": "upsize"}, {}),  # another action
         (SMALLER_STILL, {}),  # another type
         ({"to_type": "", "to_memory_gib": 8.0}, UNTYPED),  # another size
+        (
+            {"to_type": "", "to_vcpus": None, "to_memory_gib": None, "to_cpu_share": 0.25, "to_memory_share": 1.0},
+            SHARES,
+        ),
         ({"at": "2026-06-02T00:00:00+00:00"}, {}),  # long ago: 181 days
     ],
 )
@@ -63,12 +69,30 @@ def test_other_or_old_advice_is_proposed_again_and_the_note_tells_the_decision(
     [
         ({"at": "2026-06-03T00:00:00+00:00"}, {}),  # 180 days ago
         ({"to_type": "", "to_memory_gib": None}, {**UNTYPED, "to_memory_gib": np.nan}),
+        (UNSIZED | {"to_cpu_share": 0.5, "to_memory_share": 1.0}, SHARES),
         ({"to_type": " M5.XLARGE "}, {}),
-        ({"action": "stop", "to_type": "", "to_vcpus": None, "to_memory_gib": None}, {"action": "stop"}),
+        ({"action": "stop", **UNSIZED}, {"action": "stop"}),
     ],
 )
 def test_the_same_advice_is_recognised(record: dict[str, Any], row: dict[str, Any]) -> None:
     assert applied(decision("web-1", **record), **row)["action"] == "withheld"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({}, "m5.xlarge"),
+        ({"to_type": ""}, "4 vCPU, 16 GiB"),
+        ({"to_type": "", "to_vcpus": np.nan}, "16 GiB"),
+        (SHARES, "50 % of its CPU, 100 % of its memory"),
+        (KEEP, ""),
+    ],
+)
+def test_sizes_are_told_in_words(row: dict[str, Any], words: str) -> None:
+    table = actions(a=row)
+    assert lifecycle.size_text(table.to_dict("records")[0]) == words
+    assert lifecycle.size_text(actions(a={}).to_dict("records")[0], "") == "m5.2xlarge"
+    assert lifecycle.size_text(actions(a=UNTYPED).to_dict("records")[0], "") == "8 vCPU, 32 GiB"
 
 
 def test_what_nobody_decided_on_is_proposed_where_it_advises_something() -> None:
@@ -104,7 +128,7 @@ def test_advice_that_the_inventory_shows_is_realised(state: str, record: dict[st
         ("rejected", {}, {"instance_type": "m5.xlarge"}),
         ("applied", {}, {"instance_type": "c5.xlarge", "vcpus": 4.0, "memory_gib": 16.0}),
         ("applied", {"to_type": ""}, {"instance_type": "", "vcpus": 4.0, "memory_gib": 8.0}),
-        ("applied", {"action": "stop", "to_type": "", "to_vcpus": None, "to_memory_gib": None}, {}),
+        ("applied", {"action": "stop", **UNSIZED}, {}),
     ],
 )
 def test_another_size_is_not_taken_for_it(state: str, record: dict[str, Any], row: dict[str, Any]) -> None:
@@ -160,7 +184,7 @@ def test_promised_stands_beside_what_today_s_prices_make_of_it() -> None:
         ("d", None, "m5.xlarge", "prod", 0.20),  # without a date: what it was before is not known
         ("e", None, "m5.2xlarge", "prod", 0.40), ("e", "2026-11-25", "m5.xlarge", "prod", 0.20),
     )  # fmt: skip
-    stop = {"action": "stop", "to_type": "", "to_vcpus": None, "to_memory_gib": None, "promised": -219.0}
+    stop = {"action": "stop", **UNSIZED, "promised": -219.0}
     states = newest(numbered(
         decision("a", "applied"), decision("b", "applied"), decision("c", "applied", **stop), decision("d", "accepted"),
         decision("e"), decision("nobody", "applied"),

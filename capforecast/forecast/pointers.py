@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
@@ -17,13 +16,13 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from capforecast.errors import ModelError
-from capforecast.lake.datasets import to_json, unit_segment
+from capforecast.lake import records
+from capforecast.lake.datasets import unit_segment
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Reference
 
 MANIFEST = "manifest.json"
 Action = Literal["promoted", "pinned", "unpinned", "rolled_back"]
-_RECORD = re.compile(r".*/champion/(\d{6,})\.json")
 
 
 class Pointer(BaseModel):
@@ -86,7 +85,7 @@ def folder(cadence: Cadence, business_unit: str) -> str:
 
 def record_key(cadence: Cadence, business_unit: str, number: int) -> str:
     """Key of a record."""
-    return f"{folder(cadence, business_unit)}/champion/{number:06d}.json"
+    return records.record_key(_champions(cadence, business_unit), number)
 
 
 def history(store: Store, cadence: Cadence, business_unit: str) -> list[Record]:
@@ -122,14 +121,12 @@ def append(store: Store, cadence: Cadence, business_unit: str, pointer: Pointer,
 
     Raises ConflictError when somebody was quicker: look again and decide anew.
     """
-    number = (after or 0) + 1
-    store.create(record_key(cadence, business_unit, number), to_json(pointer.model_dump(mode="json")))
-    return Record(number, pointer)
+    return Record(records.create(store, _champions(cadence, business_unit), pointer, after=after), pointer)
 
 
 def business_units(store: Store, cadence: Cadence) -> list[str]:
     """Names of the business units that have models of a cadence, sorted."""
-    keys = [key for key in store.keys(f"models/cadence={cadence}") if _is_manifest(key) or _RECORD.fullmatch(key)]
+    keys = [key for key in store.keys(f"models/cadence={cadence}") if _is_manifest(key) or _is_record(key)]
     segments = {key.split("/")[2].removeprefix("business_unit="): key for key in reversed(keys)}
     return sorted(_name(store, segment, key) for segment, key in segments.items())
 
@@ -142,24 +139,30 @@ def versions(store: Store, cadence: Cadence, business_unit: str) -> list[Referen
 
 def _records(store: Store, cadence: Cadence, business_unit: str) -> list[tuple[int, str]]:
     """Number and key of each record, by number."""
-    keys = store.keys(f"{folder(cadence, business_unit)}/champion")
-    return sorted((int(match[1]), match[0]) for match in map(_RECORD.fullmatch, keys) if match)
+    return records.numbered(store, _champions(cadence, business_unit))
+
+
+def _champions(cadence: Cadence, business_unit: str) -> str:
+    """Where the records lie."""
+    return f"{folder(cadence, business_unit)}/champion"
 
 
 def _read(store: Store, key: str) -> Pointer:
     try:
         return Pointer.model_validate_json(store.read(key))
     except ValidationError as error:
-        first = error.errors()[0]
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
         raise ModelError(
-            f"{key} in {store.url} cannot be read ({what}): choose a champion by `capforecast models promote`, "
-            "a good record then follows it; after that it may be deleted"
+            f"{key} in {store.url} cannot be read ({records.first_problem(error)}): choose a champion by "
+            "`capforecast models promote`, a good record then follows it; after that it may be deleted"
         ) from None
 
 
 def _is_manifest(key: str) -> bool:
     return key.startswith("models/") and key.endswith(f"/{MANIFEST}") and key.count("/") == 4
+
+
+def _is_record(key: str) -> bool:
+    return (records.folder_of(key) or "").endswith("/champion")
 
 
 def _reference(key: str, data: bytes) -> Reference:

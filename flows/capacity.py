@@ -12,10 +12,10 @@ from capforecast.exchange import Unit
 from flows.start import history, job_of, manifest_of, run_name
 from flows.units import MOST_UNITS_AT_ONCE, IncompleteRun, all_units, chosen
 from tasks.common import Job, run_stage
-from tasks.decisions import fleet_pools, scorecard
-from tasks.outputs import report, show_pools, show_report, show_scorecard, write_record
+from tasks.decisions import actions, decided, fleet_pools, scorecard
+from tasks.outputs import report, show_actions, show_pools, show_report, show_scorecard, write_record
 
-FLEET_STAGES = 4  # ingest, fleet-pools, scorecard, report
+FLEET_STAGES = 6  # ingest, fleet-pools, scorecard, decided, actions, report
 
 
 @flow(
@@ -66,7 +66,7 @@ def report_run(job: Job, kind: str, business_units: list[str] | None, **asked: s
     job.claims.check()
     sums = run_stage(fleet_pools, job, ingested=ingested, units=units)
     show_pools(job, sums)
-    extras = sums | _scorecard(job, ingested, units, names)
+    extras = sums | _scorecard(job, ingested, units, names) | _actions(job, ingested, units, names)
     published = run_stage(report, job, ingested=ingested, units=units, problems=problems, extras=extras)
     show_report(job, published)
     outcome = {
@@ -89,3 +89,14 @@ def _scorecard(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], 
     scored: dict[str, Any] = run_stage(scorecard, job, ingested=ingested, units=needed, covered=covered)
     show_scorecard(job, scored)
     return scored
+
+
+def _actions(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], covered: list[str]) -> dict[str, Any]:
+    """Advice for the servers of the finished units: references to its tables, none where no unit finished."""
+    told = run_stage(decided, job, ingested=ingested)
+    if not units:
+        return {}
+    needed = [Unit.model_validate(unit).only(stages.NEEDS[actions.name]).model_dump(mode="json") for unit in units]
+    made: dict[str, Any] = run_stage(actions, job, ingested=ingested, units=needed, covered=covered, decided=told)
+    show_actions(job, made)
+    return made

@@ -20,14 +20,14 @@ from capforecast.errors import CapforecastError, ConfigError
 from capforecast.exchange import Unit
 from tasks.common import Job, StageKey, run_stage, whole
 from tasks.data import anomalies, validate
-from tasks.decisions import pools, risk, warnings
+from tasks.decisions import pools, risk, sizing, warnings
 from tasks.drift import announce_drift, drift
 from tasks.models import champion, forecast, train, why_train
 from tasks.outputs import show_unit
 
 log = logging.getLogger("capforecast.run")
 MOST_UNITS_AT_ONCE = 32
-ANSWERS = (forecast, risk, pools, warnings, drift)  # what a unit's model is for, in this order
+ANSWERS = (forecast, risk, pools, warnings, drift, sizing)  # what a unit's model is for, in this order
 
 
 class IncompleteRun(CapforecastError):

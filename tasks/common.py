@@ -76,16 +76,17 @@ _claims: dict[tuple[str, str], Claims] = {}
 class StageKey(CachePolicy):
     """Cache key of a stage: what it reads (by content hash), code and config; the run only where `per_run`.
 
-    The key names the stage and the business unit, so that results are readable and no unit can adopt another's.
+    Settings that only stages on actions read are part of it where `actions`: a new price trains no model. The key names the stage and the business unit, so that results are readable and no unit can adopt another's.
     """
 
     per_run: bool = False
+    actions: bool = False
 
     def compute_key(self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: Any, **kwargs: Any) -> str | None:
         """`<stage>-<business unit>-<hash>`."""
         job: Job = inputs["job"]
         given = {name: _plain(value) for name, value in inputs.items() if name != "job"}
-        parts = [task_ctx.task.name, given, config_hash(job.settings), code_fingerprint()]
+        parts = [task_ctx.task.name, given, config_hash(job.settings, actions=self.actions), code_fingerprint()]
         if self.per_run:
             parts.append(job.run.run_id)
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -117,14 +118,14 @@ def may_pass(task: Any, task_run: Any, state: Any) -> bool:
 
 
 def stage_task(
-    name: str, *, per_run: bool = False, run_name: str | None = None
+    name: str, *, per_run: bool = False, actions: bool = False, run_name: str | None = None
 ) -> Callable[[Callable[..., T]], Task[..., T]]:
     """Decorator: a Prefect task for one stage, cached by StageKey, its result kept as JSON."""
     return task(
         name=name,
         task_run_name=run_name or f"{name}-{{business_unit}}",
         tags=["capforecast"],  # one set for all: each set costs two seconds at first (its concurrency slots)
-        cache_policy=StageKey(per_run=per_run),
+        cache_policy=StageKey(per_run=per_run, actions=actions),
         persist_result=True,
         result_serializer="json",
         retry_condition_fn=may_pass,

@@ -1,4 +1,4 @@
-"""Tasks on decisions: breach risk and tiers, pools, and how past warnings fared."""
+"""Tasks on decisions: breach risk and tiers, pools, how past warnings fared, sizes and advice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from capforecast import stages
 from capforecast.exchange import Ingested, Unit
-from capforecast.schema import FLEET
+from capforecast.schema import FLEET, Reference
 from tasks.common import Job, added_references, executed, stage_task
 
 
@@ -50,3 +50,31 @@ def scorecard(job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], c
         return {name: reference.model_dump(mode="json") for name, reference in made.items()}
 
     return executed(job, "scorecard", FLEET, work)
+
+
+@stage_task("sizing", actions=True)
+def sizing(job: Job, unit: dict[str, Any], business_unit: str) -> dict[str, Any]:
+    """What the sizing rule says of a business unit's servers, and how it would have fared before."""
+    return executed(job, "sizing", business_unit, lambda: added_references(stages.sizing, job, unit))
+
+
+@stage_task("decided", per_run=True, run_name="decided")
+def decided(job: Job, ingested: dict[str, Any]) -> dict[str, Any]:
+    """What people had decided on earlier advice by the cut-off. Of this run: they go on deciding."""
+    history = Ingested.model_validate(ingested)
+    return executed(job, "decided", FLEET, lambda: stages.decided(job.store, history).model_dump(mode="json"))
+
+
+@stage_task("actions", actions=True, run_name="actions")
+def actions(
+    job: Job, ingested: dict[str, Any], units: list[dict[str, Any]], covered: list[str], decided: dict[str, Any]
+) -> dict[str, Any]:
+    """Advice for every server of all finished units, with its evidence and its money."""
+    history, finished = Ingested.model_validate(ingested), [Unit.model_validate(unit) for unit in units]
+    told = Reference.model_validate(decided)
+
+    def work() -> dict[str, Any]:
+        made = stages.actions(job.store, job.settings, history, finished, covered, told)
+        return {name: reference.model_dump(mode="json") for name, reference in made.items()}
+
+    return executed(job, "actions", FLEET, work)

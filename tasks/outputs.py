@@ -23,7 +23,7 @@ POOLS = (
 MOST_POOLS = 500  # rows of an artifact
 
 
-@stage_task("report", run_name="report")
+@stage_task("report", actions=True, run_name="report")
 def report(
     job: Job,
     ingested: dict[str, Any],
@@ -84,6 +84,15 @@ def show_scorecard(job: Job, scored: dict[str, Any]) -> None:
     """How often past warnings came true, beside the rules of thumb, in the Prefect UI."""
     text = stages.scorecard_overview(job.store, Reference.model_validate(scored["scorecard"]))
     create_markdown_artifact(key="scorecard", markdown=text, description="How often past warnings came true")
+
+
+@task(name="show-actions", task_run_name="show-actions", tags=["capforecast"], cache_policy=NO_CACHE)
+def show_actions(job: Job, made: dict[str, Any]) -> None:
+    """What the advice saves and costs, in the Prefect UI."""
+    rows = stages.actions_overview(job.store, Reference.model_validate(made["savings"]))
+    create_table_artifact(
+        key="actions", table=rows, description="Advice and its monthly cost; below 0 is a saving, with its 80 % range"
+    )
 
 
 @task(name="show-sources", task_run_name="show-sources", tags=["capforecast"], cache_policy=NO_CACHE)

@@ -67,7 +67,7 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     worst = of_need.drop_duplicates("stratum").set_index("stratum").rename(columns=names | {"upper": "bound_upper"})
     of_size = table[table["test"] == SIZE].groupby("stratum")[["periods", "over"]].sum()
     kept = table.groupby("stratum")["kept"].all() & (of_need.groupby("stratum")["resource"].nunique() == len(RESOURCES))
-    out = worst[[*names.values(), "bound_upper"]].join(of_size.add_prefix("size_")).join(kept)
+    out = worst[[*names.values(), "bound_upper"]].join(of_size.add_prefix("size_")).join(kept.rename("kept"))
     return out.fillna({"size_periods": 0, "size_over": 0}).astype({"kept": bool})
 
 

@@ -4,6 +4,7 @@ Tasks, Lambda and SageMaker wrap these; a notebook may call them in order. No st
 what it reads is named in its arguments, and a reference whose object has changed is an error.
 """
 
+from capforecast.stages.actions import actions, actions_overview, decided
 from capforecast.stages.anomalies import anomalies
 from capforecast.stages.champion import champion, model_overview, why_train
 from capforecast.stages.drift import drift, drift_overview
@@ -28,13 +29,18 @@ NEEDS = {  # which of a unit's references a stage reads
     ),
     "sizing": (
         "inventory", "processed", "quality", "servers", "model", "forecasts", "shapes", "prices", "activity",
+        "neighbours",
     ),
     "scorecard": ("warnings",),
+    "actions": (
+        "inventory", "processed", "quality", "forecasts", "servers", "shapes", "prices", "model", "sizing", "replays",
+        "features", "path_costs",
+    ),
 }  # fmt: skip
 
 __all__ = [
-    "NEEDS", "anomalies", "champion", "drift", "drift_overview", "fleet_pools", "forecast", "ingest", "is_whole",
-    "model_overview", "overview", "parse_as_of", "parse_known_at", "pool_overview", "pools", "read_panel", "report",
-    "risk", "scorecard",
-    "scorecard_overview", "shape_catalogue", "sizing", "source_overview", "train", "validate", "warnings", "why_train",
+    "NEEDS", "actions", "actions_overview", "anomalies", "champion", "decided", "drift", "drift_overview",
+    "fleet_pools", "forecast", "ingest", "is_whole", "model_overview", "overview", "parse_as_of", "parse_known_at",
+    "pool_overview", "pools", "read_panel", "report", "risk", "scorecard", "scorecard_overview", "shape_catalogue",
+    "sizing", "source_overview", "train", "validate", "warnings", "why_train",
 ]  # fmt: skip

@@ -13,9 +13,9 @@ from capforecast.configuration import config_hash
 from capforecast.errors import ModelError, StageError, StaleReferenceError, UsageError
 from capforecast.exchange import Ingested, Overview, Unit
 from capforecast.fingerprint import engine_fingerprint, git_commit
+from capforecast.fleet import activity, shapes
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import panel as panels
-from capforecast.fleet import shapes
 from capforecast.fleet.snapshot import from_tables, to_tables
 from capforecast.forecast import champions, frames, registry
 from capforecast.lake import raw
@@ -59,7 +59,9 @@ def validate(store: Store, settings: Settings, ingested: Ingested, business_unit
 
 def _validated(store: Store, settings: Settings, ingested: Ingested, business_unit: str) -> Unit:
     cut = ingested.cut_off
-    listed, servers = _sized(store, ingested, business_unit)
+    listed, fleet = _sized(store, ingested)
+    servers = fleet[fleet[BUSINESS_UNIT] == business_unit].reset_index(drop=True)
+    _say_sizes(servers, business_unit)
     if servers.empty:
         raise UsageError(
             f"no server belongs to business unit {business_unit!r} at {ingested.as_of}; "
@@ -82,6 +84,7 @@ def _validated(store: Store, settings: Settings, ingested: Ingested, business_un
         resizes=inventories.resizes(listed, cut), earlier=earlier.drop_duplicates(SERVER_ID, keep="last"),
     )  # fmt: skip
     processed, quality = to_tables(panel)
+    did = activity.activity(inventories.join_renamed(seen, renamed), ingested.cadence, cut, settings)
     usable = int((panel.series["verdict"] == Verdict.OK).sum())
     unit = Unit(
         cadence=ingested.cadence,
@@ -99,18 +102,22 @@ def _validated(store: Store, settings: Settings, ingested: Ingested, business_un
         **listed_prices,
         shapes=ingested.shapes,
         inventory=write_table(store, unit.key("inventory"), servers),
+        neighbours=write_table(store, unit.key("neighbours"), _neighbours(fleet, servers)),
+        activity=write_table(store, unit.key("activity"), did),
         processed=write_table(store, unit.key("processed"), processed),
         quality=write_table(store, unit.key("quality"), quality),
     )
 
 
-def _sized(store: Store, ingested: Ingested, business_unit: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The dated inventory with sizes filled from the catalogue of shapes, and the unit's servers at the cut-off."""
+def _sized(store: Store, ingested: Ingested) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The dated inventory with sizes filled from the catalogue of shapes, and the fleet's servers at the cut-off."""
     stated, catalogue = read_frame(store, ingested.inventory), read_frame(store, ingested.shapes)
     listed = shapes.fill(inventories.normalise(stated), catalogue)
     fleet = inventories.at(listed, ingested.cut_off)
-    fleet = shapes.marks(fleet, inventories.at(stated, ingested.cut_off), catalogue)
-    servers = fleet[fleet[BUSINESS_UNIT] == business_unit].reset_index(drop=True)
+    return listed, shapes.marks(fleet, inventories.at(stated, ingested.cut_off), catalogue)
+
+
+def _say_sizes(servers: pd.DataFrame, business_unit: str) -> None:
     for column, what in (
         (shapes.SIZES_FILLED, "have sizes from the catalogue of instance shapes"),
         (shapes.SIZES_CONFLICT, "have a size that differs from their instance type's; the inventory counts"),
@@ -118,7 +125,13 @@ def _sized(store: Store, ingested: Ingested, business_unit: str) -> tuple[pd.Dat
         hit = servers[servers[column] != ""]
         if len(hit):
             log.info("%s: %d servers %s, e.g. %s", business_unit, len(hit), what, hit[SERVER_ID].iloc[0])
-    return listed, servers
+
+
+def _neighbours(fleet: pd.DataFrame, servers: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the fleet that say something of the hosts of a unit's servers: the hosts', and others' on them."""
+    hosts = set(servers["host_id"]) - {""}
+    near = fleet["host_id"].isin(hosts) | fleet[SERVER_ID].isin(hosts)
+    return fleet[near & ~fleet[SERVER_ID].isin(servers[SERVER_ID])].reset_index(drop=True)
 
 
 def read_panel(store: Store, unit: Unit) -> Panel:

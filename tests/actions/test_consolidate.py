@@ -26,7 +26,7 @@ def sizes() -> Sizes:
         columns=["instance_type", "family", "architecture", "vcpus", "memory_gib", "network_baseline_mbps",
                  "network_burst_mbps", "burstable"],
     )  # fmt: skip
-    return Sizes.of(table, pd.DataFrame(columns=["instance_type", "region", "hourly"]))
+    return Sizes.of(table, pd.DataFrame(columns=["instance_type", "region", "os", "hourly"]))
 
 
 def prices(*types: str) -> PriceList:

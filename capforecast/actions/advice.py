@@ -1,0 +1,83 @@
+"""From what the sizing rule says to what is advised: idle servers stop, advice that fails its test is withheld."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from capforecast.actions.rightsize import MOVES, Action
+from capforecast.schema import SERVER_ID, Tier
+
+IDLE = "it has been idle: ask its owner, then stop it"
+ZOMBIE = "it has been idle and nobody owns it: find out whose it is, then stop it"
+NO_TEST = "the rule could not be tested on servers like it: too few past forecasts whose outcome is known"
+EVIDENCE = ("bound_servers", "bound_periods", "bound_over", "bound_rate", "bound_upper", "size_periods", "size_over")
+_MAY_STOP = (Tier.OK, Tier.WATCH)
+
+
+def with_idle(sizing: pd.DataFrame, idle: pd.DataFrame) -> pd.DataFrame:
+    """`sizing` (rightsize and tier) with idle, zombie, idle_basis; servers that are idle and not at risk are to stop.
+
+    idle: of actions.idle.idle, in the same order. Another size that was advised becomes an alternative.
+    """
+    stop = idle["idle"].to_numpy(dtype=bool) & sizing["tier"].isin(_MAY_STOP).to_numpy()
+    smaller = stop & (sizing["action"] == Action.DOWNSIZE).to_numpy()
+    out = sizing.assign(
+        action=sizing["action"].where(~stop, str(Action.STOP)),
+        reason=sizing["reason"].where(~stop, np.where(idle["zombie"], ZOMBIE, IDLE)),
+        withheld_action=sizing["withheld_action"].where(~stop, ""),
+        alternatives=sizing["alternatives"].where(~smaller, "a smaller size, should it be needed: " + _size(sizing)),
+        idle=idle["idle"].to_numpy(dtype=bool), zombie=idle["zombie"].to_numpy(dtype=bool),
+        idle_basis=idle["idle_basis"].to_numpy(dtype=object),
+    )  # fmt: skip
+    return _without_size(out, stop)
+
+
+def tested(actions: pd.DataFrame, stratum: pd.Series, verdicts: pd.DataFrame, promised: float) -> pd.DataFrame:
+    """`actions` with the evidence behind a smaller size: stratum, EVIDENCE, promised. Advice that has none, or that the
+    replay of the rule does not bear out, is withheld, and says so.
+
+    stratum: by server_id; verdicts: by stratum, of actions.bounds.
+    """
+    own = actions[SERVER_ID].map(stratum).fillna("").astype("str")
+    found = verdicts.reindex(own).reset_index(drop=True)
+    smaller = ((actions["action"] == Action.DOWNSIZE) | (actions["withheld_action"] == Action.DOWNSIZE)).to_numpy()
+    evidence = {name: found[name].astype("float64").where(smaller).to_numpy() for name in EVIDENCE}
+    lacking = found["bound_upper"].isna().to_numpy(dtype=bool)
+    failed = (actions["action"] == Action.DOWNSIZE).to_numpy() & ~(found["kept"] == True).to_numpy(dtype=bool)  # noqa: E712
+    size, reasons = _size(actions), actions["reason"].to_numpy(dtype=object, copy=True)
+    for i in np.flatnonzero(failed):
+        why = NO_TEST if lacking[i] else _why(found.iloc[i], own.iloc[i], promised)
+        reasons[i] = f"a smaller size ({size.iloc[i]}) would hold its peaks, but {why}"
+    out = actions.assign(
+        action=actions["action"].where(~failed, str(Action.WITHHELD)), reason=reasons,
+        withheld_action=actions["withheld_action"].where(~failed, str(Action.DOWNSIZE)),
+        alternatives=actions["alternatives"].where(~failed, ""),
+        stratum=own.where(smaller, ""), promised=np.where(smaller, promised, np.nan), **evidence,
+    )  # fmt: skip
+    return _without_size(out, failed)
+
+
+def _why(row: pd.Series, stratum: str, promised: float) -> str:
+    """Why a stratum's replay is not good enough, in words."""
+    if row["bound_upper"] > promised:
+        return (
+            f"{int(row['bound_servers'])} servers replayed ({stratum}) prove no less than {row['bound_upper']:.1%} of "
+            f"periods above what the rule said they need; {promised:.1%} is promised"
+        )
+    share = row["size_over"] / max(row["size_periods"], 1)
+    return f"of servers like it ({stratum}) {share:.1%} of periods lay above such a size; {promised:.1%} is promised"
+
+
+def _size(table: pd.DataFrame) -> pd.Series:
+    """The size advised, in words."""
+    cpu, memory = (table[name].map("{:.0%}".format) for name in ("to_cpu_share", "to_memory_share"))
+    units = table["to_vcpus"].map("{:g} vCPU, ".format) + table["to_memory_gib"].map("{:g} GiB".format)
+    known = table[["to_vcpus", "to_memory_gib"]].notna().all(axis=1)
+    words = (cpu + " of its CPU, " + memory + " of its memory").where(~known, units)
+    return words.where(table["to_type"] == "", table["to_type"]).astype("str")
+
+
+def _without_size(table: pd.DataFrame, which: np.ndarray) -> pd.DataFrame:
+    """The table without the sizes of some servers: nothing is advised to them that has one."""
+    return table.assign(**{name: table[name].where(~which, "" if name == "to_type" else np.nan) for name in MOVES})

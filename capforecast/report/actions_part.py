@@ -77,6 +77,16 @@ def segment_summaries(sizes: pd.DataFrame) -> list[SegmentSummary]:
     ]
 
 
+def in_order(actions: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `actions` as people read them: to enlarge, to shrink or stop, withheld, then those that stay."""
+    if not len(actions):
+        return actions
+    table = _whole(actions)
+    rest = table[~table["action"].isin(["upsize", "downsize", "stop"])]
+    rest = _sorted(rest, rest["action"].map({"withheld": 0, "keep": 1}).fillna(2))
+    return pd.concat([_by_urgency(table), _by_saving(table), rest])
+
+
 def _once(actions: pd.DataFrame) -> None:
     twice = actions.loc[actions[SERVER_ID].duplicated(), SERVER_ID].unique()
     if len(twice):

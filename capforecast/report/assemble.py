@@ -18,7 +18,8 @@ from capforecast.risk.scorecard import stated_horizons
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
 from capforecast.settings import Settings
 
-FURTHER = ("pools", "demand", "anomalies", "drift_series")  # of a unit, where it has them
+FURTHER = ("pools", "demand", "anomalies", "drift_series", "consolidation", "packing")  # of a unit, where it has them
+ADVISED = ("actions", "savings", "bounds", "segments", "segment_sizes")  # of the fleet, where the run has them
 # Of its deciding series, shown beside a server where only `risks` holds them.
 SERIES_FIGURES = ("flags", "unseen_peaks", "trend_per_month", "trend_since")
 
@@ -38,9 +39,9 @@ def report_data(
 ) -> ReportData:
     """Everything a report shows. `units`: references of each finished unit; `problems`: why the others are missing.
 
-    validation: what became of the rows of each file.  extras: of the fleet, `scorecard` and
-    `reliability`, and the sums of its `pools` and `demand`. These, and a unit's `warnings`, `pools`, `demand`,
-    `anomalies`, `champion`, `drift` and `drift_series`, may be missing: the report then says so.
+    validation: what became of the rows of each file.  extras: of the fleet, `scorecard`, `reliability` and the tables
+    of ADVISED, and the sums of its `pools` and `demand`. These, and a unit's `warnings`, `champion`, `drift` and the
+    tables of FURTHER, may be missing: the report then says so, or nothing of what is to be done.
     """
     tables = _Tables(store, units, extras or {})
     summary = build_summary(
@@ -62,6 +63,7 @@ def report_data(
         sources=pd.DataFrame() if validation is None else read_frame(store, validation),
         scorecard=tables.of_fleet("scorecard"),
         reliability=tables.of_fleet("reliability"),
+        **{name: tables.of_fleet(name) for name in ADVISED},
         **tables.further,
     )
 
@@ -106,6 +108,11 @@ class _Tables:
             anomalies=self.further["anomalies"],
             champions=_stacked(self._present("champion")),
             drift=_stacked(self._present("drift")),
+            actions=self.of_fleet("actions"),
+            savings=self.of_fleet("savings"),
+            bounds=self.of_fleet("bounds"),
+            segment_sizes=self.of_fleet("segment_sizes"),
+            consolidation=self.further["consolidation"],
         )
 
     def fans(self, top: list[Risk]) -> list[FanChart]:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from capforecast import __version__
 from capforecast.report.accuracy import metric_accuracy
+from capforecast.report.action_terms import action_terms
+from capforecast.report.actions_part import actions_summary, segment_summaries
 from capforecast.report.definitions import definitions
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.model_parts import drift_checks, model_versions
@@ -45,7 +47,7 @@ def build_summary(
     servers = _stack([unit.servers for unit in units])
     origin = _utc(as_of).tz_localize(None) - cadence.step
     totals = _totals(units, servers)
-    found = _found(units, servers, evidence or Evidence(), origin)
+    found = _found(units, servers, evidence or Evidence(), origin) | _advised(evidence or Evidence(), settings)
     return RunSummary(
         product_version=__version__,
         as_of=_utc(as_of).isoformat(),
@@ -99,6 +101,15 @@ def _found(units: Sequence[UnitInput], servers: pd.DataFrame, known: Evidence, o
     }
 
 
+def _advised(known: Evidence, settings: Settings) -> dict[str, Any]:
+    """The summary's parts on what to do."""
+    tables = (known.actions, known.savings, known.bounds, known.consolidation)
+    return {
+        "actions": actions_summary(*tables, settings),
+        "segments": segment_summaries(known.segment_sizes),
+    }
+
+
 def _definitions(
     settings: Settings, cadence: Cadence, units: Sequence[UnitInput], found: Mapping[str, Any]
 ) -> dict[str, str]:
@@ -112,6 +123,7 @@ def _definitions(
             settings, found["warnings"], found["pools"], sum(found["anomalies"].values()), found["peaks_unseen"]
         ),
         **model_terms(settings, found["model_versions"], found["drift"]),
+        **action_terms(settings, found["actions"], found["segments"]),
     }
 
 

@@ -76,6 +76,8 @@ class ReportData:
     fans: charts of the top risks, in the order of summary.top_risks.  sources: one row per file that was read
     (sources.tally.TALLY_COLUMNS).  scorecard, reliability, pools, demand, anomalies: as schema.py spells them; empty
     where the run has none.  drift_series: one row per series and check that is over its limit.
+    actions, savings, bounds, segments, segment_sizes, consolidation, packing: what to do, as schema.py and
+    actions.segments spell them.
     """
 
     summary: RunSummary
@@ -90,6 +92,13 @@ class ReportData:
     demand: pd.DataFrame = field(default_factory=pd.DataFrame)
     anomalies: pd.DataFrame = field(default_factory=pd.DataFrame)
     drift_series: pd.DataFrame = field(default_factory=pd.DataFrame)
+    actions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    savings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    bounds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    segments: pd.DataFrame = field(default_factory=pd.DataFrame)
+    segment_sizes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    consolidation: pd.DataFrame = field(default_factory=pd.DataFrame)
+    packing: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from capforecast.report import style
+from capforecast.report.action_sheets import write_actions
 from capforecast.report.answer import headline
 from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_order
 from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
@@ -44,6 +45,7 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
     _summary_sheet(sheets, summary)
     for table in _server_tables(data):
         table.write(sheets)
+    write_actions(sheets, data)
     write_evidence(sheets, data)
     for table in _accuracy_tables(data):
         table.write(sheets)

@@ -39,7 +39,8 @@ class Evidence:
 
     scorecard, reliability: SCORECARD_COLUMNS, RELIABILITY_COLUMNS, of the fleet.  origins: those scored at each
     horizon (days).  pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.  champions, drift: tables of these names, a row
-    per business unit, and per business unit and check.
+    per business unit, and per business unit and check.  actions, savings, bounds, segment_sizes, consolidation: as
+    schema.py and actions.segments spell them, of the whole run.
     """
 
     scorecard: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -49,3 +50,8 @@ class Evidence:
     anomalies: pd.DataFrame = field(default_factory=pd.DataFrame)
     champions: pd.DataFrame = field(default_factory=pd.DataFrame)
     drift: pd.DataFrame = field(default_factory=pd.DataFrame)
+    actions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    savings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    bounds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    segment_sizes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    consolidation: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from capforecast.report.part import Part
+from capforecast.report.summary_actions import ActionsSummary, SegmentSummary
 from capforecast.report.summary_models import DriftCheck, ModelUsed
 
 
@@ -212,7 +213,7 @@ class PoolSummary(Part):
 class RunSummary(Part):
     """The whole run. Holds no run id, clock time or path: the same inputs give the same bytes."""
 
-    schema_version: int = 3
+    schema_version: int = 4
     product_version: str
     as_of: str  # exclusive cut-off, ISO 8601 UTC
     known_at: str | None = None  # only what had arrived by then was seen; null = all
@@ -241,6 +242,8 @@ class RunSummary(Part):
     warnings: Scorecard | None = None  # null = nothing could be replayed
     pools: list[PoolSummary] = Field(default_factory=list)  # tightest first
     pool_sums: list[PoolSummary] = Field(default_factory=list)  # of business units over their regions, and of the fleet
+    actions: ActionsSummary | None = None  # null = the run decided nothing
+    segments: list[SegmentSummary] = Field(default_factory=list)  # from the least used to the most used
     peaks_unseen: int = 0  # servers with a series that has not seen a peak that lies ahead
     anomalies: dict[str, int] = Field(default_factory=dict)  # marks on the history, by kind
     quality: Quality

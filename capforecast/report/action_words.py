@@ -1,0 +1,144 @@
+"""Actions in words: sizes, money, and the answer in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from capforecast.report.summary_actions import ActionsSummary, Advice, Consolidation, Saving
+from capforecast.report.words import NBSP, NONE, count, is_missing, listed, number, plural
+
+ACTION_NAMES = {"upsize": "larger", "downsize": "smaller", "stop": "stop", "": "not known"}
+KIND_NAMES = {"upsize": "Larger sizes", "downsize": "Smaller sizes", "stop": "Stopped servers", "all": "All together"}
+KIND_ORDER = tuple(KIND_NAMES)
+RESOURCES = {"vcpu": "CPU", "memory_gib": "memory", "either": "CPU or memory"}
+SIZES_ONLY = "No prices: sizes only."
+_VCPU, _GIB = "vCPU", "GiB"
+
+
+def size(instance_type: str, vcpus: float | None, memory_gib: float | None) -> str:
+    """`m6i.large (2 vCPU, 8 GiB)`, `2 vCPU, 8 GiB`; a dash where nothing is known."""
+    units = [f"{_amount(value)}{NBSP}{unit}" for value, unit in ((vcpus, _VCPU), (memory_gib, _GIB)) if value]
+    amounts = ", ".join(units)
+    if not instance_type:
+        return amounts or NONE
+    return f"{instance_type} ({amounts})" if amounts else instance_type
+
+
+def present(advice: Advice) -> str:
+    """The size a server has."""
+    return size(advice.instance_type, advice.vcpus, advice.memory_gib)
+
+
+def advised(advice: Advice) -> str:
+    """What it should become."""
+    if advice.action == "stop":
+        return "stop"
+    known = size(advice.to_type, advice.to_vcpus, advice.to_memory_gib)
+    return _shares(advice.to_cpu_share, advice.to_memory_share) or NONE if known == NONE else known
+
+
+def needed(advice: Advice) -> str:
+    """What it needs, headroom included."""
+    both = ((advice.need_vcpus, _VCPU), (advice.need_memory_gib, _GIB))
+    units = [f"{number(value)}{NBSP}{unit}" for value, unit in both if value is not None]
+    return ", ".join(units) or _shares(advice.need_cpu_share, advice.need_memory_share) or NONE
+
+
+def advice_sentence(advice: Advice, currency: str) -> str:
+    """The advice as one would say it; begins with the server."""
+    what = "stop it" if advice.action == "stop" else f"from {present(advice)} to {advised(advice)}"
+    if advice.action != "stop" and present(advice) == NONE:
+        what = f"to {advised(advice)}"
+    why = f" ({advice.idle_basis})" if advice.action == "stop" and advice.idle_basis else ""
+    money = "" if advice.monthly_change is None else f"; {more_or_less(advice.monthly_change, currency)} a month"
+    return f"{advice.server_id}: {what}{why}{money}"
+
+
+def money(value: object, currency: str = "") -> str:
+    """`USD 1,234`; below 100 with cents. A dash where there is none."""
+    if is_missing(value):
+        return NONE
+    amount = abs(float(value))  # type: ignore[arg-type]
+    sign = "−" if float(value) < 0 else ""  # type: ignore[arg-type]
+    figures = number(amount, 0 if amount >= 100 or amount == 0 else 2)
+    return f"{currency}{NBSP if currency else ''}{sign}{figures}"
+
+
+def change(value: object) -> str:
+    """A change with its sign: `+210`, `−1,380`."""
+    text = money(value)
+    return f"+{text}" if not is_missing(value) and float(value) > 0 else text  # type: ignore[arg-type]
+
+
+def change_range(low: object, high: object) -> str:
+    """`−1,600 to −900`."""
+    return NONE if is_missing(low) or is_missing(high) else f"{change(low)} to {change(high)}"
+
+
+def more_or_less(value: float, currency: str) -> str:
+    """`USD 210 more`, `USD 1,380 less`."""
+    return f"{money(abs(value), currency)} {'more' if value > 0 else 'less'}" if value else "at the same cost"
+
+
+def answer(actions: ActionsSummary) -> str:
+    """What to do, in one or two sentences. Spending is said as plainly as saving."""
+    moves = [_move(actions, kind) for kind in ("upsize", "downsize", "stop")]
+    said = [text for text in moves if text]
+    withheld = actions.counts.get("withheld", 0)
+    kept = f"advice for {plural(withheld, 'server')} is withheld" if withheld else ""
+    if not said:
+        return f"No other size is advised{': ' + kept if kept else ''}."
+    prices = "" if actions.currency else f" {SIZES_ONLY}"
+    rest = f" {kept[:1].upper()}{kept[1:]}." if kept else ""
+    joined = "; ".join(said)
+    return f"{joined[:1].upper()}{joined[1:]}.{prices}{rest}"
+
+
+def _move(actions: ActionsSummary, kind: str) -> str:
+    servers = actions.counts.get(kind, 0)
+    if not servers:
+        return ""
+    verb = {"upsize": "need a larger size", "downsize": "can be smaller", "stop": "can be stopped"}[kind]
+    if servers == 1:
+        verb = verb.replace("need ", "needs ")
+    text = f"{plural(servers, 'server')} {verb}"
+    row = fleet_row(actions.savings, kind)
+    if row is None or not row.priced or row.monthly_change is None:
+        return text
+    of = "" if row.priced == row.servers else f", {count(row.priced)} of them priced"
+    return f"{text} ({more_or_less(row.monthly_change, row.currency or actions.currency)} a month{of})"
+
+
+def fleet_row(savings: Sequence[Saving], kind: str) -> Saving | None:
+    """The fleet's sum of a kind."""
+    return next((row for row in savings if row.scope == "fleet" and row.kind == kind), None)
+
+
+def consolidation_answer(rows: Sequence[Consolidation]) -> str:
+    """What packing would free, in one sentence; "" where nothing was looked at."""
+    if not rows:
+        return ""
+    freed = [row for row in rows if row.freed and not row.reason]
+    if not freed:
+        reasons = sorted({row.reason for row in rows if row.reason})
+        return f"Nothing is proposed: {listed(reasons)}." if len(reasons) == 1 else "Nothing is proposed."
+    total = sum(row.freed or 0 for row in freed)
+    priced = [row for row in freed if row.monthly_change is not None]
+    cost = sum(row.monthly_change or 0.0 for row in priced)
+    hosts = {row.onto.startswith("hosts") for row in freed}
+    noun = "host" if hosts == {True} else "instance" if hosts == {False} else "host and instance"
+    text = f"{plural(total, noun)} could go in {plural(len(freed), 'group')} of servers"
+    if not priced:
+        return f"{text}. {SIZES_ONLY}"
+    of = "" if len(priced) == len(freed) else f", {count(len(priced))} of {count(len(freed))} groups priced"
+    return f"{text} ({more_or_less(cost, priced[0].currency)} a month{of})."
+
+
+def _shares(cpu: float | None, memory: float | None) -> str:
+    """Of a server whose size is not known: what it should have of what it has now."""
+    named = ((cpu, "CPU"), (memory, "memory"))
+    return ", ".join(f"{share * 100:.0f}{NBSP}% of its {name}" for share, name in named if share is not None)
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.4g}"

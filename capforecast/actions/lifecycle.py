@@ -31,8 +31,6 @@ REALISED_COLUMNS = (
     "since",  # when the inventory began to show it; where that has no date, when it was decided
 )  # fmt: skip
 SIZES = {"vcpus": "cpu_share", "memory_gib": "memory_share"}  # and the share of the present size that stands for it
-
-
 UNITS = {"vcpus": "vCPU", "memory_gib": "GiB"}
 
 

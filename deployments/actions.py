@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +76,7 @@ def _action(row: dict[str, Any]) -> str:
     return f"{row['action']} ({row['withheld_action']})" if row["withheld_action"] else str(row["action"])
 
 
-def money(row: dict[Hashable, Any] | dict[str, Any], name: str) -> str:
+def money(row: Row, name: str) -> str:
     """A change of cost with its sign and currency; a dash where there is no price."""
     value = row[name]
     return NONE if is_missing(value) else f"{'+' if value > 0 else ''}{number(value, 2)} {row['currency']}".rstrip()
@@ -96,7 +95,9 @@ def decide(advice: Advice, said: Decision) -> list[dict[str, Any]]:
         if found is None:
             wrong.append(f"{server} has no open advice ({row['action']}: {row['reason']})")
         elif last and at < pd.Timestamp(last.record.at):
-            wrong.append(f"--at is before the last decision on {server}, `{last.record.state}` of {last.record.at}")
+            wrong.append(
+                f"{server}: its last decision, `{last.record.state}`, is of {last.record.at}: give a later --at"
+            )
         else:
             about[server] = found
     if wrong:
@@ -109,7 +110,7 @@ def decide(advice: Advice, said: Decision) -> list[dict[str, Any]]:
     return [_told(written.get(server) or old[server], server in written) for server in about]
 
 
-def _subject(advice: Advice, row: Row, last: Numbered | None, state: State) -> dict[Hashable, Any] | None:
+def _subject(advice: Advice, row: Row, last: Numbered | None, state: State) -> Row | None:
     """The advice that is meant; None where none is open.
 
     What was accepted is what is applied, whatever is advised by now. What is withheld only because somebody rejected
@@ -117,11 +118,11 @@ def _subject(advice: Advice, row: Row, last: Numbered | None, state: State) -> d
     """
     accepted = last.record.model_dump(include=set(_SUBJECT)) if last and last.record.state == "accepted" else None
     if state == State.APPLIED and accepted:
-        return dict(accepted)
+        return accepted
     refused = row["withheld_action"] in ADVICE and str(row["reason"]).startswith(REJECTED_ON)
     action = row["withheld_action"] if refused else row["action"]
     if action not in ADVICE:
-        return dict(accepted) if accepted else None
+        return accepted
     figures = {name: None if is_missing(row[name]) else row[name] for name in TO}
     promised = None if is_missing(row["monthly_change"]) else row["monthly_change"]
     about = {SERVER_ID: row[SERVER_ID], "action": action, "promised": promised, "currency": row["currency"] or ""}
@@ -131,13 +132,13 @@ def _subject(advice: Advice, row: Row, last: Numbered | None, state: State) -> d
 _SUBJECT = (SERVER_ID, "action", *TO, "promised", "currency", "advised")
 
 
-def _is_said(last: Numbered, about: dict[Hashable, Any], said: Decision) -> bool:
+def _is_said(last: Numbered, about: Row, said: Decision) -> bool:
     """Was the very same said before?"""
     told = last.record.model_dump(include=set(_SUBJECT))
     return last.record.state == said.state and told == about
 
 
-def _record(about: dict[Hashable, Any], said: Decision, by: str, at: str) -> Record:
+def _record(about: Row, said: Decision, by: str, at: str) -> Record:
     try:
         return Record.model_validate({**about, "state": str(said.state), "by": by, "note": said.note, "at": at})
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from capforecast.lake.store import Store
 from capforecast.schema import ACTION_COLUMNS, BUSINESS_UNIT, SERVER_ID, Cadence
 from capforecast.stages.intake import parse_as_of
 
-Row = dict[Hashable, Any]
+Row = dict[str, Any]
 
 
 def open_store(loaded: Loaded) -> Store:
@@ -71,7 +71,7 @@ class Advice:
         rows = self.table[known == server]
         if rows.empty:
             raise UsageError(f"{self._unknown(server)}{near(server, known)}")
-        return rows.to_dict("records")[0]
+        return {str(name): value for name, value in rows.to_dict("records")[0].items()}
 
     def _unknown(self, server: str) -> str:
         others = {as_of: _table(self.store, keys) for as_of, keys in _periods(self.store, self.cadence).items()}
@@ -91,12 +91,13 @@ class Advice:
 
     def _is_news(self, entry: Numbered) -> bool:
         advised, at = pd.Timestamp(entry.record.advised), pd.Timestamp(entry.record.at)
-        return advised == self.as_of or (at >= self.as_of >= advised)
+        return bool(advised == self.as_of or at >= self.as_of >= advised)
 
     def standing(self) -> pd.DataFrame:
         """The table with the states of today: decisions made since the run stand in place of what it knew."""
         news = self.since().set_index(SERVER_ID)
-        table = self.table.set_index(SERVER_ID)
+        table = self.table.astype({"state": object, "state_note": object}).set_index(SERVER_ID)
+        table["state_since"] = pd.to_datetime(table["state_since"], utc=True)
         here = news.index.intersection(table.index)
         table.loc[here, "state"] = news.loc[here, "state"]
         table.loc[here, "state_since"] = news.loc[here, "at"]
@@ -123,7 +124,7 @@ def _table(store: Store, keys: list[str]) -> pd.DataFrame:
         missing = [name for name in ACTION_COLUMNS if name not in frame]
         if missing:
             raise LakeError(
-                f"{key} in {store.url} was written by another version of capforecast (it has no {missing[0]}): run again"
+                f"{key} in {store.url} was written by another version of capforecast (no {missing[0]}): run again"
             )
         frames.append(frame)
     whole = pd.concat(frames, ignore_index=True).drop_duplicates(SERVER_ID)

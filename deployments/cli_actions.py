@@ -21,9 +21,7 @@ Run = Annotated[
     str | None, typer.Option("--as-of", help="Cut-off of the run. Default: the newest there is.", metavar="DATE")
 ]
 By = Annotated[str | None, typer.Option("--by", help="Who decides. Default: your user name.", metavar="NAME")]
-Note = Annotated[
-    str, typer.Option("--note", help="Why, for those who read the history and the report.", metavar="TEXT")
-]
+Note = Annotated[str, typer.Option("--note", help="Why, for those who read it later.", metavar="TEXT")]
 At = Annotated[str | None, typer.Option("--at", help="When it was decided, UTC. Default: now.", metavar="DATE")]
 
 
@@ -96,7 +94,7 @@ def applied(
     cadence: CadenceName = "daily", store: Store = None, profile: Profile = None, local: Local = False,
     aws: Aws = False, config: Config = None, as_json: Json = False, verbose: Verbose = False,
 ) -> None:  # fmt: skip
-    """Say that advice was followed. Once the inventory shows it, a run tells what was achieved beside what was promised.
+    """Say that advice was followed. Once the inventory shows it, runs tell what was achieved beside what was promised.
 
     Of a server whose advice was accepted, that is meant, whatever is advised by now.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
-from capforecast.actions.lifecycle import State, size_text
+from capforecast.actions.lifecycle import ADVICE, State, size_text
 from capforecast.actions.rightsize import Action
 from capforecast.lake.datasets import as_of_segment
 from capforecast.report.words import count, is_missing, number, plural
@@ -40,7 +39,7 @@ GROUPS = {
 
 
 def explained(advice: Advice, server: str) -> dict[str, Any]:
-    """Everything the run says of a server, and who has decided what; raises UsageError for a server that is not there."""
+    """Everything the run says of a server, and who decided what; raises UsageError where there is no such server."""
     advice.row(server)
     table = advice.standing()
     (row,) = plain(table[table[SERVER_ID] == server])
@@ -185,7 +184,7 @@ def _people(decisions: list[dict[str, Any]], row: Row) -> Lines:
     ]
     if row["state"] == State.REALISED:
         lines.insert(0, ("realised", "the inventory shows it"))
-    return lines or [("nobody", "has decided yet" if row["state"] == State.PROPOSED else "had anything to decide")]
+    return lines or [("nobody", "has decided yet" if row["action"] in ADVICE else "had anything to decide")]
 
 
 def _parts(text: str | None) -> list[str]:
@@ -194,5 +193,4 @@ def _parts(text: str | None) -> list[str]:
 
 def _percent(share: float) -> str:
     """A share in percent, small ones with two decimals."""
-    value: dict[Hashable, int] = {True: 2, False: 0}
-    return f"{number(100 * share, value[0 < share < 0.1])} %"
+    return f"{number(100 * share, 2 if 0 < share < 0.1 else 0)} %"

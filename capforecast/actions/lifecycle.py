@@ -103,7 +103,7 @@ def realised(actions: pd.DataFrame, states: pd.DataFrame, inventory: pd.DataFram
     return out.rename_axis(SERVER_ID).reset_index().sort_values(SERVER_ID, ignore_index=True)[list(REALISED_COLUMNS)]
 
 
-def size_text(row: Mapping[Hashable, Any], prefix: str = "to_") -> str:
+def size_text(row: Mapping[Any, Any], prefix: str = "to_") -> str:
     """A size in words: `m5.xlarge`, `4 vCPU, 16 GiB`, or `50 % of its CPU, 75 % of its memory`; "" = none is told."""
     if isinstance(name := row["to_type" if prefix else INSTANCE_TYPE], str) and name.strip():
         return name

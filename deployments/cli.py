@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from capforecast.errors import CapforecastError
-from deployments import cli_models, cli_steps, console
+from deployments import cli_actions, cli_models, cli_steps, console
 from deployments.options import (
     AsOf,
     Aws,
@@ -56,6 +56,8 @@ app = typer.Typer(
 config_app = typer.Typer(help="The settings: what they are and where each value came from.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_actions.app, name="actions")
+app.add_typer(cli_actions.top)
 app.add_typer(cli_steps.app)  # without a name: its commands stand beside these
 
 

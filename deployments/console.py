@@ -160,6 +160,17 @@ def _escaped(text: str) -> str:
     return text.replace("[", "\\[")
 
 
+def show_lines(title: str, lines: list[tuple[str, str]]) -> None:
+    """A title, and below it lines with a label each; long ones go on below their beginning."""
+    out.print(f"[bold]{_escaped(title)}[/]")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in lines:
+        table.add_row(f"  {_escaped(label)}", _escaped(text))
+    out.print(table)
+
+
 def show_settings(rows: list[tuple[str, Any, str, str]]) -> None:
     """Settings, where each came from, and what it means."""
     table = Table(box=None, pad_edge=False, header_style="dim")

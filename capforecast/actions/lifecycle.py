@@ -31,8 +31,6 @@ REALISED_COLUMNS = (
     "since",  # when the inventory began to show it; where that has no date, when it was decided
 )  # fmt: skip
 SIZES = {"vcpus": "cpu_share", "memory_gib": "memory_share"}  # and the share of the present size that stands for it
-
-
 UNITS = {"vcpus": "vCPU", "memory_gib": "GiB"}
 
 
@@ -105,7 +103,7 @@ def realised(actions: pd.DataFrame, states: pd.DataFrame, inventory: pd.DataFram
     return out.rename_axis(SERVER_ID).reset_index().sort_values(SERVER_ID, ignore_index=True)[list(REALISED_COLUMNS)]
 
 
-def size_text(row: Mapping[Hashable, Any], prefix: str = "to_") -> str:
+def size_text(row: Mapping[Any, Any], prefix: str = "to_") -> str:
     """A size in words: `m5.xlarge`, `4 vCPU, 16 GiB`, or `50 % of its CPU, 75 % of its memory`; "" = none is told."""
     if isinstance(name := row["to_type" if prefix else INSTANCE_TYPE], str) and name.strip():
         return name

@@ -76,7 +76,8 @@ _claims: dict[tuple[str, str], Claims] = {}
 class StageKey(CachePolicy):
     """Cache key of a stage: what it reads (by content hash), code and config; the run only where `per_run`.
 
-    Settings that only stages on actions read are part of it where `actions`: a new price trains no model. The key names the stage and the business unit, so that results are readable and no unit can adopt another's.
+    Settings that only stages on actions read are part of it where `actions`: a new price trains no model. The key names
+    the stage and the business unit, so that results are readable and no unit can adopt another's.
     """
 
     per_run: bool = False

@@ -10,6 +10,7 @@ from capforecast.schema import SERVER_ID, Tier
 
 IDLE = "it has been idle: ask its owner, then stop it"
 ZOMBIE = "it has been idle and nobody owns it: find out whose it is, then stop it"
+CPU_ONLY = "needs network traffic or disk activity: a quiet CPU alone does not show that it is idle"
 NO_TEST = "the rule could not be tested on servers like it: too few past forecasts whose outcome is known"
 EVIDENCE = ("bound_servers", "bound_periods", "bound_over", "bound_rate", "bound_upper", "size_periods", "size_over")
 _MAY_STOP = (Tier.OK, Tier.WATCH)
@@ -17,10 +18,18 @@ _MAY_STOP = (Tier.OK, Tier.WATCH)
 
 def with_idle(sizing: pd.DataFrame, idle: pd.DataFrame) -> pd.DataFrame:
     """`sizing` (rightsize and tier) with idle, zombie, idle_basis; servers that are idle and not at risk are to stop.
+    Where only CPU is measured that is withheld: it may serve a disk or a network all day.
 
     idle: of actions.idle.idle, in the same order. Another size that was advised becomes an alternative.
     """
-    stop = idle["idle"].to_numpy(dtype=bool) & sizing["tier"].isin(_MAY_STOP).to_numpy()
+    seen = idle["idle"].to_numpy(dtype=bool) & sizing["tier"].isin(_MAY_STOP).to_numpy()
+    alone = idle["cpu_only"].to_numpy(dtype=bool)
+    stop, doubt = seen & ~alone, seen & alone & (sizing["action"] == Action.KEEP).to_numpy()
+    sizing = sizing.assign(
+        action=sizing["action"].where(~doubt, str(Action.WITHHELD)),
+        reason=sizing["reason"].where(~doubt, CPU_ONLY),
+        withheld_action=sizing["withheld_action"].where(~doubt, str(Action.STOP)),
+    )
     smaller = stop & (sizing["action"] == Action.DOWNSIZE).to_numpy()
     out = sizing.assign(
         action=sizing["action"].where(~stop, str(Action.STOP)),

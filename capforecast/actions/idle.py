@@ -45,8 +45,9 @@ def idle(activity: pd.DataFrame, servers: pd.DataFrame, settings: IdleSettings) 
     """Which servers are idle, one row each, in their order.
 
     activity: as fleet.activity.activity returns it.  servers: server_id, owner (blank or missing = nobody).
-    Columns: server_id; idle; zombie: idle and nobody's; idle_basis: what was measured, on how many days, and its
-    busiest day, in words, of servers that work too; needs: what is missing to judge a server, "" = nothing.
+    Columns: server_id; idle; zombie: idle and nobody's; cpu_only: nothing but its CPU is measured; idle_basis: what was
+    measured, on how many days, and its busiest day, in words, of servers that work too; needs: what is missing to judge
+    a server, "" = nothing.
     A maximum above the limit of a mean counts as work, though the mean may be below: some that are idle are not told.
     A P95 at or below it counts as idle and is named: work in less than 5 % of a day does not show in it.
     """
@@ -64,6 +65,7 @@ def idle(activity: pd.DataFrame, servers: pd.DataFrame, settings: IdleSettings) 
             SERVER_ID: servers[SERVER_ID].to_numpy(),
             "idle": is_idle,
             "zombie": is_idle & _nobody(servers),
+            "cpu_only": ~resources[1].measured & ~resources[2].measured,
             "idle_basis": pd.Series(_basis(resources, settings), dtype="str"),
             "needs": pd.Series(_needs(resources, ~works & (short | blind), settings), dtype="str"),
         }

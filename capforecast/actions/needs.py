@@ -15,7 +15,7 @@ from capforecast.settings import Settings
 PERCENT = 100.0
 RESOURCES = (("cpu", "vcpus"), ("mem", "memory_gib"))
 _UNSEEN = "unseen_peaks"
-_WORDS = {"p95": "P95", "max": "maximum", "p99": "P99", "p50": "median", "hourly mean": "P95 of hourly means"}
+_WORDS = {"p95": "P95", "max": "maximum", "p99": "P99", "p50": "median", "hourly mean": "P95 of a day's hourly means"}
 _Keys = list[tuple[pd.Timestamp, int]]
 
 
@@ -60,15 +60,15 @@ def _statistic(panel: Panel, servers: pd.DataFrame, metric: str) -> pd.Series:
 
 def _basis(servers: pd.DataFrame, cadence: Cadence, settings: Settings) -> pd.Series:
     """By what each server is sized, in words, [S]."""
-    rules, period = settings.sizing, "day" if cadence is Cadence.DAILY else "day of its hours"
-    margin = {"max": rules.headroom}
+    rules, daily = settings.sizing, " of a day" if cadence is Cadence.DAILY else ""
     words = {}
     for cpu, memory in {*zip(servers["cpu_statistic"], servers["memory_statistic"], strict=True)}:
-        said = [f"CPU by the {_WORDS.get(cpu, cpu)} of a {period}, {rules.headroom:.0%} headroom"] if cpu else []
+        said = [f"CPU by the {_WORDS.get(cpu, cpu)}{daily}, {rules.headroom:.0%} headroom"] if cpu else []
         if memory:
-            room = margin.get(memory, rules.headroom_memory_p95)
-            wider = "" if memory in margin else ", wider as its maximum is not known"
-            said.append(f"memory by the {_WORDS.get(memory, memory)}, {room:.0%} headroom{wider}")
+            exact = memory == "max"
+            room = rules.headroom if exact else rules.headroom_memory_p95
+            wider = "" if exact else ", wider as its maximum is not known"
+            said.append(f"memory by the {_WORDS.get(memory, memory)}{daily}, {room:.0%} headroom{wider}")
         words[cpu, memory] = "; ".join(said)
     pairs = zip(servers["cpu_statistic"], servers["memory_statistic"], strict=True)
     return pd.Series([words[pair] for pair in pairs], index=servers.index, dtype="str")

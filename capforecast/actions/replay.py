@@ -15,10 +15,10 @@ import pandas as pd
 
 from capforecast.actions.needs import RESOURCES, needs_of
 from capforecast.actions.rightsize import rightsize
-from capforecast.actions.sizes import Sizes
+from capforecast.actions.sizes import SHARE_STEPS, Sizes
 from capforecast.risk.moment import LEAST_ORIGINS, past
 from capforecast.schema import METRIC, QUANTILE_LEVELS, SERVER_ID, ErrorPaths, FloatArray, Forecast, Panel
-from capforecast.settings import Settings
+from capforecast.settings import Settings, SizingSettings
 
 Array = npt.NDArray[np.float64]
 COLUMNS = (
@@ -43,7 +43,8 @@ def replayed(
     sizes and tiers are today's, tiers at risk counted as such then.  The newest sizing.replay_origins origins whose
     outcome is complete count.  periods: observed of those the forecast of then reached.  over_size: of these, above
     100 % of the size recommended (0 where none was).  over_need: above what the rule says is needed, headroom
-    included: a test of the rule on every server, harder than that on sizes, which are rounded up.
+    included, or below the least size there is: a test of the rule on every server, harder than that on sizes, which are
+    rounded up.
     """
     rows = []
     for o in _scorable(panel, errors)[: settings.sizing.replay_origins]:
@@ -53,11 +54,24 @@ def replayed(
         needs = needs_of(moment.panel, moment.forecast, moment.errors, servers, settings)
         table = rightsize(needs, sizes, settings.sizing)
         spoken = np.isfinite(needs.cpu).all(axis=0) if len(needs.cpu) else np.zeros(len(table), dtype=bool)
-        table, these = table[spoken], servers[spoken]
+        table, these = _at_least(table[spoken], settings.sizing), servers[spoken]
         rows.append(table.assign(origin=errors.origins[o], **_counts(_used(panel, moment, these), table)))
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
     return pd.concat(rows, ignore_index=True)[list(COLUMNS)]
+
+
+def _at_least(table: pd.DataFrame, rules: SizingSettings) -> pd.DataFrame:
+    """The rule's rows, needs not below the least size that it would ever recommend."""
+    floors = {"cpu": rules.least_vcpus / table["vcpus"], "memory": rules.least_memory_gib / table["memory_gib"]}
+    needs = {
+        f"need_{name}_share": np.maximum(
+            table[f"need_{name}_share"],
+            np.minimum(floor.where(np.isfinite(floor), SHARE_STEPS[0]), 1.0),
+        )
+        for name, floor in floors.items()
+    }
+    return table.assign(**needs)
 
 
 def _counts(used: list[Array], table: pd.DataFrame) -> dict[str, npt.NDArray[np.int64]]:

@@ -41,7 +41,7 @@ def priced(actions: pd.DataFrame, hourly_cost: pd.Series, prices: PriceList, set
     factor = np.where(own, np.where(listed > 0, now / listed, np.nan), 1.0)
     stops = (actions["action"] == Action.STOP).to_numpy(dtype=bool)
     moves = actions["action"].isin(MOVING).to_numpy(dtype=bool)
-    then = np.where(stops, 0.0, np.where(moves, new * factor, now))
+    then = np.where(stops, 0.0 * now, np.where(moves, new * factor, now))
     paid = np.where(own, 1.0, settings.factor)  # the inventory's costs are what is paid already
     whole, reduced = (_cents(now * share) for share in (1.0, paid))
     to_whole, to_reduced = (_cents(then * share) for share in (1.0, paid))

@@ -25,6 +25,11 @@ STATISTIC = "statistic"
 LABEL = "label_"
 INVENTORY = (*INVENTORY_TEXT, *INVENTORY_NUMBERS)
 _KNOWN = (SERVER_ID, TIMESTAMP, INGESTED_AT, SERIES_ID, METRIC, VALUE, STATISTIC, VALID_FROM, *INVENTORY)
+_UNIT_NAMES = {
+    **{f"{metric}_{unit}": metric for metric in ("cpu", "mem", "disk") for unit in ("percent", "pct")},
+    **{f"{metric}_{unit}": metric for metric in ("net", "net_in", "net_out") for unit in ("mbit_s", "mbps")},
+    "disk_io_mbytes_s": "disk_io",
+}  # a metric of ours whose name carries the unit we keep it in
 _ALIASES = {"avg": "mean", "average": "mean", "maximum": "max", "minimum": "min", "median": "p50"}
 
 
@@ -55,14 +60,18 @@ def plain(name: str) -> str:
 
 
 def metric_column(name: str, statistic: str | None = None) -> str | None:
-    """`<metric>_<statistic>` of a metric's name, or None where a statistic is missing or not one of STATISTICS."""
+    """`<metric>_<statistic>` of a metric's name, or None where a statistic is missing or not one of STATISTICS.
+
+    A unit in the name of a metric of ours, and in ours, is left out: `net_mbit_s_p95` is `net_p95`.
+    """
     name = plain(name)
     if statistic is not None:
-        statistic = _ALIASES.get(plain(statistic), plain(statistic))
-        return f"{name.removesuffix('_' + statistic)}_{statistic}" if statistic in STATISTICS and name else None
-    stem, _, last = name.rpartition("_")
-    last = _ALIASES.get(last, last)
-    return f"{stem}_{last}" if stem and last in STATISTICS else None
+        last = _ALIASES.get(plain(statistic), plain(statistic))
+        stem = name.removesuffix("_" + last)
+    else:
+        stem, _, last = name.rpartition("_")
+        last = _ALIASES.get(last, last)
+    return f"{_UNIT_NAMES.get(stem, stem)}_{last}" if stem and last in STATISTICS else None
 
 
 def is_number_column(name: str, settings: Settings) -> bool:

@@ -92,7 +92,9 @@ class Plan:
     def onto(self) -> str:
         """What the servers are packed onto, and how many are not, in words."""
         stay = int((~self.packed).sum())
-        return self.targets.words + (f"; {stay} servers stay as they are ({self.left()})" if stay else "")
+        return self.targets.words + (
+            f"; {stay} of {len(self.place)} servers stay as they are ({self.left()})" if stay else ""
+        )
 
     def busiest(self) -> float:
         """Share of its capacity that the fullest bin uses at its busiest hour."""

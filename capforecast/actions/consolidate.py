@@ -74,9 +74,10 @@ def consolidate(
 
     servers: [S] server_id, business_unit, region, criticality, vcpus, memory_gib, growth_cpu, growth_memory (factor by
     which the projected peak exceeds the one seen; below 1 counts as 1, NaN = not forecast, not packed), and where known
-    host_id, instance_type.  inventory: of the whole fleet, as far as known: the same but growth, and hourly_cost; tells
-    which hosts carry servers of others, and what a host holds and costs whose name is a server_id there. Such a row is
-    a host, not one of the servers to pack.  costs: of `prices.costs`, in the order of the servers.
+    host_id, instance_type, tier (unknown: not packed).  inventory: of the whole fleet, as far as known: the same but
+    growth, and hourly_cost; tells which hosts carry servers of others, and what a host holds and costs whose name is a
+    server_id there. Such a row is a host, not one of the servers to pack.  costs: of `prices.costs`, in the order of
+    the servers.
 
     Hours in which a server was not seen count with its largest value: the safe side. The replay packs without growth,
     which is known only since, and so is the harder test.

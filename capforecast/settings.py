@@ -380,6 +380,9 @@ class ConsolidationSettings(Section):
         "", description="size to pack onto where hosts are not known; empty = the group's largest"
     )
     least_servers: int = Field(3, ge=2, description="fewer servers in a business unit, region and criticality are left")
+    exceedance_limit: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.01, description="share of the held-out hours of its hosts above 100 % from which a packing is withheld"
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> ConsolidationSettings:

@@ -32,6 +32,9 @@ _COUNTS = ("servers", "packed", "hosts", "hosts_needed", "spare", "freed", "repl
 _NUMBERS = (
     "vcpus", "memory_gib", "busiest", "replayed_rate", "replayed_upper", "monthly", "to_monthly", "monthly_change",
 )  # fmt: skip
+_KINDS = (
+    dict.fromkeys(CONSOLIDATION_COLUMNS, "str") | dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys(_NUMBERS, "float64")
+)
 NOTHING_FREED = "nothing would be freed"
 
 
@@ -71,14 +74,16 @@ def consolidate(
 
     servers: [S] server_id, business_unit, region, criticality, vcpus, memory_gib, growth_cpu, growth_memory (factor by
     which the projected peak exceeds the one seen; below 1 counts as 1, NaN = not forecast, not packed), and where known
-    host_id, instance_type.  inventory: of the whole fleet, as far as known: the same but growth, and hourly_cost; tells
-    which hosts carry servers of others, and what a host holds and costs whose name is a server_id there. Such a row is
-    a host, not one of the servers to pack.  costs: of `prices.costs`, in the order of the servers.
+    host_id, instance_type, tier (unknown: not packed).  inventory: of the whole fleet, as far as known: the same but
+    growth, and hourly_cost; tells which hosts carry servers of others, and what a host holds and costs whose name is a
+    server_id there. Such a row is a host, not one of the servers to pack.  costs: of `prices.costs`, in the order of
+    the servers.
 
     Hours in which a server was not seen count with its largest value: the safe side. The replay packs without growth,
     which is known only since, and so is the harder test.
     A server that may not be packed stays where it is, and so does all that shares its host. Where no host is the
-    group's own, its servers are packed onto instances.
+    group's own, its servers are packed onto instances.  Proposed is what frees something, costs less where prices are
+    known (else is no larger in all), and was above 100 % in no more than `exceedance_limit` of the hours replayed.
 
     Raises StageError where servers and columns do not match or a server_id stands there twice, ConfigError where
     `settings.instance_type` is in no catalogue.
@@ -98,10 +103,10 @@ def consolidate(
         row, packed = _row(group, use, order[place]) if not cannot else (group.row(cannot), None)
         rows.append({**row, "statistic": use.statistic})
         packing += [] if packed is None else [packed]
-    table = pd.DataFrame(rows, columns=list(CONSOLIDATION_COLUMNS))
-    table = table.astype(dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys(_NUMBERS, "float64"))
-    empty = pd.DataFrame(columns=list(PACKING_COLUMNS))
-    return Consolidation(table, pd.concat(packing, ignore_index=True) if packing else empty)
+    table = pd.DataFrame(rows, columns=list(CONSOLIDATION_COLUMNS)).astype(_KINDS)
+    peaks = {name: "float64" if name.startswith("peak") else "str" for name in PACKING_COLUMNS}
+    moves = pd.concat(packing, ignore_index=True) if packing else pd.DataFrame(columns=list(PACKING_COLUMNS))
+    return Consolidation(table, moves.astype(peaks))
 
 
 def _check(use: Use, servers: pd.DataFrame, costs: pd.DataFrame) -> None:
@@ -147,8 +152,12 @@ def _row(group: Group, use: Use, columns: Index) -> tuple[dict[str, object], pd.
     worse = _worse(group, plan, money)
     if worse:
         return group.row(worse, **about | {"freed": 0}), None
+    replay = _replay(group, used)
+    failed = _failed(replay, settings.exceedance_limit)
+    if failed:
+        return group.row(failed, **about | {"freed": 0} | replay), None
     gained = about | {"packed": int(plan.packed.sum()), "busiest": plan.busiest()}
-    return group.row("", **gained | _replay(group, used) | money.columns()), _packing(group, plan)
+    return group.row("", **gained | replay | money.columns()), _packing(group, plan)
 
 
 def _worse(group: Group, plan: Plan, money: Money) -> str:
@@ -164,7 +173,15 @@ def _worse(group: Group, plan: Plan, money: Money) -> str:
     return f"{NOTHING_FREED}: fewer, but larger in all ({', '.join(more)})" if (then > now).any() else ""
 
 
-def _replay(group: Group, used: FloatArray) -> dict[str, object]:
+def _failed(replay: dict[str, float], limit: float) -> str:
+    """Why the replay does not bear a packing out; "" = it does."""
+    if not replay["replayed_hours"]:
+        return "withheld: needs held-out hours on which its packing can be replayed"
+    rate = replay["replayed_rate"]
+    return f"withheld: its hosts were above 100 % in {rate:.1%} of the held-out hours" if rate > limit else ""
+
+
+def _replay(group: Group, used: FloatArray) -> dict[str, float]:
     """The rule's packing of all but the held-out hours, and how full its hosts were in these.
 
     Counted are hours of hosts in which at least one of their servers was seen; the others then count with their largest
@@ -174,7 +191,7 @@ def _replay(group: Group, used: FloatArray) -> dict[str, object]:
     before, after = used[:, :, :-held], used[:, :, -held:]
     plan = plan_of(group, before, np.ones(used.shape[:2]))
     if not plan.complete:
-        return {}
+        return {"replayed_hours": 0}
     seen = ~np.isnan(after)
     peak = plan.load.max(axis=2, initial=0.0)[:, :, None]
     load = np.where(seen, after, peak)

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from capforecast.actions.packing import first_fit, loads
-from capforecast.actions.packing_targets import HOST, SIZE, Targets, host_targets, instance_targets
+from capforecast.actions.packing_targets import HOST, SIZE, Targets, host_targets, instance_targets, text
 from capforecast.actions.prices import PriceList
 from capforecast.actions.sizes import Sizes
-from capforecast.schema import DIMENSIONS, BoolArray, FloatArray
+from capforecast.schema import DIMENSIONS, BoolArray, FloatArray, Tier
 from capforecast.settings import ConsolidationSettings
 
 Array = npt.NDArray[np.float64]
@@ -92,7 +92,9 @@ class Plan:
     def onto(self) -> str:
         """What the servers are packed onto, and how many are not, in words."""
         stay = int((~self.packed).sum())
-        return self.targets.words + (f"; {stay} servers stay as they are ({self.left()})" if stay else "")
+        return self.targets.words + (
+            f"; {stay} of {len(self.place)} servers stay as they are ({self.left()})" if stay else ""
+        )
 
     def busiest(self) -> float:
         """Share of its capacity that the fullest bin uses at its busiest hour."""
@@ -118,7 +120,9 @@ def plan_of(group: Group, used: FloatArray, growth: Array) -> Plan:
 def _staying(servers: pd.DataFrame, seen: BoolArray, growth: Array) -> Words:
     """Why a server cannot be packed, first reason, [S]; "" = it can."""
     hardly = seen.mean(axis=2) < LEAST_SEEN
+    unknown = np.asarray(text(servers, "tier") == Tier.UNKNOWN)
     rules = [
+        (unknown, "its capacity is unknown"),
         (~(servers[SIZE].to_numpy(dtype=np.float64) > 0).all(axis=1), "its vcpus or memory_gib are not known"),
         (hardly[:, 0], f"its CPU was seen in less than {LEAST_SEEN:.0%} of the hours"),
         (hardly[:, 1], f"its memory was seen in less than {LEAST_SEEN:.0%} of the hours"),

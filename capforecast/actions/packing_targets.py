@@ -25,7 +25,7 @@ HOST = "host_id"
 SIZE = ["vcpus", "memory_gib"]
 SHARED = "its host also carries servers of others"
 WITH_OTHERS = "it shares its host with a server that stays"
-TOO_LARGE = "it is too large for another"
+TOO_LARGE = "its peak and headroom fit on no other"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def host_targets(
             break
         stays[large] = TOO_LARGE
     summed = int((~free["stated"]).sum())
-    words = f"; of {summed} of {len(free)} the capacity is the sum of their servers' sizes" if summed else ""
+    words = f"; the capacity of {summed} of {len(free)} is the sum of their servers' sizes" if summed else ""
     return Targets(bins, stays, f"hosts{words}", len(mine) - len(free), hosts=True)
 
 

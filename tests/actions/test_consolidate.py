@@ -139,8 +139,23 @@ def test_who_may_not_move_stays_with_its_host() -> None:
     assert set(found.packing["server_id"]) == {"s000", "s005", "s006", "s007"}
     assert (row["servers"], row["packed"]) == (8, 4)
     assert (row["hosts"], row["hosts_needed"], row["freed"]) == (7, 5, 1)  # 3 may move: one filled, one spare
-    for words in ("4 servers stay", "memory_gib are not known", "CPU was seen in less", "not forecast", "of others"):
+    for words in (
+        "4 of 8 servers stay",
+        "memory_gib are not known",
+        "CPU was seen in less",
+        "not forecast",
+        "of others",
+    ):
         assert words in row["onto"]
+
+
+def test_nothing_is_recommended_for_servers_of_unknown_capacity() -> None:
+    servers = fleet(9, tier=["ok", "unknown", "critical"] * 3)
+    found = packed(use_of([0.3] * 9), servers)
+    assert set(found.packing["server_id"]) == set(servers.loc[servers["tier"] != "unknown", "server_id"])
+    assert "3: its capacity is unknown" in only(found)["onto"]
+    none = packed(use_of([0.3] * 9), servers.assign(tier="unknown"))
+    assert only(none)["reason"] == "withheld: no server can be packed (9: its capacity is unknown)"
 
 
 def test_what_shares_a_host_with_one_that_stays_stays() -> None:
@@ -156,7 +171,7 @@ def test_a_host_is_no_server_and_its_size_is_said_where_it_is_summed() -> None:
     found = packed(use_of([1.0] * 8), servers)
     assert set(found.packing["server_id"]) == {f"s{i:03d}" for i in range(6)}
     assert only(found)["servers"] == 6
-    assert "of 4 of 6 the capacity is the sum of their servers' sizes" in only(found)["onto"]
+    assert "the capacity of 4 of 6 is the sum of their servers' sizes" in only(found)["onto"]
 
 
 def test_without_hosts_servers_become_instances_of_the_largest_size() -> None:
@@ -170,11 +185,18 @@ def test_without_hosts_servers_become_instances_of_the_largest_size() -> None:
     assert "8 of 8 servers have no price" in row["price_reason"]
 
 
-def test_hosts_that_are_all_shared_are_not_freed() -> None:
+@pytest.mark.parametrize("criticality", ["high", "low"])  # of a group that is not looked at; not looked at itself
+def test_hosts_that_carry_servers_of_others_are_not_freed(criticality: str) -> None:
     servers = fleet(8, host_id=["h0", "h1"] * 4)
-    other = fleet(2, server_id=["o1", "o2"], criticality="high", host_id=["h0", "h1"])
+    other = fleet(2, server_id=["o1", "o2"], criticality=criticality, host_id=["h0", "h1"])
     row = only(packed(use_of([0.2] * 8), servers, inventory=other))
     assert row["onto"] == "instances of 4 vCPU, 16 GiB"
+
+
+def test_hosts_that_two_groups_share_are_freed_by_neither() -> None:
+    servers = fleet(8, host_id=["h0", "h1"] * 4, criticality=["low"] * 4 + ["high"] * 4)
+    rows = packed(use_of([0.2] * 8), servers).rows
+    assert rows["onto"].tolist() == ["instances of 4 vCPU, 16 GiB"] * 2
 
 
 def test_money_of_instances_is_that_of_the_price_list() -> None:
@@ -227,6 +249,8 @@ def test_money_of_hosts_is_that_of_their_own_rows() -> None:
     assert row["monthly"] == pytest.approx(15 * 730)
     assert row["to_monthly"] == pytest.approx(3 * 730)  # h0 is the spare, h1 is filled
     assert row["price_source"] == "inventory"
+    free = packed(use_of([1.0] * 4), servers, inventory=hosts.assign(hourly_cost=0.0))
+    assert (only(free)["freed"], only(free)["monthly_change"]) == (2, 0)  # no money, but hosts
     row = only(packed(use_of([1.0] * 4), servers, inventory=hosts.iloc[:3]))
     assert np.isnan(row["monthly_change"])
     assert row["price_reason"] == "the inventory has no cost of 1 of 4 hosts"
@@ -240,14 +264,34 @@ def test_the_rule_is_held_against_the_weeks_it_did_not_see() -> None:
     assert (calm["hosts_needed"], calm["replayed_hours"], calm["replayed_over"]) == (3, 3 * WEEK, 0)
     assert 0 < calm["replayed_upper"] < 1
     values[WEEK : WEEK + 10, 3] = 10.5
-    row = only(packed(use_of(values), servers, inventory=hosts_of(6)))
+    lax = RULES.model_copy(update={"exceedance_limit": 0.5})
+    row = only(packed(use_of(values), servers, lax, inventory=hosts_of(6)))
     assert row["replayed_over"] == 10
     assert row["replayed_rate"] == pytest.approx(10 / (3 * WEEK))
     assert row["replayed_upper"] > row["replayed_rate"]
-    values[WEEK:, [0, 1]] = np.nan  # h0 carries these: no evidence of it
-    assert only(packed(use_of(values), servers, inventory=hosts_of(6)))["reason"] == ""
-    values[WEEK + 1 :, 2:] = np.nan
-    assert only(packed(use_of(values), servers, inventory=hosts_of(6)))["replayed_hours"] == 2
+    strict = packed(use_of(values), servers, inventory=hosts_of(6))
+    assert only(strict)["reason"] == "withheld: its hosts were above 100 % in 2.0% of the held-out hours"
+    assert (only(strict)["freed"], only(strict)["replayed_over"]) == (0, 10)
+    assert strict.packing.empty
+
+
+def test_hours_of_which_nothing_was_seen_are_no_evidence() -> None:
+    """Three hosts of two servers; in the held-out week one is blind on one server, another on both."""
+    servers = fleet(6, vcpus=16.0, host_id=[f"h{i}" for i in range(6)])
+    values = np.full((2 * WEEK, 6), 6.0)
+    values[5, 1] = 6.5
+    place = packed(use_of(values), servers, inventory=hosts_of(6)).packing.set_index("server_id")["host_to"]
+    with_first = place.index[(place == place["s001"]) & (place.index != "s001")][0]
+    others = place.index[place != place["s001"]]
+    one, both = int(with_first[1:]), [int(name[1:]) for name in others if place[name] == place[others[0]]]
+    values[WEEK:, [1, *both]] = np.nan
+    values[WEEK : WEEK + 3, one] = 9.6  # with the 6.5 that the blind one once had: above 16
+    lax = RULES.model_copy(update={"exceedance_limit": 0.5})
+    row = only(packed(use_of(values), servers, lax, inventory=hosts_of(6)))
+    assert (row["replayed_hours"], row["replayed_over"]) == (2 * WEEK, 3)
+    values[WEEK:] = np.nan
+    row = only(packed(use_of(values), servers, lax, inventory=hosts_of(6)))
+    assert row["reason"] == "withheld: needs held-out hours on which its packing can be replayed"
 
 
 @pytest.mark.parametrize(
@@ -285,7 +329,7 @@ def test_what_does_not_match_is_an_error() -> None:
 
 
 @st.composite
-def cases(draw):
+def cases(draw, hosted: bool = False):
     """A fleet of a few groups with random loads, gaps, sizes and hosts."""
     seed, count = draw(st.integers(0, 2**32 - 1)), draw(st.integers(3, 30))
     random = np.random.default_rng(seed)
@@ -297,7 +341,7 @@ def cases(draw):
         criticality=random.choice(["low", "high"], count, p=[0.8, 0.2]), vcpus=vcpus, memory_gib=4 * vcpus,
         growth_cpu=random.choice([0.9, 1.3], count),
     )  # fmt: skip
-    if draw(st.booleans()):
+    if hosted or draw(st.booleans()):
         group = servers["region"] + servers["criticality"]
         servers["host_id"] = group + random.integers(0, max(count // 3, 1), count).astype(str)
     spare = draw(st.integers(0, 2))
@@ -316,7 +360,7 @@ def capacity(found: Consolidation, servers: pd.DataFrame) -> pd.DataFrame:
 
 
 @given(cases())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_nobody_is_lost_and_no_host_is_too_full_at_any_hour(case) -> None:
     use, servers, rules = case
     found = packed(use, servers, rules)
@@ -340,13 +384,11 @@ def test_nobody_is_lost_and_no_host_is_too_full_at_any_hour(case) -> None:
         assert (load <= room * (1 + 1e-6)).all()
 
 
-@given(cases())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(cases(hosted=True))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_with_the_largest_hosts_gone_any_other_may_fail_too(case) -> None:
     """Each filled host's servers fit, hour by hour, on every host that is kept empty for them."""
     use, servers, rules = case
-    if "host_id" not in servers:
-        return
     found = packed(use, servers, rules)
     limits = capacity(found, servers)
     for group, mine in found.packing.groupby(list(DIMENSIONS)):
@@ -362,7 +404,7 @@ def test_with_the_largest_hosts_gone_any_other_may_fail_too(case) -> None:
 
 
 @given(cases(), st.randoms(use_true_random=False))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_the_order_of_servers_changes_nothing(case, random) -> None:
     use, servers, rules = case
     order = list(range(len(servers)))

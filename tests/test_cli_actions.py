@@ -138,7 +138,7 @@ def test_saying_the_same_again_records_nothing(call: Call, lake: Path) -> None:
     [
         (
             ("accept", "web-1", "web1"),
-            "no server is called 'web1' in the run as of 2026-11-23 (labs, retail); did you mean",
+            "no server is called 'web1' in the run as of 2026-11-23 (labs, retail); did",
         ),
         (("accept", "old-1"), "give --as-of 2026-11-16"),
         (("accept", "web-1", "vm-2"), "vm-2 has no open advice (keep: the size fits)"),

@@ -88,7 +88,7 @@ def realised(actions: pd.DataFrame, states: pd.DataFrame, inventory: pd.DataFram
     rows = rows[rows[SERVER_ID].isin(states.index)].reset_index(drop=True)
     told = states.reindex(rows[SERVER_ID]).reset_index(drop=True)
     gone = rows["environment"].str.lower().isin(RETIRED).to_numpy(dtype=bool)
-    shown = pd.Series(np.where(told["action"] == STOP, gone, _shown(told, rows) & ~gone), index=rows.index)
+    shown = pd.Series(np.where(told["action"] == STOP, gone, _shown(told, rows)), index=rows.index)
     spell = (shown != shown.groupby(rows[SERVER_ID]).shift()).cumsum()  # rows in a row that agree
     last = ~rows.duplicated(SERVER_ID, keep="last")
     now = spell.isin(spell[last & shown])

@@ -116,17 +116,23 @@ def _subject(advice: Advice, row: Row, last: Numbered | None, state: State) -> R
     What was accepted is what is applied, whatever is advised by now. What is withheld only because somebody rejected
     it may be taken up after all.
     """
-    accepted = last.record.model_dump(include=set(_SUBJECT)) if last and last.record.state == "accepted" else None
+    run = advice.as_of.isoformat()
+    before = last.record.model_dump(include=set(_SUBJECT)) if last else None
+    accepted = last is not None and last.record.state == State.ACCEPTED
     if state == State.APPLIED and accepted:
-        return accepted
-    refused = row["withheld_action"] in ADVICE and str(row["reason"]).startswith(REJECTED_ON)
-    action = row["withheld_action"] if refused else row["action"]
-    if action not in ADVICE:
-        return accepted
+        return before
+    if row["action"] not in ADVICE:
+        refused = row["withheld_action"] in ADVICE and str(row["reason"]).startswith(REJECTED_ON)
+        return before | {"advised": run} if before and refused else before if accepted else None
     figures = {name: None if is_missing(row[name]) else row[name] for name in TO}
     promised = None if is_missing(row["monthly_change"]) else row["monthly_change"]
-    about = {SERVER_ID: row[SERVER_ID], "action": action, "promised": promised, "currency": row["currency"] or ""}
-    return about | figures | {"to_type": figures["to_type"] or "", "advised": advice.as_of.isoformat()}
+    about = {
+        SERVER_ID: row[SERVER_ID],
+        "action": row["action"],
+        "promised": promised,
+        "currency": row["currency"] or "",
+    }
+    return about | figures | {"to_type": figures["to_type"] or "", "advised": run}
 
 
 _SUBJECT = (SERVER_ID, "action", *TO, "promised", "currency", "advised")

@@ -30,6 +30,7 @@ GROUPS = {
     ),
     "evidence": (
         "stratum", "bound_servers", "bound_periods", "bound_over", "bound_rate", "bound_upper", "promised",
+        "size_periods", "size_over",
         "history_days", "peaks_unseen",
     ),
     "idleness": ("idle", "zombie", "idle_basis"),
@@ -142,19 +143,29 @@ def _amount(row: Row, name: str) -> str:
 
 
 def _evidence(row: Row) -> Lines:
+    """What the rule came to when it was replayed on servers like this one, beside what is promised."""
     history = UNKNOWN if row["history_days"] is None else plural(int(row["history_days"]), "day")
-    lines = [("history", history), ("peaks ahead that it lacks", row["peaks_unseen"] or "none")]
-    if row["bound_upper"] is None or row["bound_periods"] is None:
-        return [("replay of the rule", "none: too few past forecasts, or nothing to test"), *lines]
-    tested = (
-        f"{plural(int(row['bound_servers']), 'server')} of `{row['stratum']}`, {count(row['bound_periods'])} periods"
-    )
-    kept = "" if row["promised"] is None else "kept" if row["bound_upper"] <= row["promised"] else "not kept"
-    over = f"{count(row['bound_over'])} periods over 100 % of the size it would have had: {_percent(row['bound_rate'])}"
-    lines = [("replay of the rule", tested), ("achieved", f"{over}, at most {_percent(row['bound_upper'])}"), *lines]
-    if kept:
-        lines.insert(2, ("promised", f"at most {_percent(row['promised'])} of the periods: {kept}"))
-    return lines
+    own = [("history", history), ("peaks ahead that it lacks", row["peaks_unseen"] or "none")]
+    if row["promised"] is None:
+        return [("replay of the rule", "not called for: no smaller size is in question"), *own]
+    promise = f"at most {_percent(row['promised'])} of the periods above the size"
+    if row["bound_upper"] is None:
+        return [("promised", promise), ("replay of the rule", "none: nothing proves it"), *own]
+    servers = plural(int(row["bound_servers"]), "server")
+    tested = f"{servers} of `{row['stratum']}`, {count(row['bound_periods'])} periods"
+    over = f"{count(row['bound_over'])} periods ({_percent(row['bound_rate'])}) above what it said they need"
+    kept = row["bound_upper"] <= row["promised"]
+    if row["size_periods"]:
+        rate = row["size_over"] / row["size_periods"]
+        kept &= rate <= row["promised"]
+        sizes = f"{count(row['size_over'])} of {count(row['size_periods'])} periods ({_percent(rate)})"
+        own = [("above smaller sizes", f"{sizes}, of servers it would have made smaller"), *own]
+    return [
+        ("promised", f"{promise}: {'kept' if kept else 'not kept'}"),
+        ("replay of the rule", tested),
+        ("achieved", f"{over}, at most {_percent(row['bound_upper'])}"),
+        *own,
+    ]
 
 
 def _idleness(row: Row) -> Lines:

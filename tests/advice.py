@@ -16,7 +16,8 @@ FIGURES = {
     "vcpus", "memory_gib", "to_vcpus", "to_memory_gib", "to_cpu_share", "to_memory_share", "need_vcpus",
     "need_memory_gib", "need_cpu_share", "need_memory_share", "fits", "monthly", "to_monthly", "monthly_change",
     "monthly_change_discounted", "change_q10", "change_q50", "change_q90", "bound_servers", "bound_periods",
-    "bound_over", "bound_rate", "bound_upper", "promised", "history_days", "paths", "horizon_days",
+    "bound_over", "bound_rate", "bound_upper", "promised", "size_periods", "size_over",
+    "history_days", "paths", "horizon_days",
 }  # fmt: skip
 FLAGS = {"idle", "zombie"}
 TIMES = {"state_since", "window_first", "window_last"}
@@ -27,7 +28,8 @@ SMALLER: dict[str, Any] = {
     "monthly_change_discounted": -98.11, "change_q10": -210.24, "change_q50": -140.16, "change_q90": -140.16,
     "price_source": "ec2_on_demand.csv of 2026-11-02", "currency": "USD", "need_vcpus": 3.1, "need_memory_gib": 12.5,
     "fits": 0.99, "stratum": "steady low", "bound_servers": 41.0, "bound_periods": 14_760.0, "bound_over": 12.0,
-    "bound_rate": 0.0008, "bound_upper": 0.0031, "promised": 0.01, "history_days": 730.0, "paths": 2000.0,
+    "bound_rate": 0.0008, "bound_upper": 0.0031, "size_periods": 3600.0, "size_over": 0.0,
+    "promised": 0.01, "history_days": 730.0, "paths": 2000.0,
     "horizon_days": 90.0, "alternatives": "m5.large: holds 61% of the paths, less than 95%",
     "model_version": "2026-11-23-ab",
     "window_first": pd.Timestamp("2024-11-24", tz="UTC"), "window_last": pd.Timestamp("2026-11-22", tz="UTC"),

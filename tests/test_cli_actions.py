@@ -138,7 +138,7 @@ def test_saying_the_same_again_records_nothing(call: Call, lake: Path) -> None:
     [
         (
             ("accept", "web-1", "web1"),
-            "no server is called 'web1' in the run as of 2026-11-23 (labs, retail); did you mean",
+            "no server is called 'web1' in the run as of 2026-11-23 (labs, retail); did",
         ),
         (("accept", "old-1"), "give --as-of 2026-11-16"),
         (("accept", "web-1", "vm-2"), "vm-2 has no open advice (keep: the size fits)"),
@@ -177,7 +177,11 @@ def test_what_was_accepted_is_what_is_applied_whatever_is_advised_by_now(call: C
 
 
 def test_advice_that_is_withheld_because_of_a_rejection_can_be_taken_up_after_all(call: Call, lake: Path) -> None:
-    held = {"action": "withheld", "withheld_action": "downsize", "reason": "rejected on 2026-11-24 by ann: no"}
+    held = {
+        "action": "withheld",
+        "withheld_action": "downsize",
+        "reason": "rejected on 2026-11-24 by ann: no",
+    } | NOTHING
     publish(Store(lake), actions(web_1=held), "2026-11-30")
     append(Store(lake), decision("web-1"))
     (row,) = read(call, lake, "actions", "accept", "web-1", "--note", "yes after all")
@@ -217,8 +221,9 @@ def test_one_server_is_explained_with_all_that_stands_behind(call: Call, lake: P
         "m5.2xlarge (8 vCPU, 32 GiB)", "3.1 vCPU, 12.5 GiB, headroom included", "m5.xlarge (4 vCPU, 16 GiB)",
         "99 % of the sample paths", "m5.large: holds 61% of the paths", "280.32 USD", "140.16 USD", "−140.16 USD",
         "−98.11 USD", "−210.24 USD to −140.16 USD, median −140.16 USD", "ec2_on_demand.csv of 2026-11-02",
-        "41 servers of `steady low`, 14,760 periods", "12 periods over 100 %", "0.08 %, at most 0.31 %",
-        "at most 1.00 % of the periods: kept", "730 days", "2,000", "2024-11-24 to 2026-11-22", "2026-11-23-ab",
+        "41 servers of `steady low`, 14,760 periods", "12 periods (0.08 %) above", "need, at most 0.31 %",
+        "0 of 3,600 periods (0 %)", "at most 1.00 % of the periods above the size: kept", "730 days",
+        "2,000", "2024-11-24 to 2026-11-22", "2026-11-23-ab",
         "accepted by ann: downsize to m5.xlarge (change 4711)", "a" * 64, "b" * 64, "c" * 64,
     ):  # fmt: skip
         assert words in text, words
@@ -251,12 +256,29 @@ def test_what_is_not_known_is_said_and_no_money_is_invented(
     assert [word for word in not_said if word in text] == []
 
 
-def test_a_bound_that_was_not_kept_and_one_that_was_not_tested_are_told(call: Call, lake: Path) -> None:
+def test_what_stands_behind_a_promise_is_told_kept_or_not(call: Call, lake: Path) -> None:
     untested = dict.fromkeys(("bound_servers", "bound_periods", "bound_over", "bound_rate", "bound_upper"), np.nan)
-    publish(Store(lake), actions(a={"bound_upper": 0.02}, b=untested, c={"zombie": True, "idle": True}), "2026-11-30")
-    assert "at most 1.00 % of the periods: not kept" in call("explain", "a", "--store", lake).out
-    assert "replay of the rule         none" in call("explain", "b", "--store", lake).out
-    assert "zombie" in call("explain", "c", "--store", lake).out
+    servers = {
+        "a": {"bound_upper": 0.02}, "b": untested, "c": {"size_over": 360.0}, "d": {"promised": np.nan} | untested,
+        "e": {"size_periods": 0.0},
+    }  # fmt: skip
+    publish(Store(lake), actions(**servers), "2026-11-30")
+    text = {name: call("explain", name, "--store", lake).out for name in servers}
+    promise = "at most 1.00 % of the periods above the size"
+    assert [f"{promise}: not kept" in said for said in text.values()] == [True, False, True, False, False]
+    assert [f"{promise}: kept" in said for said in text.values()] == [False, False, False, False, True]
+    assert "none: nothing proves it" in text["b"]
+    assert "360 of 3,600 periods (10 %)" in text["c"]
+    assert "not called for" in text["d"]
+
+
+def test_idle_servers_say_so(call: Call, lake: Path) -> None:
+    idle = {"idle": True, "idle_basis": "14 of 14 days: CPU mean at most 2.1 %"}
+    publish(Store(lake), actions(a=idle, b=idle | {"zombie": True}), "2026-11-30")
+    assert "nobody owns it" not in call("explain", "a", "--store", lake).out
+    text = call("explain", "b", "--store", lake).out
+    assert "idle, and nobody owns it (zombie)" in text
+    assert "14 of 14 days" in text
 
 
 def test_a_server_nobody_knows_is_refused_with_names_like_it(call: Call, lake: Path) -> None:

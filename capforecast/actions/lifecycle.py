@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from capforecast.actions.prices import monthly
-from capforecast.actions.rightsize import Action
+from capforecast.actions.rightsize import MOVES, Action
 from capforecast.fleet.inventory import RETIRED
 from capforecast.fleet.shapes import INSTANCE_TYPE
 from capforecast.schema import SERVER_ID, VALID_FROM, BoolArray
@@ -31,6 +31,7 @@ REALISED_COLUMNS = (
     "since",  # when the inventory began to show it; where that has no date, when it was decided
 )  # fmt: skip
 SIZES = {"vcpus": "cpu_share", "memory_gib": "memory_share"}  # and the share of the present size that stands for it
+CHANGES = ("monthly_change", "monthly_change_discounted")
 UNITS = {"vcpus": "vCPU", "memory_gib": "GiB"}
 
 
@@ -49,8 +50,8 @@ def apply(
 ) -> pd.DataFrame:
     """`actions` (ACTION_COLUMNS) with what was decided before (decisions.state_table): state, state_since, state_note.
 
-    Advice that was rejected at most `repeat_after_days` ago, the same action to the same size, is withheld; its size
-    and money stay, as what would have been advised. The state is that of what the row advises; where it advises
+    Advice that was rejected at most `repeat_after_days` ago, the same action to the same size, is withheld: no size and
+    no change of cost stay, as of all that is withheld. The state is that of what the row advises; where it advises
     nothing, that of the advice before. New advice after another decision is `proposed`, and the note tells that one.
     """
     told = states.set_index(SERVER_ID).reindex(actions[SERVER_ID]).reset_index(drop=True)
@@ -68,7 +69,7 @@ def apply(
     notes = np.full(len(actions), "", dtype=object)
     rows = zip(told[decided].to_dict("records"), about[decided], state[decided], strict=True)
     notes[decided] = [_note(row, current, now) for row, current, now in rows]
-    return actions.assign(
+    return _as_it_is(actions, held).assign(
         action=np.where(held, str(Action.WITHHELD), actions["action"]),
         reason=reasons,
         withheld_action=np.where(held, actions["action"], actions["withheld_action"]),
@@ -88,7 +89,7 @@ def realised(actions: pd.DataFrame, states: pd.DataFrame, inventory: pd.DataFram
     rows = rows[rows[SERVER_ID].isin(states.index)].reset_index(drop=True)
     told = states.reindex(rows[SERVER_ID]).reset_index(drop=True)
     gone = rows["environment"].str.lower().isin(RETIRED).to_numpy(dtype=bool)
-    shown = pd.Series(np.where(told["action"] == STOP, gone, _shown(told, rows) & ~gone), index=rows.index)
+    shown = pd.Series(np.where(told["action"] == STOP, gone, _shown(told, rows)), index=rows.index)
     spell = (shown != shown.groupby(rows[SERVER_ID]).shift()).cumsum()  # rows in a row that agree
     last = ~rows.duplicated(SERVER_ID, keep="last")
     now = spell.isin(spell[last & shown])
@@ -112,6 +113,13 @@ def size_text(row: Mapping[Any, Any], prefix: str = "to_") -> str:
         return ", ".join(units)
     shares = [(row[f"to_{share}"], whole) for share, whole in zip(SIZES.values(), ("CPU", "memory"), strict=True)]
     return ", ".join(f"{share:.0%} of its {whole}".replace("%", " %") for share, whole in shares if share and share > 0)
+
+
+def _as_it_is(actions: pd.DataFrame, which: BoolArray) -> pd.DataFrame:
+    """The table, in which some servers stay as they are and cost what they cost."""
+    money = {"to_monthly": actions["monthly"], **dict.fromkeys(CHANGES, actions["monthly"] * 0.0)}
+    blank = {name: np.nan for name in MOVES if name in actions} | {"to_type": "", "alternatives": ""}
+    return actions.assign(**{name: actions[name].where(~which, to) for name, to in (blank | money).items()})
 
 
 def _plain(texts: pd.Series) -> npt.NDArray[np.object_]:

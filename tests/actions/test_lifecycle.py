@@ -37,7 +37,10 @@ def test_rejected_advice_is_withheld_with_who_when_and_why() -> None:
     assert (row["action"], row["withheld_action"]) == ("withheld", "downsize")
     assert row["reason"] == "rejected on 2026-11-24 by ann: quarter end"
     assert (row["state"], row["state_since"].isoformat()) == ("rejected", "2026-11-24T09:00:00+00:00")
-    assert (row["to_type"], row["monthly_change"]) == ("m5.xlarge", -140.16)
+    assert (row["to_type"], row["monthly"], row["to_monthly"], row["monthly_change"]) == ("", 280.32, 280.32, 0.0)
+    assert row[["to_vcpus", "to_memory_gib", "to_cpu_share", "to_memory_share"]].isna().all()
+    unpriced = applied(decision("web-1"), monthly=np.nan, to_monthly=np.nan, monthly_change=np.nan)
+    assert unpriced[["to_monthly", "monthly_change"]].isna().all()
 
 
 @pytest.mark.parametrize(
@@ -166,6 +169,8 @@ def test_no_server_is_lost_and_none_gains_advice(cases: list[tuple[str, str, str
     assert set(out.loc[changed, "action"]) <= {"withheld"}
     assert (out.loc[changed, "withheld_action"] == table.loc[changed, "action"]).all()
     assert (out.loc[changed, "state"] == "rejected").all()
+    assert (out.loc[changed, "monthly_change"] == 0.0).all()
+    assert (out.loc[~changed, "monthly_change"] == table.loc[~changed, "monthly_change"]).all()
     assert ((out["state"] == "proposed") <= out["action"].isin(lifecycle.ADVICE)).all()
 
 

@@ -15,6 +15,12 @@ SIZES_ONLY = "No prices: sizes only."
 _VCPU, _GIB = "vCPU", "GiB"
 
 
+def in_two(instance_type: str, vcpus: float | None, memory_gib: float | None) -> tuple[str, str]:
+    """A size for two lines: its name, and what that holds; what it holds alone where it has no name."""
+    amounts = size("", vcpus, memory_gib)
+    return (instance_type, "" if amounts == NONE else amounts) if instance_type else (amounts, "")
+
+
 def size(instance_type: str, vcpus: float | None, memory_gib: float | None) -> str:
     """`m6i.large (2 vCPU, 8 GiB)`, `2 vCPU, 8 GiB`; a dash where nothing is known."""
     units = [f"{_amount(value)}{NBSP}{unit}" for value, unit in ((vcpus, _VCPU), (memory_gib, _GIB)) if value]
@@ -55,12 +61,12 @@ def advice_sentence(advice: Advice, currency: str) -> str:
 
 
 def money(value: object, currency: str = "") -> str:
-    """`USD 1,234`; below 100 with cents. A dash where there is none."""
+    """`USD 1,234`; below 10 with cents. A dash where there is none."""
     if is_missing(value):
         return NONE
     amount = abs(float(value))  # type: ignore[arg-type]
     sign = "−" if float(value) < 0 else ""  # type: ignore[arg-type]
-    figures = number(amount, 0 if amount >= 100 or amount == 0 else 2)
+    figures = number(amount, 0 if amount >= 10 or amount == 0 else 2)
     return f"{currency}{NBSP if currency else ''}{sign}{figures}"
 
 
@@ -120,18 +126,24 @@ def consolidation_answer(rows: Sequence[Consolidation]) -> str:
         return ""
     freed = [row for row in rows if row.freed and not row.reason]
     if not freed:
-        reasons = sorted({row.reason for row in rows if row.reason})
+        reasons = sorted({plain_reason(row) for row in rows if row.reason})
         return f"Nothing is proposed: {listed(reasons)}." if len(reasons) == 1 else "Nothing is proposed."
     total = sum(row.freed or 0 for row in freed)
     priced = [row for row in freed if row.monthly_change is not None]
     cost = sum(row.monthly_change or 0.0 for row in priced)
     hosts = {row.onto.startswith("hosts") for row in freed}
-    noun = "host" if hosts == {True} else "instance" if hosts == {False} else "host and instance"
-    text = f"{plural(total, noun)} could go in {plural(len(freed), 'group')} of servers"
+    noun = "host" if hosts == {True} else "instance" if hosts == {False} else "host or instance"
+    named = plural(total, noun) if total == 1 or len(hosts) == 1 else f"{count(total)} hosts and instances"
+    text = f"{named} could go in {plural(len(freed), 'group')} of servers"
     if not priced:
         return f"{text}. {SIZES_ONLY}"
     of = "" if len(priced) == len(freed) else f", {count(len(priced))} of {count(len(freed))} groups priced"
     return f"{text} ({more_or_less(cost, priced[0].currency)} a month{of})."
+
+
+def plain_reason(row: Consolidation) -> str:
+    """Why nothing is said of a group, where that nothing is said stands beside it."""
+    return row.reason.removeprefix("withheld: ")
 
 
 def _shares(cpu: float | None, memory: float | None) -> str:

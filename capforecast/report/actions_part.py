@@ -48,6 +48,9 @@ def actions_summary(
     found = ActionsSummary(
         servers=len(table),
         counts=_counts(table["action"]),
+        headroom=settings.sizing.headroom,
+        fit_share=settings.sizing.fit_share,
+        promised=settings.sizing.exceedance_limit,
         zombies=int((table["zombie"].eq(True) & table["action"].eq("stop")).sum()),
         priced=int(table["monthly"].notna().sum()),
         currency=currency,

@@ -142,6 +142,9 @@ class ActionsSummary(Part):
 
     servers: int
     counts: dict[str, int]  # by action
+    headroom: float = 0.0  # share of a size that stays free
+    fit_share: float = 0.0  # share of the sample paths that a size must hold
+    promised: float = 0.0  # share of periods above 100 % of a smaller size, at most
     zombies: int = 0  # of those to stop, without an owner
     priced: int = 0  # servers whose present price is known
     currency: str = ""  # "" = no price is known at all: sizes only

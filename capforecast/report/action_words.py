@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capforecast.report.summary_actions import ActionsSummary, Advice, Consolidation, Saving
+from capforecast.report.summary_actions import ActionsSummary, Advice, Consolidation, Realised, Saving
 from capforecast.report.words import NBSP, NONE, count, is_missing, listed, number, plural
 
 ACTION_NAMES = {"upsize": "larger", "downsize": "smaller", "stop": "stop", "": "not known"}
 KIND_NAMES = {"upsize": "Larger sizes", "downsize": "Smaller sizes", "stop": "Stopped servers", "all": "All together"}
 KIND_ORDER = tuple(KIND_NAMES)
-RESOURCES = {"vcpu": "CPU", "memory_gib": "memory", "either": "CPU or memory"}
+RESOURCES = {"vcpu": "CPU", "memory_gib": "memory"}
+PROPOSED = "proposed"
 SIZES_ONLY = "No prices: sizes only."
 _VCPU, _GIB = "vCPU", "GiB"
 
@@ -77,8 +78,11 @@ def change(value: object) -> str:
 
 
 def change_range(low: object, high: object) -> str:
-    """`−1,600 to −900`."""
-    return NONE if is_missing(low) or is_missing(high) else f"{change(low)} to {change(high)}"
+    """`−1,600 to −900`; one figure where both ends are the same in print."""
+    if is_missing(low) or is_missing(high):
+        return NONE
+    ends = change(low), change(high)
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def more_or_less(value: float, currency: str) -> str:
@@ -118,6 +122,18 @@ def _move(actions: ActionsSummary, kind: str) -> str:
 def fleet_row(savings: Sequence[Saving], kind: str) -> Saving | None:
     """The fleet's sum of a kind."""
     return next((row for row in savings if row.scope == "fleet" and row.kind == kind), None)
+
+
+def followed(realised: Realised | None) -> str:
+    """What followed advice brought beside what it promised; "" where none was followed."""
+    if realised is None:
+        return ""
+    text = f"{plural(realised.servers, 'server')} {'shows' if realised.servers == 1 else 'show'} the size once advised"
+    if realised.promised is None or realised.achieved is None:
+        return f"{text}; what that promised or brought is not known."
+    of = "" if realised.known == realised.servers else f" (of {count(realised.known)})"
+    promised, achieved = (more_or_less(v, realised.currency) for v in (realised.promised, realised.achieved))
+    return f"{text}: promised was {promised} a month, it came to {achieved}{of}."
 
 
 def consolidation_answer(rows: Sequence[Consolidation]) -> str:

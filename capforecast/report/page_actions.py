@@ -1,14 +1,12 @@
-"""The sections on what to do, in words and rows, ready to print: sizes, money, evidence, packing, segments."""
+"""The section on what to do in words and rows, ready to print: sizes, money, evidence, packing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from capforecast.actions.bounds import EVERYONE, NEED
 from capforecast.report import action_words as words
-from capforecast.report.page_evidence import picture
-from capforecast.report.segment_chart import MOST_SEGMENTS, segment_alt, segment_chart
-from capforecast.report.segment_features import metric_name, split
 from capforecast.report.style import shorten
 from capforecast.report.summary import RunSummary
 from capforecast.report.summary_actions import (
@@ -17,7 +15,6 @@ from capforecast.report.summary_actions import (
     Bound,
     Consolidation,
     Saving,
-    SegmentSummary,
 )
 from capforecast.report.words import NBSP, NONE, count, listed, number, place, plural, probability, rate
 
@@ -52,7 +49,8 @@ def actions_page(summary: RunSummary) -> dict[str, Any] | None:
         "top_of": f"The largest savings: {of}" if (of := _of(len(found.top), moved)) else "",
         "withheld": _withheld(found),
         "bounds": _bounds(found.bounds),
-        "states": listed([f"{count(n)} {state}" for state, n in found.states.items()]),
+        "states": listed([f"{count(n)} {s}" for s, n in found.states.items() if s != words.PROPOSED]),
+        "followed": words.followed(found.realised),
         "packing": _packing(found.consolidation),
         "kept": found.counts.get("keep", 0),
         "none": found.counts.get("none", 0),
@@ -62,32 +60,6 @@ def actions_page(summary: RunSummary) -> dict[str, Any] | None:
 def actions_fact(summary: RunSummary) -> tuple[str, str] | None:
     """Page 1: the answer."""
     return ("Actions", summary.actions.sentence) if summary.actions else None
-
-
-def segments_page(summary: RunSummary, units: Mapping[str, str]) -> dict[str, Any] | None:
-    """Servers that are used alike; None where the run has no segments. units: of each metric."""
-    parts = summary.segments
-    if not parts:
-        return None
-    total = sum(part.servers for part in parts)
-    drawn = segment_chart(parts, units)
-    known = [part for part in parts if part.centroid and any(v is not None for v in part.centroid.values())]
-    return {
-        "units": _other_units(parts, units),
-        "picture": picture(drawn, segment_alt(known[:MOST_SEGMENTS], units)) if drawn else None,
-        "cut": len(known) > MOST_SEGMENTS,
-        "rows": [
-            {"name": part.name, "servers": count(part.servers), "share": probability(part.servers / total),
-             "action": part.action, "silhouette": number(part.silhouette, 2)} for part in parts
-        ],
-    }  # fmt: skip
-
-
-def _other_units(parts: Sequence[SegmentSummary], units: Mapping[str, str]) -> str:
-    """Units of the figures, in words."""
-    metrics = sorted({split(name)[0] for part in parts for name in part.centroid})
-    others = [f"{metric_name(name)} in {units[name]}" for name in metrics if units.get(name, "") not in ("", "percent")]
-    return f"In percent; {listed(others)}." if others else "In percent."
 
 
 def _rule(found: ActionsSummary) -> str:
@@ -112,8 +84,8 @@ def _prices(found: ActionsSummary) -> str:
 
 
 def _money(found: ActionsSummary) -> list[dict[str, Any]]:
-    """The fleet's sums by kind. Nothing without prices."""
-    if not found.currency:
+    """The fleet's sums by kind. Nothing without prices, or where nothing moves."""
+    if not found.currency or not any(row.servers for row in found.savings):
         return []
     fleet = [row for row in found.savings if row.scope == "fleet" and (row.servers or row.kind == "all")]
     return [_sum(row, words.KIND_NAMES.get(row.kind, row.kind)) | {"total": row.kind == "all"} for row in fleet]
@@ -184,21 +156,29 @@ def _withheld(found: ActionsSummary) -> dict[str, Any]:
 
 
 def _bounds(bounds: Sequence[Bound]) -> dict[str, Any]:
-    """Strata: those that do not keep the promise first, then those with most servers."""
-    ranked = sorted(bounds, key=lambda b: (b.test != "size", b.kept, -b.servers, b.stratum, b.resource))
-    broken = [b for b in bounds if not b.kept and b.test == "size"]
-    tested = [b for b in bounds if b.test == "size"]
-    said = ""
-    if tested:
-        said = f"The promise was kept in {count(len(tested) - len(broken))} of {plural(len(tested), 'test')} of sizes."
-    return {"said": said, "rows": [_bound_row(b) for b in ranked[:_MOST_BOUNDS]], "of": _of(
-        min(len(ranked), _MOST_BOUNDS), len(ranked))}  # fmt: skip
+    """Strata: those that do not keep the promise first, then those with most servers; all together last."""
+    strata = {b.stratum for b in bounds if b.stratum != EVERYONE}
+    every = [b for b in bounds if b.stratum != EVERYONE or len(strata) > 1]  # else said twice
+    ranked = sorted(every, key=lambda b: (b.stratum == EVERYONE, b.kept, -b.servers, b.stratum, b.test, b.resource))
+    shown = min(len(ranked), _MOST_BOUNDS)
+    return {
+        "said": _promise(strata, {b.stratum for b in every if not b.kept}),
+        "rows": [_bound_row(b) for b in ranked[:_MOST_BOUNDS]],
+        "of": _of(shown, len(ranked)),
+    }
+
+
+def _promise(strata: set[str], broken: set[str]) -> str:
+    if len(strata) == 1:
+        return "The promise is not kept." if broken else "The promise is kept."
+    return f"The promise is kept in {count(len(strata - broken))} of {count(len(strata))} groups of servers."
 
 
 def _bound_row(bound: Bound) -> dict[str, Any]:
+    need = bound.test == NEED
     return {
         "stratum": bound.stratum,
-        "test": "sizes" if bound.test == "size" else "needs",
+        "test": "needs" if need else "sizes",
         "resource": words.RESOURCES.get(bound.resource, bound.resource),
         "servers": count(bound.servers),
         "periods": count(bound.periods),
@@ -206,7 +186,7 @@ def _bound_row(bound: Bound) -> dict[str, Any]:
         "rate": _small(bound.rate),
         "upper": _small(bound.upper),
         "promised": _small(bound.promised),
-        "kept": bound.kept,
+        "broken": "" if bound.kept else "upper" if need else "rate",
     }
 
 
@@ -234,7 +214,10 @@ def _packing(rows: Sequence[Consolidation]) -> dict[str, Any] | None:
         "answer": words.consolidation_answer(rows),
         "rows": [_group(row) for row in freed[:_MOST_GROUPS]],
         "of": _of(min(len(freed), _MOST_GROUPS), len(freed)),
-        "not_said": [f"{reason} ({plural(groups, 'group')})" for reason, groups in ranked[:_MOST_REASONS]],
+        "elsewhere": "Elsewhere nothing is proposed" if freed else "Why",
+        "not_said": [f"{reason} ({plural(groups, 'group')})" for reason, groups in ranked[:_MOST_REASONS]]
+        if freed or len(ranked) > 1
+        else [],
     }
 
 
@@ -246,7 +229,7 @@ def _group(row: Consolidation) -> dict[str, str]:
         "unit": row.business_unit,
         "place": place(shorten(row.region, 24), shorten(row.criticality, 24)),
         "packed": f"{count(row.packed)} of {count(row.servers)}",
-        "onto": words.size(row.onto, row.vcpus, row.memory_gib),
+        "onto": row.onto,
         "hosts": NONE if row.hosts is None else count(row.hosts),
         "needed": NONE if row.hosts_needed is None else f"{count(row.hosts_needed)} + {count(row.spare or 0)}",
         "freed": count(row.freed or 0),

@@ -12,6 +12,7 @@ from action_samples import (
     actions_frame,
     bounds_frame,
     consolidation_row,
+    realised_frame,
     savings_frame,
     segment_sizes_frame,
     with_actions,
@@ -20,7 +21,8 @@ from report_samples import LONG, NASTY, report_data, servers_frame
 from test_pdf import Seen, needs_pango, pages_of, plain
 
 from capforecast.report.data import ReportData
-from capforecast.report.page_actions import actions_fact, actions_page, segments_page
+from capforecast.report.page_actions import actions_fact, actions_page
+from capforecast.report.page_segments import segments_page
 from capforecast.report.pdf import render_html, render_pdf
 from capforecast.settings import ReportSettings, Settings
 
@@ -117,11 +119,15 @@ def test_sizes_of_servers_without_types_and_without_units(base: ReportData) -> N
 
 def test_broken_promises_come_first(base: ReportData) -> None:
     found = page(with_actions(base))["bounds"]
-    assert found["said"] == "The promise was kept in 1 of 2 tests of sizes."
-    first = found["rows"][0]
-    assert (first["stratum"], plain(first["upper"]), first["kept"]) == ("smaller segments", "1.88 %", False)
+    assert found["said"] == "The promise is kept in 1 of 2 groups of servers."
+    first, *rest = found["rows"]
+    assert (first["stratum"], plain(first["upper"]), first["broken"]) == ("smaller segments", "1.88 %", "upper")
+    assert {row["broken"] for row in rest} == {""}, "of sizes the share itself counts, not its limit"
+    assert rest[-1]["stratum"] == "all servers"
+    alone = page(with_actions(base, bounds=bounds_frame().iloc[[0, 3]]))["bounds"]
+    assert (alone["said"], len(alone["rows"])) == ("The promise is kept.", 1), "all servers are these servers"
     many = pd.concat([bounds_frame().assign(stratum=f"segment {i}") for i in range(5)])
-    assert page(with_actions(base, bounds=many))["bounds"]["of"] == "12 of 20; the workbook lists all."
+    assert page(with_actions(base, bounds=many))["bounds"]["of"] == "12 of 25; the workbook lists all."
     assert page(with_actions(base, bounds=NOTHING))["bounds"]["rows"] == []
 
 
@@ -134,6 +140,7 @@ def test_packing_says_what_it_frees_and_why_not(base: ReportData) -> None:
     assert found["not_said"] == ["needs hourly mean or maximum (1 group)"]
     nothing = {"reason": "withheld: needs hourly mean or maximum", "freed": float("nan"), "hosts": float("nan")}
     daily = pd.DataFrame([consolidation_row(unit, **nothing) for unit in "ab"])
+    assert page(with_actions(base, consolidation=daily))["packing"]["not_said"] == [], "it is said once"
     assert page(with_actions(base, consolidation=daily))["packing"]["answer"] == (
         "Nothing is proposed: needs hourly mean or maximum."
     )
@@ -151,10 +158,20 @@ def test_a_discount_has_its_own_column(base: ReportData) -> None:
 def test_earlier_advice_and_owners_are_named(base: ReportData) -> None:
     rows = [action_row("a", "stop", zombie=True, owner=""), action_row("b", "keep", state="realised"),
             action_row("c", "keep", state="accepted")]  # fmt: skip
+    rows.append(action_row("d", "downsize", state="proposed"))
     found = page(made(base, rows))
-    assert found["states"] == "1 accepted and 1 realised"
+    assert (found["states"], found["followed"]) == ("1 accepted and 1 realised", "")
     assert found["stops"][0]["owner"] == "no owner"
     assert found["stops"][0]["why"].startswith("14 of 14 days")
+
+
+def test_what_was_promised_stands_beside_what_came(base: ReportData) -> None:
+    came = realised_frame()
+    assert plain(page(with_actions(base, realised=came))["followed"]) == (
+        "2 servers show the size once advised: promised was USD 100 less a month, it came to USD 91 less (of 1)."
+    )
+    unknown = page(with_actions(base, realised=came.iloc[1:]))["followed"]
+    assert unknown == "1 server shows the size once advised; what that promised or brought is not known."
 
 
 def test_long_lists_are_cut_with_a_word_on_the_rest(base: ReportData) -> None:

@@ -31,7 +31,7 @@ def test_every_server_stands_once_in_actions_what_moves_first(base: ReportData) 
     assert (larger["Type now"], larger["Type advised"]) == ("m6i.xlarge", "m6i.2xlarge")
     assert (larger["Change a month"], larger["Price from"]) == (140.16, PRICES)
     assert (larger["Exceedance bound"], larger["Promised"]) == (0.0061, 0.01)
-    assert larger["Window from"] == pd.Timestamp("2026-01-05")
+    assert larger["Seen from"] == pd.Timestamp("2026-01-05")
 
 
 def test_kinds_of_saving_add_up_on_the_sheet_too(base: ReportData) -> None:

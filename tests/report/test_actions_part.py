@@ -120,6 +120,13 @@ def test_consolidation_begins_with_what_frees_most() -> None:
     assert found.consolidation[2].reason == "withheld: needs hourly mean or maximum"
 
 
+def test_large_counts_are_exact_though_others_are_missing() -> None:
+    groups = consolidation_frame().assign(replayed_hours=[np.nan, 1_234_567.0, 2.0])
+    found = actions_summary(pd.DataFrame([action_row("a", "keep")]), NOTHING, NOTHING, groups, Settings())
+    assert found is not None
+    assert [row.replayed_hours for row in found.consolidation] == [2, 1_234_567, None]
+
+
 def test_segments_with_their_centroids_unknown_last() -> None:
     found = segment_summaries(segment_sizes_frame().iloc[::-1])
     assert [part.name for part in found] == ["idle", "steady", "hot", "unknown"]

@@ -19,12 +19,13 @@ MOST_PACKED = 200_000  # writing a sheet takes a second for every ten thousand r
 NO_MONEY = f"No money: {SIZES_ONLY[:1].lower()}{SIZES_ONLY[1:]}"
 NO_BOUND = "The rule could not be replayed: no past origin with a known outcome has enough past forecasts behind it."
 NO_PACKING = "Nothing is proposed: no group of servers could be packed more tightly, or its hours are not known."
+NO_REALISED = "No advice was followed yet, as far as decisions are recorded and the inventory shows."
 NO_GROUP = "No group of servers was looked at."
 _TESTS = {"size": "of sizes", "need": "of needs"}
 
 
 def write_actions(sheets: Sheets, data: ReportData) -> None:
-    """Write the sheets Actions, Savings, Bounds, Segments, Consolidation and Packing, as far as the run has them."""
+    """Write the sheets on actions, money, evidence, segments, packing and advice followed, where the run has them."""
     if data.summary.actions is not None:
         _write(sheets, "Actions", in_order(data.actions), spelled.ACTIONS, "", spelled.ACTIONS_PRINTED)
         _write(sheets, "Savings", _savings(data.savings), spelled.SAVINGS, NO_MONEY)
@@ -36,6 +37,7 @@ def write_actions(sheets: Sheets, data: ReportData) -> None:
         groups = _consolidation(data)
         _write(sheets, "Consolidation", groups, spelled.CONSOLIDATION, NO_GROUP, spelled.CONSOLIDATION_PRINTED)
         _write(sheets, "Packing", data.packing.head(MOST_PACKED), spelled.PACKING, NO_PACKING)
+        _write(sheets, "Realised", data.realised, spelled.REALISED, NO_REALISED)
 
 
 def _write(
@@ -64,7 +66,7 @@ def _savings(table: pd.DataFrame) -> pd.DataFrame:
 def _bounds(table: pd.DataFrame) -> pd.DataFrame:
     if not len(table):
         return table
-    ordered = table.sort_values(["test", "stratum", "resource"], ascending=[False, True, True], kind="stable")
+    ordered = table.sort_values(["test", "stratum", "resource"], kind="stable")
     resource = ordered["resource"].map(lambda name: RESOURCES.get(name, name))
     test = ordered["test"].map(lambda name: _TESTS.get(name, name))
     kept = np.where(ordered["kept"].eq(True), "yes", "no")

@@ -36,11 +36,11 @@ def _sizes(settings: Settings) -> dict[str, str]:
             "advised is listed with the reason, and is in no sum of money."
         ),
         "exceedance bound": (
-            "The rule was replayed at past origins, and its sizes held against what came. The rate is the share of "
-            "periods above 100 % of the new size, over all servers of a segment (small ones together); the bound is "
-            f"its 95 % upper limit. Promised: at most {_percent(sizing.exceedance_limit)}. Smaller sizes are advised "
-            "only where the bound keeps the promise. The test of needs, on every server, is harder than that of sizes, "
-            "which are rounded up."
+            "The rule was replayed at past origins, on what was known then, and held against what came, over all "
+            "servers of a segment (small ones together). Of needs: share of periods in which a server used more than "
+            "the rule said it needs; the bound is its 95 % upper limit. Of sizes: share of periods above 100 % of the "
+            f"smaller sizes. Promised: both at most {_percent(sizing.exceedance_limit)}; else smaller sizes are "
+            "withheld. Sizes are rounded up from needs, so the first test is the harder one."
         ),
     }
 

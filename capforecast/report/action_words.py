@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from capforecast.report.summary_actions import ActionsSummary, Advice, Consolidation, Saving
+from capforecast.report.summary_actions import ActionsSummary, Advice, Consolidation, Realised, Saving
 from capforecast.report.words import NBSP, NONE, count, is_missing, listed, number, plural
 
 ACTION_NAMES = {"upsize": "larger", "downsize": "smaller", "stop": "stop", "": "not known"}
 KIND_NAMES = {"upsize": "Larger sizes", "downsize": "Smaller sizes", "stop": "Stopped servers", "all": "All together"}
 KIND_ORDER = tuple(KIND_NAMES)
-RESOURCES = {"vcpu": "CPU", "memory_gib": "memory", "either": "CPU or memory"}
+RESOURCES = {"vcpu": "CPU", "memory_gib": "memory"}
+PROPOSED = "proposed"
 SIZES_ONLY = "No prices: sizes only."
 _VCPU, _GIB = "vCPU", "GiB"
+
+
+def in_two(instance_type: str, vcpus: float | None, memory_gib: float | None) -> tuple[str, str]:
+    """A size for two lines: its name, and what that holds; what it holds alone where it has no name."""
+    amounts = size("", vcpus, memory_gib)
+    return (instance_type, "" if amounts == NONE else amounts) if instance_type else (amounts, "")
 
 
 def size(instance_type: str, vcpus: float | None, memory_gib: float | None) -> str:
@@ -55,12 +62,12 @@ def advice_sentence(advice: Advice, currency: str) -> str:
 
 
 def money(value: object, currency: str = "") -> str:
-    """`USD 1,234`; below 100 with cents. A dash where there is none."""
+    """`USD 1,234`; below 10 with cents. A dash where there is none."""
     if is_missing(value):
         return NONE
     amount = abs(float(value))  # type: ignore[arg-type]
     sign = "−" if float(value) < 0 else ""  # type: ignore[arg-type]
-    figures = number(amount, 0 if amount >= 100 or amount == 0 else 2)
+    figures = number(amount, 0 if amount >= 10 or amount == 0 else 2)
     return f"{currency}{NBSP if currency else ''}{sign}{figures}"
 
 
@@ -71,8 +78,11 @@ def change(value: object) -> str:
 
 
 def change_range(low: object, high: object) -> str:
-    """`−1,600 to −900`."""
-    return NONE if is_missing(low) or is_missing(high) else f"{change(low)} to {change(high)}"
+    """`−1,600 to −900`; one figure where both ends are the same in print."""
+    if is_missing(low) or is_missing(high):
+        return NONE
+    ends = change(low), change(high)
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def more_or_less(value: float, currency: str) -> str:
@@ -114,24 +124,42 @@ def fleet_row(savings: Sequence[Saving], kind: str) -> Saving | None:
     return next((row for row in savings if row.scope == "fleet" and row.kind == kind), None)
 
 
+def followed(realised: Realised | None) -> str:
+    """What followed advice brought beside what it promised; "" where none was followed."""
+    if realised is None:
+        return ""
+    text = f"{plural(realised.servers, 'server')} {'shows' if realised.servers == 1 else 'show'} the size once advised"
+    if realised.promised is None or realised.achieved is None:
+        return f"{text}; what that promised or brought is not known."
+    of = "" if realised.known == realised.servers else f" (of {count(realised.known)})"
+    promised, achieved = (more_or_less(v, realised.currency) for v in (realised.promised, realised.achieved))
+    return f"{text}: promised was {promised} a month, it came to {achieved}{of}."
+
+
 def consolidation_answer(rows: Sequence[Consolidation]) -> str:
     """What packing would free, in one sentence; "" where nothing was looked at."""
     if not rows:
         return ""
     freed = [row for row in rows if row.freed and not row.reason]
     if not freed:
-        reasons = sorted({row.reason for row in rows if row.reason})
+        reasons = sorted({plain_reason(row) for row in rows if row.reason})
         return f"Nothing is proposed: {listed(reasons)}." if len(reasons) == 1 else "Nothing is proposed."
     total = sum(row.freed or 0 for row in freed)
     priced = [row for row in freed if row.monthly_change is not None]
     cost = sum(row.monthly_change or 0.0 for row in priced)
     hosts = {row.onto.startswith("hosts") for row in freed}
-    noun = "host" if hosts == {True} else "instance" if hosts == {False} else "host and instance"
-    text = f"{plural(total, noun)} could go in {plural(len(freed), 'group')} of servers"
+    noun = "host" if hosts == {True} else "instance" if hosts == {False} else "host or instance"
+    named = plural(total, noun) if total == 1 or len(hosts) == 1 else f"{count(total)} hosts and instances"
+    text = f"{named} could go in {plural(len(freed), 'group')} of servers"
     if not priced:
         return f"{text}. {SIZES_ONLY}"
     of = "" if len(priced) == len(freed) else f", {count(len(priced))} of {count(len(freed))} groups priced"
     return f"{text} ({more_or_less(cost, priced[0].currency)} a month{of})."
+
+
+def plain_reason(row: Consolidation) -> str:
+    """Why nothing is said of a group, where that nothing is said stands beside it."""
+    return row.reason.removeprefix("withheld: ")
 
 
 def _shares(cpu: float | None, memory: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from capforecast.report.summary_actions import (
     Advice,
     Bound,
     Consolidation,
+    Realised,
     Saving,
     SegmentSummary,
     Withheld,
@@ -27,15 +29,23 @@ from capforecast.settings import Settings
 MOST_SAVERS = 25
 MOST_REASONS = 20  # a fleet's notes on rejected advice may differ from server to server
 OTHER_REASONS = "other reasons, each of few servers"
-REJECTED = "rejected on"  # how reasons begin that a note of one server follows
+_REJECTED = "rejected on"  # how reasons begin that a note of one server follows
+_ONE_SIZE = re.compile(r"^a smaller size \(.*?\) would hold its peaks, but ")  # the size of one server
 _SCOPES = ("fleet", BUSINESS_UNIT)
 _NOT_FEATURES = ("segment", "servers", "silhouette")
 
 
 def actions_summary(
-    actions: pd.DataFrame, savings: pd.DataFrame, bounds: pd.DataFrame, consolidation: pd.DataFrame, settings: Settings
+    actions: pd.DataFrame,
+    savings: pd.DataFrame,
+    bounds: pd.DataFrame,
+    consolidation: pd.DataFrame,
+    settings: Settings,
+    realised: pd.DataFrame | None = None,
 ) -> ActionsSummary | None:
     """What to do about the run's servers; None where it decided nothing. Tables as schema.py spells them, may be empty.
+
+    realised: advice that was followed (actions.lifecycle.REALISED_COLUMNS).
 
     Raises StageError when a server stands in `actions` twice.
     """
@@ -48,6 +58,9 @@ def actions_summary(
     found = ActionsSummary(
         servers=len(table),
         counts=_counts(table["action"]),
+        headroom=settings.sizing.headroom,
+        fit_share=settings.sizing.fit_share,
+        promised=settings.sizing.exceedance_limit,
         zombies=int((table["zombie"].eq(True) & table["action"].eq("stop")).sum()),
         priced=int(table["monthly"].notna().sum()),
         currency=currency,
@@ -61,6 +74,7 @@ def actions_summary(
         bounds=_rows(bounds, Bound, ["stratum", "test", "resource"]),
         consolidation=_consolidation(consolidation),
         states=_counts(table.loc[table["state"] != "", "state"]),
+        realised=_realised(realised),
     )
     return found.model_copy(update={"sentence": answer(found)})
 
@@ -159,7 +173,8 @@ def _savings(savings: pd.DataFrame) -> list[Saving]:
 def _withheld(table: pd.DataFrame) -> list[Withheld]:
     """By what is withheld and why, most servers first; the many reasons of single servers are counted together."""
     mine = table[table["action"] == "withheld"]
-    reasons = mine["reason"].where(~mine["reason"].str.startswith(REJECTED), "rejected earlier")
+    reasons = mine["reason"].str.replace(_ONE_SIZE, "", regex=True)
+    reasons = reasons.where(~reasons.str.startswith(_REJECTED), "rejected earlier")
     counts = mine.assign(reason=reasons).groupby(["withheld_action", "reason"]).size()
     rows = [Withheld(action=str(a), reason=str(r), servers=int(n)) for (a, r), n in counts.items()]
     rows.sort(key=lambda row: (-row.servers, row.action, row.reason))
@@ -173,6 +188,15 @@ def _consolidation(table: pd.DataFrame) -> list[Consolidation]:
     """Groups that free most first, then those that free nothing, then those of which nothing can be said."""
     found = _rows(table, Consolidation, [BUSINESS_UNIT, REGION, CRITICALITY])
     return sorted(found, key=lambda row: (row.reason != "", -(row.freed or 0)))
+
+
+def _realised(table: pd.DataFrame | None) -> Realised | None:
+    """Promised beside achieved, over the servers of which both are known."""
+    if table is None or not len(table):
+        return None
+    known = table[table["promised"].notna() & table["achieved"].notna()]
+    sums = {name: round(float(known[name].sum()), 2) if len(known) else None for name in ("promised", "achieved")}
+    return Realised(servers=len(table), known=len(known), currency=_first(known["currency"]), **sums)
 
 
 def _rows(table: pd.DataFrame, part: Any, by: list[str]) -> list[Any]:

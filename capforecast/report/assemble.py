@@ -19,7 +19,14 @@ from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
 from capforecast.settings import Settings
 
 FURTHER = ("pools", "demand", "anomalies", "drift_series", "consolidation", "packing")  # of a unit, where it has them
-ADVISED = ("actions", "savings", "bounds", "segments", "segment_sizes")  # of the fleet, where the run has them
+ADVISED = (
+    "actions",
+    "savings",
+    "bounds",
+    "segments",
+    "segment_sizes",
+    "realised",
+)  # of the fleet, where the run has them
 # Of its deciding series, shown beside a server where only `risks` holds them.
 SERIES_FIGURES = ("flags", "unseen_peaks", "trend_per_month", "trend_since")
 
@@ -113,6 +120,7 @@ class _Tables:
             bounds=self.of_fleet("bounds"),
             segment_sizes=self.of_fleet("segment_sizes"),
             consolidation=self.further["consolidation"],
+            realised=self.of_fleet("realised"),
         )
 
     def fans(self, top: list[Risk]) -> list[FanChart]:

@@ -105,7 +105,7 @@ def _advised(known: Evidence, settings: Settings) -> dict[str, Any]:
     """The summary's parts on what to do."""
     tables = (known.actions, known.savings, known.bounds, known.consolidation)
     return {
-        "actions": actions_summary(*tables, settings),
+        "actions": actions_summary(*tables, settings, known.realised),
         "segments": segment_summaries(known.segment_sizes),
     }
 

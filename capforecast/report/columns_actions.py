@@ -11,6 +11,7 @@ _PLACE = (
     Column("criticality", "Criticality", "From inventory or observations.", width=12),
 )
 _LOW = "10 % quantile, over sample paths, of the change to the cheapest safe size; of sums: of the sum over servers."
+_OVER = "Of these, above what the rule said is needed; on the sheet Bounds, or above the size."
 _CURRENCY = Column("currency", "Currency", "Of all money in the row.", width=9)
 
 ACTIONS = (
@@ -45,6 +46,7 @@ ACTIONS = (
     Column("need_memory_share", "Memory needed, of now", "Likewise, of what it has now.", "share", 10),
     Column("fits", "Paths held", "Share of the sample paths that the size advised, or else the present one, holds.",
            "share", 9),
+    Column("basis", "Sized by", "Statistic and headroom.", width=30),
     Column("alternatives", "Alternatives", "Sizes that were considered, and why not.", width=60),
     Column("price_source", "Price from", "File and date, or the inventory.", width=28),
     Column("price_reason", "Why no price", "Empty = there is one.", width=40),
@@ -54,11 +56,14 @@ ACTIONS = (
     Column("stratum", "Tested with", "Servers whose replay stands behind it.", width=20),
     Column("bound_servers", "Servers tested", "Servers of the stratum that were replayed.", "count", 10),
     Column("bound_periods", "Periods replayed", "Observed days or hours held against the sizes.", "count", 10),
-    Column("bound_over", "Periods over", "Of these, above 100 % of the size.", "count", 10),
+    Column("bound_over", "Periods over", _OVER, "count", 10),
     Column("bound_rate", "Exceeded", "Share of the periods.", "rate", 9),
     Column("bound_upper", "Exceedance bound", "95 % upper limit of that share.", "rate", 10),
     Column("promised", "Promised", "Share that is promised not to be exceeded.", "rate", 9),
-    Column("state", "Earlier advice", "What became of it: accepted, rejected, applied, realised; empty = none.",
+    Column("size_periods", "Periods at sizes", "Held against smaller sizes that the rule would have advised.",
+           "count", 10),
+    Column("size_over", "Over sizes", "Of these, above 100 % of the size.", "count", 10),
+    Column("state", "Advice stands at", "Proposed, accepted, rejected, applied or realised; empty = there is none.",
            width=12),
     Column("state_since", "Since", "When that was recorded.", "date", 12),
     Column("state_note", "Note", "What was noted with it.", width=30),
@@ -67,9 +72,9 @@ ACTIONS = (
     Column("paths", "Sample paths", "Paths behind the need.", "count", 8),
     Column("horizon_days", "Days ahead", "Horizon over which peaks were taken.", "count", 9),
     Column("model_version", "Model", "Version of the model that forecast it.", width=30),
-    Column("window_first", "Window from", "First moment the forecast is of.", "date", 12),
-    Column("window_last", "Window to", "Last moment the forecast is of.", "date", 12),
-    Column("inputs", "Inputs", "Hash of the tables it was made from.", width=18),
+    Column("window_first", "Seen from", "First moment of the history it was made from.", "date", 12),
+    Column("window_last", "Seen to", "Last moment of that history.", "date", 12),
+    Column("inputs", "Inputs", "Tables it was made from, each with its hash.", width=18),
     Column("config", "Settings", "Hash of the settings.", width=18),
     Column("code", "Code", "Hash of the program.", width=18),
 )  # fmt: skip
@@ -99,11 +104,11 @@ BOUNDS = (
     Column("servers", "Servers tested", "Servers of the stratum that were replayed.", "count", 10),
     Column("cases", "Past sizings", "Servers and past origins.", "count", 9),
     Column("periods", "Periods replayed", "Observed days or hours held against the sizes.", "count", 11),
-    Column("over", "Periods over", "Of these, above 100 % of the size.", "count", 10),
+    Column("over", "Periods over", _OVER, "count", 10),
     Column("rate", "Exceeded", "Share of the periods.", "fine", 9),
     Column("upper", "Exceedance bound", "95 % upper limit of that share.", "fine", 10),
     Column("promised", "Promised", "Share that is promised not to be exceeded.", "fine", 9),
-    Column("kept", "Promise kept", "Is the bound at most what is promised?", width=9),
+    Column("kept", "Promise kept", "Of needs: is the bound at most what is promised? Of sizes: is the share?", width=9),
 )  # fmt: skip
 
 SEGMENTS = (
@@ -147,4 +152,13 @@ PACKING = (
     Column("host_to", "Host or instance then", "Where it would go.", width=22),
     Column("peak_vcpus", "Peak, vCPUs", "Its largest hour in the weeks looked at.", "figure", 10),
     Column("peak_memory_gib", "Peak, GiB", "Likewise.", "figure", 10),
+)
+
+REALISED = (
+    _SERVER,
+    Column("action", "Followed", "What was advised and followed: upsize, downsize or stop.", width=11),
+    Column("promised", "Promised a month", "Change of the monthly cost when it was advised.", "score", 11),
+    Column("achieved", "Achieved a month", "Both sizes at today's prices; empty = not known.", "score", 11),
+    _CURRENCY,
+    Column("since", "Shown since", "When the inventory began to show it, or it was decided.", "date", 12),
 )

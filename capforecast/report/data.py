@@ -76,8 +76,8 @@ class ReportData:
     fans: charts of the top risks, in the order of summary.top_risks.  sources: one row per file that was read
     (sources.tally.TALLY_COLUMNS).  scorecard, reliability, pools, demand, anomalies: as schema.py spells them; empty
     where the run has none.  drift_series: one row per series and check that is over its limit.
-    actions, savings, bounds, segments, segment_sizes, consolidation, packing: what to do, as schema.py and
-    actions.segments spell them.
+    actions, savings, bounds, segments, segment_sizes, consolidation, packing, realised: what to do, as
+    schema.py, actions.segments and actions.lifecycle spell them.
     """
 
     summary: RunSummary
@@ -99,6 +99,7 @@ class ReportData:
     segment_sizes: pd.DataFrame = field(default_factory=pd.DataFrame)
     consolidation: pd.DataFrame = field(default_factory=pd.DataFrame)
     packing: pd.DataFrame = field(default_factory=pd.DataFrame)
+    realised: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_o
 from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
 from capforecast.report.evidence_sheets import write_evidence
 from capforecast.report.model_sheets import write_models
+from capforecast.report.page_actions import actions_fact
 from capforecast.report.page_models import models_fact
 from capforecast.report.rollup_charts import by_risk
 from capforecast.report.sentences import forecast_by
@@ -149,8 +150,8 @@ def _notes(sheet: Any, form: Callable[[str], Any], summary: RunSummary) -> int:
     """What to know besides the headline, below it; returns the first row after."""
     row = 4
     notes = [f"Warnings: {summary.warnings.sentence}"] if summary.warnings is not None else []
-    known = models_fact(summary)
-    notes += [f"{known[0]}: {known[1]}"] if known else []
+    facts = (actions_fact(summary), models_fact(summary))
+    notes += [f"{known[0]}: {known[1]}" for known in facts if known]
     for note in notes:
         sheet.write_string(row, 0, style.printable(note), form("text"))
         row += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import pandas as pd
 
@@ -23,7 +23,13 @@ def part_of(row: Mapping[Any, Any], part: type[AnyPart], **more: Any) -> AnyPart
 def known(row: Mapping[Any, Any], part: type[Part]) -> dict[str, Any]:
     """The fields of a part that a row has. Figures with the summary's digits; money to the cent, so that it adds up."""
     present = {name: row[name] for name in part.model_fields if name in row and not is_missing(row[name])}
-    return {name: _plain(name, value) for name, value in present.items()}
+    return {name: int(value) if _counted(part, name) else _plain(name, value) for name, value in present.items()}
+
+
+def _counted(part: type[Part], name: str) -> bool:
+    """Is the field a whole number? Where some are missing, a table holds them as floats."""
+    annotation = part.model_fields[name].annotation
+    return int in (annotation, *get_args(annotation))
 
 
 def _plain(name: str, value: Any) -> Any:

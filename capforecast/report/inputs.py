@@ -39,8 +39,8 @@ class Evidence:
 
     scorecard, reliability: SCORECARD_COLUMNS, RELIABILITY_COLUMNS, of the fleet.  origins: those scored at each
     horizon (days).  pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.  champions, drift: tables of these names, a row
-    per business unit, and per business unit and check.  actions, savings, bounds, segment_sizes, consolidation: as
-    schema.py and actions.segments spell them, of the whole run.
+    per business unit, and per business unit and check.  actions, savings, bounds, segment_sizes, consolidation,
+    realised: as schema.py, actions.segments and actions.lifecycle spell them, of the whole run.
     """
 
     scorecard: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -55,3 +55,4 @@ class Evidence:
     bounds: pd.DataFrame = field(default_factory=pd.DataFrame)
     segment_sizes: pd.DataFrame = field(default_factory=pd.DataFrame)
     consolidation: pd.DataFrame = field(default_factory=pd.DataFrame)
+    realised: pd.DataFrame = field(default_factory=pd.DataFrame)

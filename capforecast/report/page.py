@@ -19,8 +19,10 @@ from capforecast.report.data import (
     text_column,
     units_by_metric,
 )
+from capforecast.report.page_actions import actions_fact, actions_page
 from capforecast.report.page_evidence import anomalies_part, picture, pools_page, warnings_page
 from capforecast.report.page_models import models_fact, models_page
+from capforecast.report.page_segments import segments_page
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, RunSummary
@@ -57,6 +59,8 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         **_front(data),
         **_places(data.summary),
         **_risks(data, units, settings),
+        "actions": actions_page(data.summary),
+        "segments": segments_page(data.summary, units),
         "pools": pools_page(data),
         "track": warnings_page(data),
         "anomalies": anomalies_part(data, units),
@@ -76,7 +80,8 @@ _TOOLS = {"style": style, "count": count, "plural": plural, "shorten": style.sho
 def _front(data: ReportData) -> dict[str, Any]:
     """Page 1: the answer, servers by tier, facts, what is missing, whom to look at, how far to trust it."""
     summary = data.summary
-    facts = (reach(summary), where(summary), when(data), unknown_fact(summary), record(summary), models_fact(summary))
+    facts = (reach(summary), where(summary), when(data), actions_fact(summary), unknown_fact(summary), record(summary),
+             models_fact(summary))  # fmt: skip
     several = len(summary.business_units) > 1
     return {
         "tiers": [_tile(summary, tier) for tier in TIER_ORDER],

@@ -8,8 +8,8 @@ KINDS = {
     "level": "typical", "p95": "peak", "spread": "spread", "weekly": "weekdays", "quarter_end": "quarter end",
     "trend": "trend", "daily": "day swing",
 }  # fmt: skip
-METRICS = {"cpu": "CPU", "mem": "memory", "disk": "disk", "net": "network", "net_in": "network in",
-           "net_out": "network out", "disk_io": "disk activity"}  # fmt: skip
+METRICS = {"cpu": "CPU", "mem": "memory", "disk": "disk", "net": "traffic", "net_in": "incoming traffic",
+           "net_out": "outgoing traffic", "disk_io": "disk activity"}  # fmt: skip
 
 
 def split(feature: str) -> tuple[str, str]:

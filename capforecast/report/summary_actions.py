@@ -47,6 +47,7 @@ class Advice(Part):
     zombie: bool = False
     idle_basis: str = ""
     stratum: str = ""
+    basis: str = ""  # by which statistic and headroom it was sized
     bound_rate: float | None = None
     bound_upper: float | None = None
     promised: float | None = None
@@ -76,9 +77,9 @@ class Saving(Part):
 class Bound(Part):
     """The rule replayed at past origins in one stratum: how often its sizes were exceeded, and may be at the worst."""
 
-    resource: str  # vcpu | memory_gib | either
+    resource: str  # vcpu | memory_gib
     stratum: str
-    test: str = "size"  # size | need
+    test: str = "size"  # need: what the rule said every server needs; size: the smaller sizes it would have advised
     cases: int = 0
     servers: int = 0
     periods: int = 0
@@ -86,7 +87,7 @@ class Bound(Part):
     rate: float | None = None
     upper: float | None = None  # 95 % limit
     promised: float | None = None
-    kept: bool = False
+    kept: bool = False  # of needs, `upper` is at most what is promised; of sizes, `rate`
 
 
 class Withheld(Part):
@@ -127,6 +128,16 @@ class Consolidation(Part):
     price_reason: str = ""
 
 
+class Realised(Part):
+    """Advice that was followed and shows in the inventory: monthly change promised, and achieved at today's prices."""
+
+    servers: int
+    known: int  # of these, with both figures, which are in the sums
+    promised: float | None = None
+    achieved: float | None = None
+    currency: str = ""
+
+
 class SegmentSummary(Part):
     """Servers that are used alike; the last may be those of which too little is known."""
 
@@ -142,6 +153,9 @@ class ActionsSummary(Part):
 
     servers: int
     counts: dict[str, int]  # by action
+    headroom: float = 0.0  # share of a size that stays free
+    fit_share: float = 0.0  # share of the sample paths that a size must hold
+    promised: float = 0.0  # share of periods above 100 % of a smaller size, at most
     zombies: int = 0  # of those to stop, without an owner
     priced: int = 0  # servers whose present price is known
     currency: str = ""  # "" = no price is known at all: sizes only
@@ -154,5 +168,6 @@ class ActionsSummary(Part):
     withheld: list[Withheld] = Field(default_factory=list)  # most servers first; add up to counts["withheld"]
     bounds: list[Bound] = Field(default_factory=list)
     consolidation: list[Consolidation] = Field(default_factory=list)  # most freed first
-    states: dict[str, int] = Field(default_factory=dict)  # servers by what became of earlier advice
+    states: dict[str, int] = Field(default_factory=dict)  # servers by what became of advice
+    realised: Realised | None = None  # null = none has been followed
     sentence: str = ""  # the answer in one line

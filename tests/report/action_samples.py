@@ -102,8 +102,9 @@ def savings_frame(actions: pd.DataFrame) -> pd.DataFrame:
 def bounds_frame() -> pd.DataFrame:
     """Two strata, one of which does not keep the promise; and all servers together."""
     rows = [
-        ("either", "steady", "size", 1680, 140, 12_600, 21, 0.00167, 0.0061, 0.01, True),
-        ("either", "smaller segments", "size", 720, 60, 5_400, 61, 0.0113, 0.0188, 0.01, False),
+        ("vcpu", "steady", "need", 1680, 140, 12_600, 21, 0.00167, 0.0061, 0.01, True),
+        ("vcpu", "steady", "size", 400, 40, 3_600, 33, 0.0092, 0.0131, 0.01, True),
+        ("vcpu", "smaller segments", "need", 720, 60, 5_400, 61, 0.0113, 0.0188, 0.01, False),
         ("vcpu", "all servers", "need", 4800, 400, 36_000, 180, 0.005, 0.0081, 0.01, True),
         ("memory_gib", "all servers", "need", 4800, 400, 36_000, 0, 0.0, 0.0009, 0.01, True),
     ]
@@ -178,6 +179,14 @@ def segments_frame(servers: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(segment=number, name=names[number], distance=distance, reason=np.where(known, *reasons))
 
 
+def realised_frame() -> pd.DataFrame:
+    """Two servers that were made smaller; what one of them promised is not known."""
+    return pd.DataFrame(
+        {"server_id": ["a", "b"], "action": "downsize", "promised": [-100.0, np.nan], "achieved": [-91.0, -5.0],
+         "currency": "USD", "since": pd.Timestamp("2025-12-01", tz="UTC")}
+    )  # fmt: skip
+
+
 def with_actions(data: ReportData, actions: pd.DataFrame | None = None, settings: Settings | None = None,
                  **tables: pd.DataFrame) -> ReportData:  # fmt: skip
     """Report data of report_samples with what to do; `tables` replace those made up here."""
@@ -185,8 +194,10 @@ def with_actions(data: ReportData, actions: pd.DataFrame | None = None, settings
     actions = actions_frame(data.servers) if actions is None else actions
     made = {"savings": savings_frame(actions) if len(actions) else pd.DataFrame(), "bounds": bounds_frame(),
             "consolidation": consolidation_frame(), "segment_sizes": segment_sizes_frame(),
-            "segments": segments_frame(data.servers), "packing": packing_frame()} | tables  # fmt: skip
-    found = actions_summary(actions, made["savings"], made["bounds"], made["consolidation"], settings)
+            "segments": segments_frame(data.servers), "packing": packing_frame(),
+            "realised": pd.DataFrame()} | tables  # fmt: skip
+    evidence = (made["savings"], made["bounds"], made["consolidation"], settings, made["realised"])
+    found = actions_summary(actions, *evidence)
     segments = segment_summaries(made["segment_sizes"])
     terms = action_terms(settings, found, segments)
     summary = data.summary.model_copy(

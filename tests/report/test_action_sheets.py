@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from action_samples import PRICES, action_row, actions_frame, savings_frame, with_actions
+from action_samples import PRICES, action_row, actions_frame, realised_frame, savings_frame, with_actions
 from report_samples import report_data, servers_frame
 from test_excel import opened, rows
 
@@ -12,7 +12,7 @@ from capforecast.report import action_sheets
 from capforecast.report.data import ReportData
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*xtension is not supported:UserWarning:openpyxl")
-SHEETS = ["Actions", "Savings", "Bounds", "Segments", "Consolidation", "Packing"]
+SHEETS = ["Actions", "Savings", "Bounds", "Segments", "Consolidation", "Packing", "Realised"]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_every_server_stands_once_in_actions_what_moves_first(base: ReportData) 
     assert (larger["Type now"], larger["Type advised"]) == ("m6i.xlarge", "m6i.2xlarge")
     assert (larger["Change a month"], larger["Price from"]) == (140.16, PRICES)
     assert (larger["Exceedance bound"], larger["Promised"]) == (0.0061, 0.01)
-    assert larger["Window from"] == pd.Timestamp("2026-01-05")
+    assert larger["Seen from"] == pd.Timestamp("2026-01-05")
 
 
 def test_kinds_of_saving_add_up_on_the_sheet_too(base: ReportData) -> None:
@@ -67,8 +67,8 @@ def test_bounds_segments_and_packing_in_full(base: ReportData) -> None:
     book = opened(with_actions(base))
     bounds = rows(book["Bounds"])
     assert [(row["Tested together"], row["Test"], row["Promise kept"]) for row in bounds] == [
-        ("smaller segments", "of sizes", "no"), ("steady", "of sizes", "yes"),
-        ("all servers", "of needs", "yes"), ("all servers", "of needs", "yes"),
+        ("all servers", "of needs", "yes"), ("all servers", "of needs", "yes"), ("smaller segments", "of needs", "no"),
+        ("steady", "of needs", "yes"), ("steady", "of sizes", "yes"),
     ]  # fmt: skip
     segments = rows(book["Segments"])
     assert [row["Segment"] for row in segments] == ["idle", "steady", "hot", "unknown"]
@@ -87,8 +87,11 @@ def test_sheets_without_rows_say_why_and_an_old_run_has_none(base: ReportData) -
     book = opened(with_actions(base, **nothing))
     assert "Segments" not in book.sheetnames
     for name, text in (("Savings", action_sheets.NO_MONEY), ("Bounds", action_sheets.NO_BOUND),
-                       ("Consolidation", action_sheets.NO_GROUP), ("Packing", action_sheets.NO_PACKING)):  # fmt: skip
+                       ("Consolidation", action_sheets.NO_GROUP), ("Packing", action_sheets.NO_PACKING),
+                       ("Realised", action_sheets.NO_REALISED)):  # fmt: skip
         assert book[name]["A2"].value == text
+    came = rows(opened(with_actions(base, realised=realised_frame()))["Realised"])
+    assert [(row["Promised a month"], row["Achieved a month"]) for row in came] == [(-100, -91), (None, -5)]
     assert not set(SHEETS) & set(opened(base).sheetnames)
 
 

@@ -83,10 +83,13 @@ def test_reasons_are_counted_none_is_lost() -> None:
     rows = [action_row(f"s{i}", "withheld", reason=f"odd reason {i}") for i in range(40)]
     rows += [action_row(f"r{i}", "withheld", reason=f"rejected on 2025-12-0{i + 1} by kim: note {i}") for i in range(9)]
     rows += [action_row("u", "withheld", withheld_action="upsize")]
+    why = "a smaller size ({} vCPU, 8 GiB) would hold its peaks, but 12 servers replayed (hot) prove no less than 3.3%"
+    rows += [action_row(f"t{i}", "withheld", reason=why.format(i)) for i in range(10)]
     found = told(rows)
-    assert (found.withheld[0].reason, found.withheld[0].servers) == ("rejected earlier", 9)
+    assert (found.withheld[0].reason, found.withheld[0].servers) == (why[why.index("12 ") :], 10)
+    assert (found.withheld[1].reason, found.withheld[1].servers) == ("rejected earlier", 9)
     assert found.withheld[-1].reason == OTHER_REASONS
-    assert sum(row.servers for row in found.withheld) == 50
+    assert sum(row.servers for row in found.withheld) == 60
 
 
 def test_a_server_with_two_actions_is_refused_by_name() -> None:
@@ -115,6 +118,13 @@ def test_consolidation_begins_with_what_frees_most() -> None:
         ("Logistics", 7), ("Online Shop", 3), ("Retail Banking", None),
     ]  # fmt: skip
     assert found.consolidation[2].reason == "withheld: needs hourly mean or maximum"
+
+
+def test_large_counts_are_exact_though_others_are_missing() -> None:
+    groups = consolidation_frame().assign(replayed_hours=[np.nan, 1_234_567.0, 2.0])
+    found = actions_summary(pd.DataFrame([action_row("a", "keep")]), NOTHING, NOTHING, groups, Settings())
+    assert found is not None
+    assert [row.replayed_hours for row in found.consolidation] == [2, 1_234_567, None]
 
 
 def test_segments_with_their_centroids_unknown_last() -> None:

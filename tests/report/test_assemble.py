@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from action_samples import actions_frame, bounds_frame, savings_frame, segment_sizes_frame, segments_frame
+from action_samples import (
+    actions_frame,
+    bounds_frame,
+    realised_frame,
+    savings_frame,
+    segment_sizes_frame,
+    segments_frame,
+)
 from report_samples import servers_frame
 
 from capforecast.forecast import frames
@@ -33,7 +40,7 @@ def test_what_to_do_is_read_from_the_fleets_tables(tmp_path):
     servers = servers_frame(30)
     actions = actions_frame(servers)
     frames_of = dict(zip(ADVISED, (actions, savings_frame(actions), bounds_frame(), segments_frame(servers),
-                                   segment_sizes_frame()), strict=True))  # fmt: skip
+                                   segment_sizes_frame(), realised_frame()), strict=True))  # fmt: skip
     store = Store(str(tmp_path))
     extras = {name: write_table(store, f"{name}/part-0.parquet", pa.Table.from_pandas(frame, preserve_index=False))
               for name, frame in frames_of.items()}  # fmt: skip
@@ -43,5 +50,6 @@ def test_what_to_do_is_read_from_the_fleets_tables(tmp_path):
     assert sum(data.summary.actions.counts.values()) == len(data.actions) == 30
     assert [part.name for part in data.summary.segments] == ["idle", "steady", "hot", "unknown"]
     assert len(data.segments) == 30
+    assert data.summary.actions.realised.achieved == -91.0
     old = report_data(store, Settings(), **given)
     assert (old.summary.actions, old.summary.segments, len(old.actions)) == (None, [], 0)

@@ -13,15 +13,19 @@ from scoring import note
 
 from capforecast import stages
 from capforecast.actions.features import server_features
+from capforecast.actions.idle import idle
 from capforecast.actions.needs import RESOURCES, needs_of
 from capforecast.actions.replay import replayed
-from capforecast.actions.rightsize import rightsize
+from capforecast.actions.rightsize import Action, rightsize
 from capforecast.actions.segments import Segments, segment
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import shapes
+from capforecast.fleet.activity import activity
 from capforecast.fleet.synthetic import END, generate
 from capforecast.forecast.engine import train
+from capforecast.forecast.kinds import places
 from capforecast.risk.breach import assess
+from capforecast.risk.past_warnings import errors_of
 from capforecast.risk.tiers import server_tiers
 from capforecast.schema import METRIC, SERVER_ID, Cadence, Panel
 from capforecast.settings import Settings
@@ -42,8 +46,8 @@ _NEXT = {"large": "xlarge", "xlarge": "2xlarge", "2xlarge": "4xlarge", "4xlarge"
 class Case:
     """A fleet at one date, sized in one way.
 
-    fleet: how roomy, and its seed.  sized: rows of `rightsize`, [S].  replays: rows of `replayed`.  segments: of the
-    fleet.  used: [H, S] vCPU and GiB that were used in the days that followed; NaN = not observed.
+    fleet: how roomy, and its seed.  sized: rows of `rightsize`, [S]; idle ones stop.  replays: rows of `replayed`.
+    segments: of the fleet.  used: [H, S] vCPU and GiB that were used in the days that followed; NaN = not observed.
     """
 
     fleet: str
@@ -88,8 +92,10 @@ def _at(batch: Batch, cut: pd.Timestamp, name: str) -> Iterator[Case]:
     settings = Settings()
     panel = panel_of(batch, cut, settings)
     usable = panel.usable()
-    trained = train(usable, AHEAD, settings)
-    forecast, errors = trained.model.predict(usable), trained.errors
+    model = train(usable, AHEAD, settings).model
+    forecast = model.predict(usable)
+    errors = model.error_paths(usable, forecast)
+    past = errors_of(model.errors, places(model.series, model.cadence, usable))
     listed = shapes.fill(inventories.normalise(batch.inventory), stages.shape_catalogue(settings))
     servers = inventories.at(listed, cut)
     tiers = server_tiers(assess(panel, forecast, errors, settings), servers).set_index(SERVER_ID)["tier"]
@@ -97,11 +103,14 @@ def _at(batch: Batch, cut: pd.Timestamp, name: str) -> Iterator[Case]:
     features = server_features(panel, servers, settings)
     found: Segments = segment(features, settings)
     used = _used(batch, cut, servers, listed, settings)
-    sizes, rules = sizes_of(settings), settings.sizing
+    known = batch.observations[batch.observations["timestamp"] < cut]
+    stops = idle(activity(known, batch.cadence, cut, settings), servers, settings.idle)["idle"]
+    sizes = sizes_of(settings)
     for way in WAYS:
         asked = servers if way == TYPES else servers.assign(instance_type="")
-        sized = rightsize(needs_of(panel, forecast, errors, asked, settings), sizes, rules)
-        replays = replayed(usable, errors, asked, sizes, settings, rules, rules.replay_origins)
+        sized = rightsize(needs_of(panel, forecast, errors, asked, settings), sizes, settings.sizing)
+        replays = replayed(usable, past, asked, sizes, settings)
+        sized["action"] = sized["action"].mask(stops, str(Action.STOP))
         yield Case(name, cut, way, sized, replays, found.table(features), used)
 
 

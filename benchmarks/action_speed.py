@@ -16,17 +16,20 @@ import numpy as np
 import pandas as pd
 from synthetic_panels import fleet_panel
 
+from capforecast.actions import bounds
+from capforecast.actions.consolidate import Use, consolidate
 from capforecast.actions.features import server_features
 from capforecast.actions.needs import needs_of
-from capforecast.actions.prices import configured
+from capforecast.actions.path_costs import path_costs
+from capforecast.actions.prices import PriceList, configured, costs
 from capforecast.actions.replay import replayed
-from capforecast.actions.rightsize import Needs, rightsize
+from capforecast.actions.rightsize import Action, rightsize
 from capforecast.actions.segments import segment
 from capforecast.actions.sizes import Sizes
 from capforecast.configuration import config_folder
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet.synthetic import Fleet
-from capforecast.schema import SERIES_COLUMNS, Cadence, ErrorPaths, Forecast, Panel
+from capforecast.schema import DIMENSIONS, SERIES_COLUMNS, Cadence, ErrorPaths, Forecast, Panel
 from capforecast.settings import Settings
 from capforecast.stages import shape_catalogue
 
@@ -34,15 +37,17 @@ SERVERS, SECONDS, GIB = 10_000, 60.0, 2.0
 ORIGINS, HORIZON, DAYS = 18, 90, 1095
 SEED = 7
 _WARM_UP = 200  # servers
+_ON_A_HOST = 8  # servers, all of one group
 _UNIT = 2**30 if sys.platform == "darwin" else 2**20  # of ru_maxrss
 
 
 @dataclass
 class Clock:
-    """Wall and CPU seconds of named parts."""
+    """Wall and CPU seconds of named parts, and what came out."""
 
     wall: dict[str, float] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
+    said: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -60,9 +65,14 @@ def measured(servers: int = SERVERS) -> dict[str, dict[str, float]]:
     return found
 
 
+def prices_of(settings: Settings) -> PriceList:
+    """The prices shipped."""
+    return configured(settings.prices, config_folder() / "prices")
+
+
 def sizes_of(settings: Settings) -> Sizes:
     """Types of the catalogue shipped, with the prices shipped."""
-    return Sizes.of(shape_catalogue(settings), configured(settings.prices, config_folder() / "prices").rows)
+    return Sizes.of(shape_catalogue(settings), prices_of(settings).rows)
 
 
 def daily_input(count: int) -> tuple[Panel, Forecast, ErrorPaths, pd.DataFrame]:
@@ -99,13 +109,43 @@ def sized(count: int, settings: Settings, clock: Clock) -> None:
     with clock.part("features"):
         features = server_features(panel, servers, settings)
     with clock.part("segments"):
-        segment(features, settings)
+        segments = segment(features, settings).table(features)
     with clock.part("needs"):
-        needs: Needs = needs_of(panel, forecast, errors, servers, settings)
+        needs = needs_of(panel, forecast, errors, servers, settings)
     with clock.part("right-sizing"):
-        rightsize(needs, sizes, settings.sizing)
+        table = rightsize(needs, sizes, settings.sizing)
+    with clock.part("costs by path"):
+        path_costs(needs, table["action"].isin([Action.UPSIZE, Action.DOWNSIZE]).to_numpy(), sizes, settings.sizing)
     with clock.part("replay"):
-        replayed(panel, errors, servers, sizes, settings, settings.sizing, settings.sizing.replay_origins)
+        replays = replayed(panel, errors, servers, sizes, settings)
+    with clock.part("bounds"):
+        bounds.bounds(replays, bounds.strata(replays, segments, settings.sizing), settings.sizing)
+
+
+def hourly_input(count: int, weeks: int) -> tuple[Use, pd.DataFrame]:
+    """Hourly means of a synthetic fleet in vCPU and GiB, and its inventory."""
+    fleet = Fleet(count, 7 * weeks, Cadence.HOURLY, SEED, dirty=False)
+    servers = servers_of(fleet)
+    place = pd.Index(servers["server_id"])
+    used = [np.full((24 * 7 * weeks, count), np.nan, np.float32) for _ in range(2)]
+    for block in fleet.blocks():
+        at = place.get_indexer(block.servers.server_id)
+        for out, column, size in zip(used, ("cpu_mean", "mem_p95"), ("vcpus", "memory_gib"), strict=True):
+            out[:, at] = (block.known[column].T / 100 * servers[size].to_numpy()[at]).astype(np.float32)
+    return Use(used[0], used[1], "mean", Cadence.HOURLY), servers.assign(growth_cpu=1.1, growth_memory=1.05)
+
+
+def packed(count: int, settings: Settings, clock: Clock) -> None:
+    """Consolidation onto the hosts of the inventory, and onto instances, hosts being not known."""
+    use, servers = hourly_input(count, settings.consolidation.weeks)
+    sizes, prices = sizes_of(settings), prices_of(settings)
+    number = servers.groupby(list(DIMENSIONS)).cumcount() // _ON_A_HOST
+    group = servers[DIMENSIONS[0]].str.cat([servers[name] for name in DIMENSIONS[1:]], " ")
+    hosts = servers.assign(host_id=group + " " + number.astype("str"))
+    for name, table in (("hosts", hosts), ("instances", servers.assign(host_id=""))):
+        with clock.part(f"consolidation onto {name}"):
+            found = consolidate(use, table, table, costs(table, prices), sizes, prices, settings.consolidation)
+        clock.said[f"freed {name}"] = float(found.rows["freed"].sum())
 
 
 def main() -> None:
@@ -114,8 +154,13 @@ def main() -> None:
     for count in (_WARM_UP, int(sys.argv[1])):
         clock = Clock()
         sized(count, settings, clock)
+        packed(count, settings, clock)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _UNIT
-    print(json.dumps({"wall": clock.wall, "cpu": clock.cpu, "all": {"gib": peak, "load": os.getloadavg()[0]}}))
+    print(
+        json.dumps(
+            {"wall": clock.wall, "cpu": clock.cpu, "all": clock.said | {"gib": peak, "load": os.getloadavg()[0]}}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ import pandas as pd
 from action_cases import ROOMY, TIGHT, WAYS, Case
 from page import table, target
 
-from capforecast.actions.exceedance import exceedance
+from capforecast.actions import bounds
 from capforecast.actions.rightsize import Action
 from capforecast.schema import SERVER_ID
 from capforecast.settings import SizingSettings
 
 SIZES = ("vcpus", "memory_gib")
-SMALL = "smaller segments"
 KINDS = tuple(f"{room}, {way}" for room in (TIGHT, ROOMY) for way in WAYS)
 SHARE, CUT = 0.95, 0.5  # targets: replays within the promise, slack cut
 _PROMISE_HEAD = (
@@ -26,20 +25,13 @@ _SLACK_HEAD = (
 Rows = list[list[str]]
 
 
-def strata(case: Case, rules: SizingSettings) -> pd.DataFrame:
-    """One row per server, in order: stratum and the 95 % limit `upper` of its replay; NaN = never replayed."""
-    names = case.segments.set_index(SERVER_ID)["name"]
-    replays = case.replays[case.replays["action"] == Action.DOWNSIZE]
-    segment = replays[SERVER_ID].map(names)
-    many = replays.groupby(segment)[SERVER_ID].nunique() >= rules.least_servers
-    own = set(many.index[many])
-    stratum = names.where(names.isin(own), SMALL)
-    uppers = {}
-    for name, part in replays.groupby(replays[SERVER_ID].map(stratum)):
-        counts = part["over_size"].to_numpy(np.int64), part["periods"].to_numpy(np.int64)
-        uppers[name] = exceedance(*counts, pd.factorize(part[SERVER_ID])[0]).upper
+def tested(case: Case, rules: SizingSettings) -> pd.DataFrame:
+    """One row per server, in order: stratum, the 95 % limit `upper` of its replay; advised: it keeps the promise."""
+    stratum = bounds.strata(case.replays, case.segments, rules)
+    found = bounds.verdicts(bounds.bounds(case.replays, stratum, rules))
     mine = case.sized[SERVER_ID].map(stratum)
-    return pd.DataFrame({"stratum": mine, "upper": mine.map(uppers).astype(float)})
+    advised = mine.map(found["kept"]).eq(True)
+    return pd.DataFrame({"stratum": mine, "upper": mine.map(found["bound_upper"]), "advised": advised})
 
 
 def outcomes(case: Case, rules: SizingSettings) -> pd.DataFrame:
@@ -49,20 +41,19 @@ def outcomes(case: Case, rules: SizingSettings) -> pd.DataFrame:
     observed, `over`: of these above 100 % of the new size; of both resources paid_, to_ and used_<size> in the periods
     observed, and least_<size>: what the largest use of the time would have needed.
     """
-    found = case.sized.join(strata(case, rules))
+    found = case.sized.join(tested(case, rules))
     smaller = (found["action"] == Action.DOWNSIZE).to_numpy()
     part = found[smaller].reset_index(drop=True)
     used = [values[:, smaller] for values in case.used]
     seen = np.isfinite(used[0]) & np.isfinite(used[1])
     over = np.zeros_like(seen)
-    out = part[[SERVER_ID, "stratum", "upper"]].assign(fleet=case.fleet, cut=case.cut, kind=case.kind)
+    out = part[[SERVER_ID, "stratum", "upper", "advised"]].assign(fleet=case.fleet, cut=case.cut, kind=case.kind)
     for size, values in zip(SIZES, used, strict=True):
         now, then = part[size].to_numpy(float), part[f"to_{size}"].to_numpy(float)
         over |= seen & (values > then)
         out[f"paid_{size}"], out[f"to_{size}"] = now * seen.sum(axis=0), then * seen.sum(axis=0)
         out[f"used_{size}"] = np.where(seen, values, 0.0).sum(axis=0)
         out[f"least_{size}"] = np.minimum(np.where(seen, values, 0.0).max(axis=0), now) * seen.sum(axis=0)
-    out["advised"] = (out["upper"] <= rules.exceedance_limit).to_numpy()
     return out.assign(periods=seen.sum(axis=0), over=over.sum(axis=0))
 
 
@@ -136,7 +127,7 @@ def _rate(found: pd.DataFrame) -> float:
 
 
 def slack_table(found: pd.DataFrame) -> list[str]:
-    """Lines of a table, a row for each kind and resource: what was paid for, used, paid for after; the share of slack cut."""
+    """Lines of a table, a row for each kind and resource: paid for, used, paid for after; share of slack cut."""
     rows = []
     for kind in KINDS:
         mine = found[(found["kind"] == kind) & found["advised"]]
@@ -159,14 +150,5 @@ def stratum_table(replays: pd.DataFrame) -> list[str]:
             [kind, stratum, str(len(part)), f"{part['servers'].sum():,}", percent(part["upper"].median()),
              percent(part["upper"].max()), percent(achieved), percent(part["achieved"].max())]
         )  # fmt: skip
-    head = [
-        "fleet, sizes",
-        "stratum",
-        "replays",
-        "advised",
-        "limit stated, median",
-        "largest",
-        "achieved",
-        "worst replay",
-    ]
-    return table(head, rows)
+    limits = ["limit stated, median", "largest limit", "achieved", "worst replay"]
+    return table(["fleet, sizes", "stratum", "replays", "advised", *limits], rows)

@@ -147,8 +147,7 @@ def _row(group: Group, use: Use, columns: Index) -> tuple[dict[str, object], pd.
     about = {**plan.counts(), "onto": plan.onto(), "vcpus": plan.targets.vcpus, "memory_gib": plan.targets.memory_gib}
     if not about["freed"]:
         return group.row(NOTHING_FREED, **about), None
-    money = money_of(servers[plan.packed], group.costs[plan.packed], plan.targets, plan.used, group.inventory,
-                     group.prices, settings)  # fmt: skip
+    money = money_of(servers, group.costs, plan.targets, plan.used, group.inventory, group.prices, settings)
     worse = _worse(group, plan, money)
     if worse:
         return group.row(worse, **about | {"freed": 0}), None

@@ -35,7 +35,7 @@ def money_of(
     servers: pd.DataFrame, paid: pd.DataFrame, targets: Targets, used: npt.NDArray[np.int64], inventory: pd.DataFrame,
     prices: PriceList, settings: ConsolidationSettings,
 ) -> Money:  # fmt: skip
-    """Of the servers that are packed and what is paid for each (`prices.costs`), onto the bins `used`."""
+    """Of those of a group's servers that are packed, onto the bins `used`. paid: for each server (`prices.costs`)."""
     if targets.hosts:
         return _of_hosts(targets, used, inventory, prices)
     return _of_instances(servers, paid, targets, len(used), prices, settings)
@@ -60,12 +60,13 @@ def _of_instances(
     settings: ConsolidationSettings,
 ) -> Money:  # fmt: skip
     """Of the servers, and of instances of the size: as the list prices the type that the settings name, else as the
-    dearest of today's servers of that size.
+    dearest of the group's servers of that size, which may itself be too large to be packed.
     """
-    unpriced = paid[paid[HOURLY].isna()]
+    moved = paid[targets.stays == ""]
+    unpriced = moved[moved[HOURLY].isna()]
     if len(unpriced):
         why = unpriced["reason"].iloc[0]
-        return Money(np.nan, np.nan, "", f"{len(unpriced)} of {len(paid)} servers have no price: {why}")
+        return Money(np.nan, np.nan, "", f"{len(unpriced)} of {len(moved)} servers have no price: {why}")
     if settings.instance_type:
         asked = pd.DataFrame({SERVER_ID: [targets.type], TYPE: [targets.type], REGION: [servers[REGION].iloc[0]]})
         one = _costs(asked, prices).iloc[0]
@@ -77,8 +78,8 @@ def _of_instances(
     if np.isnan(one[HOURLY]):
         return Money(np.nan, np.nan, "", str(one["reason"]))
     after = np.full(used + len(targets.bins.spare_names), one[HOURLY], dtype=np.float64)
-    sources = pd.concat([paid["source"], pd.Series([one["source"]])])
-    return Money(_month(paid[HOURLY].to_numpy(dtype=np.float64)), _month(after), _sources(sources), "")
+    sources = pd.concat([moved["source"], pd.Series([one["source"]])])
+    return Money(_month(moved[HOURLY].to_numpy(dtype=np.float64)), _month(after), _sources(sources), "")
 
 
 def _costs(rows: pd.DataFrame, prices: PriceList) -> pd.DataFrame:

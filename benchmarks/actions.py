@@ -1,0 +1,95 @@
+"""Does advice keep its promise, what slack does it cut, and what does it cost to make? Promised beside achieved.
+
+    python benchmarks/actions.py
+    python benchmarks/actions.py --fleets 1 --servers 300 --speed 1000 --dry      a quick look, printed only
+
+Synthetic fleets, whose demand is known, are cut at past dates: trained, judged, sized, and the rule replayed, all by
+what was known by then. Smaller sizes that the tested bound lets pass are held against the 90 days that followed. Twice:
+with instance types, whose sizes double, and without, in vCPU and GiB, whose sizes are closer to what is needed.
+Writes the section `actions` of RESULTS.md when nothing was left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import chain
+
+import action_speed
+import pandas as pd
+from action_cases import cases
+from action_tables import Rows, by_replay, outcomes, promise_table, promise_targets, slack_table, stratum_table
+from page import table, target, targets
+from results import setting, write_section
+from scoring import note
+
+from capforecast.settings import Settings
+
+FLEETS, SERVERS = 6, 800
+BACK = (90, 270, 450)  # days before the end at which fleets are cut
+
+
+def speed_rows(servers: int) -> tuple[Rows, list[str]]:
+    """Target row and table of what it costs."""
+    note("speed")
+    cost = action_speed.measured(servers)
+    wall, gib = sum(cost["wall"].values()), cost["all"]["gib"]
+    words = (
+        f"{wall:.1f} s ({sum(cost['cpu'].values()):.1f} s CPU), {gib:.2f} GiB; load average {cost['all']['load']:.0f}"
+    )
+    met = wall <= action_speed.SECONDS and gib <= action_speed.GIB if servers == action_speed.SERVERS else None
+    names = "segments + right-sizing + consolidation"
+    row = target(
+        f"{servers:,} servers: {names} <= {action_speed.SECONDS:.0f} s, {action_speed.GIB:.0f} GiB", words, met
+    )
+    parts = [[part, f"{seconds:.1f}", f"{cost['cpu'][part]:.1f}"] for part, seconds in cost["wall"].items()]
+    return [row], table(["part", "wall, s", "CPU, s"], parts)
+
+
+INTRODUCTION = (
+    "Fleets of other seeds, each cut 90, 270 and 450 days before its end; half of them as the generator makes them,",
+    "half with every server one size up. **Promised**: share of days above 100 % of the new size, CPU or memory, at",
+    "most `sizing.exceedance_limit`. **Limit stated**: 95 % upper limit of that share by replay of the rule at past",
+    "origins, per stratum; where it is above the promise, advice is withheld. **Achieved**: in the 90 days that",
+    "followed. A replay is a stratum of a fleet at a date. **Slack**: paid less used, of those advised; beside it what",
+    "would be cut in hindsight, by sizes that just hold the largest use of the time.",
+)
+
+
+def section(found: pd.DataFrame, promised: float, speed: tuple[Rows, list[str]]) -> str:
+    """The section of RESULTS.md."""
+    replays = by_replay(found)
+    command = "OMP_NUM_THREADS=1 .venv/bin/python benchmarks/actions.py"
+    lines = ["## Actions", "", "```", command, "```", "", setting(), "", *INTRODUCTION, ""]
+    lines += [*targets([*promise_targets(found, replays, promised), *speed[0]]), ""]
+    lines += ["### Promised and achieved", "", *promise_table(found, replays, promised), ""]
+    lines += [*stratum_table(replays), "", "### Slack of the downsized", "", *slack_table(found), ""]
+    return "\n".join([*lines, "### Cost", "", *speed[1]])
+
+
+def arguments() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fleets", type=int, default=FLEETS, help="seeds")
+    parser.add_argument("--servers", type=int, default=SERVERS, help="servers of a fleet")
+    parser.add_argument("--speed", type=int, default=action_speed.SERVERS, help="servers of the measurement of speed")
+    parser.add_argument("--dry", action="store_true", help="print only")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print, and write the section when nothing was left out."""
+    options, rules = arguments(), Settings().sizing
+    speed = speed_rows(options.speed)  # first: a small process has a small child
+    seeds = range(1, options.fleets + 1)  # every second fleet is a roomy one
+    every = chain.from_iterable(cases(options.servers, seed, BACK, roomy=seed % 2 == 0) for seed in seeds)
+    found = pd.concat([outcomes(case, rules) for case in every], ignore_index=True)
+    text = section(found, rules.exceedance_limit, speed)
+    print(text)
+    if options.dry or (options.fleets, options.servers, options.speed) != (FLEETS, SERVERS, action_speed.SERVERS):
+        note("not written to RESULTS.md: " + ("dry" if options.dry else "not the whole run"))
+    else:
+        write_section("actions", text)
+
+
+if __name__ == "__main__":
+    main()

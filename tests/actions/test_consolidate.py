@@ -214,7 +214,7 @@ def test_the_size_packed_onto_is_priced_by_a_server_that_is_itself_too_large_to_
     servers = fleet(13, instance_type=["m5.xlarge"] * 12 + ["m5.4xlarge"], vcpus=[4.0] * 12 + [16.0])
     servers["memory_gib"] = 4 * servers["vcpus"]
     row = only(packed(use_of([0.5] * 12 + [15.0]), servers, listed=prices("m5.xlarge", "m5.4xlarge")))
-    assert "1: it is too large for another" in row["onto"]
+    assert "1: its peak and headroom fit on no other" in row["onto"]
     assert row["monthly"] == pytest.approx(12 * 0.2 * 730)
     assert row["to_monthly"] == pytest.approx(2 * 0.8 * 730)
 

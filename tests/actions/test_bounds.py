@@ -1,0 +1,78 @@
+"""The rule's test: by segment where there are servers enough, by both resources, of needs and of sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capforecast.actions.bounds import EVERYONE, NEED, SIZE, SMALLER, bounds, strata, verdicts
+from capforecast.schema import BOUND_COLUMNS
+from capforecast.settings import SizingSettings
+
+RULES = SizingSettings()
+
+
+def replays(servers: int, prefix: str = "s", over_cpu: int = 0, origins: int = 6, **columns: object) -> pd.DataFrame:
+    """Replays of servers: 90 days an origin, of which each tenth server was over on so many at one origin."""
+    rows = servers * origins
+    hit = (np.arange(rows) % (10 * origins) == 0) * over_cpu
+    return pd.DataFrame(
+        {
+            "server_id": np.repeat([f"{prefix}{i}" for i in range(servers)], origins),
+            "action": np.where(np.arange(rows) // origins % 4 == 0, "downsize", "keep"),
+            "periods_cpu": 90, "periods_memory": 90, "over_need_cpu": hit, "over_need_memory": 0, "over_size_cpu": 0,
+            "over_size_memory": 0,
+        } | columns
+    )  # fmt: skip
+
+
+def segments(**names: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        [(f"{prefix}{i}", name) for prefix, name in names.items() for i in range(400)], columns=["server_id", "name"]
+    )
+
+
+def test_segments_of_few_servers_are_tested_together() -> None:
+    table = pd.concat([replays(150, "a"), replays(20, "b"), replays(30, "c")])
+    stratum = strata(table, segments(a="idle", b="hot", c="steady"), RULES)
+    assert stratum["a0"] == "idle"
+    assert (stratum["b0"], stratum["c0"]) == (SMALLER, SMALLER)
+    found = bounds(table, stratum, RULES)
+    assert tuple(found.columns) == BOUND_COLUMNS
+    assert found["stratum"].unique().tolist() == ["idle", SMALLER, EVERYONE]
+    need = found[(found["test"] == NEED) & (found["resource"] == "vcpu")].set_index("stratum")["servers"]
+    assert need.to_dict() == {"idle": 150, SMALLER: 50, EVERYONE: 200}
+    size = found[(found["test"] == SIZE) & (found["resource"] == "vcpu")].set_index("stratum")["servers"]
+    assert size["idle"] == 38, "only those it would have made smaller"
+
+
+def test_many_clean_servers_bear_the_promise_out_and_few_do_not() -> None:
+    for servers, kept in ((300, True), (10, False)):
+        table = replays(servers)
+        found = verdicts(bounds(table, strata(table, segments(s="idle"), RULES), RULES))
+        assert bool(found.iloc[0]["kept"]) is kept
+        assert found.iloc[0]["bound_rate"] == 0.0
+        assert (found.iloc[0]["bound_upper"] <= RULES.exceedance_limit) is np.bool_(kept)
+
+
+def test_the_worse_resource_and_the_sizes_themselves_decide() -> None:
+    table = replays(300, over_cpu=90)  # a tenth of the servers, a sixth of the time
+    found = verdicts(bounds(table, strata(table, segments(s="idle"), RULES), RULES)).loc["idle"]
+    assert not found["kept"]
+    assert found["bound_rate"] == pytest.approx(1 / 60)
+    assert found["bound_upper"] > found["bound_rate"]
+    sizes = replays(300, over_size_memory=2)  # 2 of 90 days above the size, though never above the need
+    worse = verdicts(bounds(sizes, strata(sizes, segments(s="idle"), RULES), RULES)).loc["idle"]
+    assert worse["bound_upper"] < RULES.exceedance_limit
+    assert not worse["kept"]
+    assert worse["size_over"] > 0
+
+
+def test_no_replay_no_evidence() -> None:
+    none = replays(0)
+    found = bounds(none, strata(none, segments(s="idle"), RULES), RULES)
+    assert found.empty
+    assert verdicts(found).empty
+    blind = replays(300, periods_memory=0)
+    assert not verdicts(bounds(blind, strata(blind, segments(s="idle"), RULES), RULES))["kept"].any()

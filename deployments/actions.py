@@ -18,7 +18,7 @@ from capforecast.lake.datasets import as_of_segment
 from capforecast.lake.records import first_problem
 from capforecast.lake.store import Store
 from capforecast.report.words import NONE, is_missing, number
-from capforecast.schema import BUSINESS_UNIT, SERVER_ID
+from capforecast.schema import BUSINESS_UNIT, SERVER_ID, TIER_ORDER
 from deployments.advice import Advice, Row, near
 from deployments.leaderboard import plain
 
@@ -37,7 +37,7 @@ class Decision:
 
 
 def listed(advice: Advice, action: str | None, units: list[str] | None) -> dict[str, Any]:
-    """The servers with something to do, or with one action: upsizes first, then by what they save."""
+    """The servers with something to do, or with one action: upsizes first, worst tier first, then by what is saved."""
     table = advice.standing()
     names = [str(kind) for kind in Action]
     if action is not None and action not in names:
@@ -51,12 +51,12 @@ def listed(advice: Advice, action: str | None, units: list[str] | None) -> dict[
     table = table[table[BUSINESS_UNIT].isin(units)] if units else table
     counts = {name: int((table["action"] == name).sum()) for name in names}
     chosen = table[table["action"].isin([action] if action else ADVICE)]
-    order = chosen.assign(up=chosen["action"] != Action.UPSIZE).sort_values(
-        ["up", "monthly_change", SERVER_ID], na_position="last"
-    )
+    rank = chosen["tier"].map({str(tier): place for place, tier in enumerate(TIER_ORDER)})
+    rank = rank.where(chosen["action"] == Action.UPSIZE, len(TIER_ORDER))
+    order = chosen.assign(rank=rank).sort_values(["rank", "monthly_change", SERVER_ID], na_position="last")
     return {
         "cadence": str(advice.cadence), "as_of": as_of_segment(advice.as_of), "counts": counts,
-        "actions": plain(order.drop(columns="up")), "problems": advice.broken,
+        "actions": plain(order.drop(columns="rank")), "problems": advice.broken,
     }  # fmt: skip
 
 

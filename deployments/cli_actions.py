@@ -144,7 +144,7 @@ def _decide(
                       + f"; runs whose cut-off (--as-of) is later than {rows[0]['at']} UTC heed it")  # fmt: skip
 
 
-@top.command(rich_help_panel="Look closer")
+@top.command()
 def explain(
     server: Annotated[str, typer.Argument(help="The server, as the run names it.")],
     as_of: Run = None, cadence: CadenceName = "daily", store: Store = None, profile: Profile = None,

@@ -91,9 +91,11 @@ def _size(row: Row) -> Lines:
     lines = [("now", _with_units(row, "") or UNKNOWN), ("needed", _needed(row))]
     if size := _with_units(row, "to_"):
         shares = [(row["to_cpu_share"], "CPU"), (row["to_memory_share"], "memory")]
-        said = " and ".join(f"{number(100 * share, 0)} % of its {of}" for share, of in shares if share is not None)
+        said = " and ".join(f"{_whole(share)} of its {of}" for share, of in shares if share is not None)
         lines.append(("advised", size + (f": {said}" if said and "%" not in size else "")))
-    lines.append(("holds", UNKNOWN if row["fits"] is None else f"{_percent(row['fits'])} of the sample paths"))
+    if row["paths"]:
+        of = "" if size else ", as it is"
+        lines.append(("holds", UNKNOWN if row["fits"] is None else f"{_whole(row['fits'])} of the sample paths{of}"))
     lines.append(("sized by", row["basis"] or UNKNOWN))
     return lines + [("instead" if i == 0 else "", text) for i, text in enumerate(_parts(row["alternatives"]))]
 
@@ -112,7 +114,7 @@ def _needed(row: Row) -> str:
         if row[name] is not None
     ]
     shares = [
-        f"{_percent(row[name])} of its {of}"
+        f"{_whole(row[name])} of its {of}"
         for name, of in (("need_cpu_share", "CPU"), ("need_memory_share", "memory"))
         if row[name] is not None
     ]
@@ -124,6 +126,8 @@ def _money(row: Row) -> Lines:
     if row["monthly"] is None and row["monthly_change"] is None:
         return [("prices", f"none: {row['price_reason'] or 'nobody gave any'}; nothing is said of money")]
     lines = [("now", _amount(row, "monthly"))]
+    if row["action"] not in ADVICE:
+        return [*lines, ("prices", row["price_source"] or UNKNOWN)]
     if row["monthly_change"] is not None:
         lines += [
             ("then", _amount(row, "to_monthly")),
@@ -132,7 +136,7 @@ def _money(row: Row) -> Lines:
         ]
     elif row["price_reason"]:
         lines.append(("change", f"{UNKNOWN}: {row['price_reason']}"))
-    if row["change_q50"] is not None:
+    if row["change_q50"] is not None and row["action"] != Action.STOP:
         low, mid, high = (money(row, f"change_q{level}") for level in (10, 50, 90))
         lines.append(("range", f"{low} to {high}, median {mid}: the cheapest safe size, path by path"))
     return [*lines, ("prices", row["price_source"] or UNKNOWN)]
@@ -200,6 +204,10 @@ def _people(decisions: list[dict[str, Any]], row: Row) -> Lines:
 
 def _parts(text: str | None) -> list[str]:
     return [part for part in (text or "").split("; ") if part]
+
+
+def _whole(share: float) -> str:
+    return f"{number(100 * share, 0)} %"
 
 
 def _percent(share: float) -> str:

@@ -30,9 +30,10 @@ UNPRICED = {
 
 
 def fleet() -> pd.DataFrame:
-    """Five servers of two business units."""
+    """Six servers of two business units."""
     return actions(
         web_1={},
+        web_3={"action": "upsize", "to_type": "m5.4xlarge", "monthly_change": 80.0, "tier": "high"},
         web_2={"action": "upsize", "to_type": "m5.4xlarge", "monthly_change": 280.32, "tier": "critical"},
         db_1={"action": "withheld", "withheld_action": "downsize", "reason": "needs 30 days of history"} | NOTHING,
         vm_1={"business_unit": "labs"} | UNPRICED,
@@ -68,9 +69,9 @@ def states(call: Call, lake: Path, *words: object) -> dict[str, str]:
 def test_what_to_do_is_listed_upsizes_first_then_by_savings(call: Call, lake: Path) -> None:
     found = read(call, lake, "actions", "list")
     assert found["as_of"] == "2026-11-23"
-    assert [row["server_id"] for row in found["actions"]] == ["web-2", "web-1", "vm-1"]
+    assert [row["server_id"] for row in found["actions"]] == ["web-2", "web-3", "web-1", "vm-1"]
     assert set(found["actions"][0]) == set(ACTION_COLUMNS)
-    assert found["counts"] == {"upsize": 1, "downsize": 2, "stop": 0, "keep": 1, "withheld": 1, "none": 0}
+    assert found["counts"] == {"upsize": 2, "downsize": 2, "stop": 0, "keep": 1, "withheld": 1, "none": 0}
     text = call("actions", "list", "--store", lake).out
     for words in ("as of 2026-11-23", "m5.2xlarge  m5.xlarge", "+280.32 USD", "−140.16 USD", "50 % of its CPU"):
         assert words in text
@@ -88,7 +89,7 @@ def test_the_list_is_narrowed_and_a_past_run_can_be_asked(call: Call, lake: Path
 
 def test_business_units_that_ran_alone_stand_beside_the_fleet_the_newest_counts(call: Call, lake: Path) -> None:
     publish(Store(lake), actions(vm_1={"action": "keep", "business_unit": "labs"}, vm_3={}), unit="labs")
-    assert set(states(call, lake)) == {"web-1", "web-2", "vm-3"}
+    assert set(states(call, lake)) == {"web-1", "web-2", "web-3", "vm-3"}
     assert read(call, lake, "actions", "list")["counts"]["keep"] == 2
 
 
@@ -100,7 +101,7 @@ def test_a_decision_is_recorded_listed_and_told(call: Call, lake: Path) -> None:
     record = decisions.history(Store(lake))[0].record
     expected = decision("web-1", "accepted", record.at, note="change 4711")
     assert record == expected
-    assert states(call, lake) == {"web-1": "accepted", "web-2": "accepted", "vm-1": ""}
+    assert states(call, lake) == {"web-1": "accepted", "web-2": "accepted", "web-3": "", "vm-1": ""}
     call("actions", "reject", "web-2", "--store", lake, "--by", "bob", "--note", "no")
     told = read(call, lake, "actions", "history")
     assert [(row["number"], row["server_id"], row["state"], row["by"]) for row in told] == [
@@ -282,6 +283,22 @@ def test_idle_servers_say_so(call: Call, lake: Path) -> None:
 
 
 def test_a_server_nobody_knows_is_refused_with_names_like_it(call: Call, lake: Path) -> None:
-    done = call("explain", "web-3", "--store", lake)
+    done = call("explain", "vm-9", "--store", lake)
     assert done.code == 2
-    assert "did you mean web-2, web-1?" in done.err or "did you mean web-1, web-2?" in done.err
+    assert "did you mean vm-2, vm-1?" in done.err
+
+
+def test_what_is_to_stop_or_to_stay_is_explained_without_another_size(call: Call, lake: Path) -> None:
+    stay = {"monthly_change": 0.0, "to_monthly": 280.32, "change_q50": np.nan, "promised": np.nan}
+    stop = {"action": "stop", "reason": "it has been idle", "to_monthly": 0.0, "monthly_change": -280.32}
+    unknown = {"action": "none", "tier": "unknown", "paths": 0.0, "need_vcpus": np.nan, "need_memory_gib": np.nan}
+    publish(Store(lake), actions(a=NOTHING | stop, b=NOTHING | stay | {"action": "keep"}, c=NOTHING | stay | unknown),
+            "2026-11-30")  # fmt: skip
+    text = {name: call("explain", name, "--store", lake).out for name in "abc"}
+    assert "−280.32 USD" in text["a"]
+    assert "median" not in text["a"]
+    assert "99 % of the sample paths, as it is" in text["b"]
+    assert "280.32 USD" in text["b"]
+    for name in "bc":
+        assert "change" not in text[name]
+    assert "of the sample paths" not in text["c"]

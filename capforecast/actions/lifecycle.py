@@ -108,7 +108,7 @@ def size_text(row: Mapping[Any, Any], prefix: str = "to_") -> str:
     """A size in words: `m5.xlarge`, `4 vCPU, 16 GiB`, or `50 % of its CPU, 75 % of its memory`; "" = none is told."""
     if isinstance(name := row["to_type" if prefix else INSTANCE_TYPE], str) and name.strip():
         return name
-    units = [f"{size:g} {unit}" for name, unit in UNITS.items() if (size := row[prefix + name]) and size > 0]
+    units = [f"{round(size, 2):g} {unit}" for name, unit in UNITS.items() if (size := row[prefix + name]) and size > 0]
     if units or not prefix:
         return ", ".join(units)
     shares = [(row[f"to_{share}"], whole) for share, whole in zip(SIZES.values(), ("CPU", "memory"), strict=True)]

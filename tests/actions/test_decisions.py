@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from advice import decision
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from capforecast.actions import decisions
@@ -87,3 +89,23 @@ def test_other_files_beside_the_records_are_not_records(tmp_path: Path) -> None:
     for name in ("notes.txt", "2.json", "old/000009.json"):
         store.put(f"lifecycle/records/{name}", b"x")
     assert [entry.number for entry in decisions.history(store)] == [1]
+
+
+@given(
+    server=st.text(min_size=1, max_size=20), note=st.text(max_size=30),
+    size=st.one_of(st.none(), st.floats(0.01, 1e6)), change=st.one_of(st.none(), st.floats(-1e9, 1e9)),
+)  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_what_is_recorded_is_read_back(server: str, note: str, size: float | None, change: float | None) -> None:
+    store = Store("memory://")
+    told = decision(server, note=note, to_vcpus=size, promised=change)
+    decisions.append(store, told)
+    assert [entry.record for entry in decisions.history(store)] == [told]
+
+
+def test_decisions_live_in_a_bucket_too(bucket: str) -> None:
+    store = Store(bucket)
+    decisions.append(store, decision("a"), decision("b"))
+    with pytest.raises(ConflictError):
+        store.create("lifecycle/records/000002.json", b"{}")
+    assert list(decisions.state_table(store, AS_OF)["server_id"]) == ["a", "b"]

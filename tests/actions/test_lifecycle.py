@@ -86,7 +86,7 @@ def test_the_same_advice_is_recognised(record: dict[str, Any], row: dict[str, An
     [
         ({}, "m5.xlarge"),
         ({"to_type": ""}, "4 vCPU, 16 GiB"),
-        ({"to_type": "", "to_vcpus": np.nan}, "16 GiB"),
+        ({"to_type": "", "to_vcpus": np.nan, "to_memory_gib": 15.9934}, "15.99 GiB"),
         (SHARES, "50 % of its CPU, 100 % of its memory"),
         (KEEP, ""),
     ],

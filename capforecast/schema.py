@@ -320,7 +320,9 @@ ALL_REGIONS = "_all"  # region of rows that sum over regions
 # Sizes: vCPUs and GiB, NaN = not known; `_share`: of what it has now, 1 = as it is. Money: a month of 730 hours, in
 # `currency`; NaN = no price; a change below 0 is a saving.
 ACTION_COLUMNS = (
-    SERVER_ID, *DIMENSIONS, "owner", "tier", "segment",  # name of its segment
+    SERVER_ID, *DIMENSIONS, "owner",
+    "tier", "risk_basis",  # and what it rests on, in words; "" of servers that are ok or unknown
+    "segment",  # name of its segment
     "action",  # actions.rightsize.Action: upsize | downsize | stop | keep | withheld | none
     "reason",  # why this action, in words
     "withheld_action",  # what would have been advised, where that is withheld; "" = nothing is known of it

@@ -17,7 +17,7 @@ UNKNOWN = "not known"
 Lines = list[tuple[str, str]]
 # Keys of the JSON, and the columns of `actions` below each; what is in none of them is below `other`.
 GROUPS = {
-    "server": ("business_unit", "region", "criticality", "owner", "tier", "segment"),
+    "server": ("business_unit", "region", "criticality", "owner", "tier", "risk_basis", "segment"),
     "decision": ("action", "reason", "withheld_action", "state", "state_since", "state_note"),
     "size": (
         "instance_type", "vcpus", "memory_gib", "to_type", "to_vcpus", "to_memory_gib", "to_cpu_share",
@@ -70,7 +70,7 @@ def _server(record: dict[str, Any], row: Row) -> Lines:
         ("name", record[SERVER_ID]),
         ("belongs to", ", ".join(filter(None, places)) or UNASSIGNED),
         ("owner", row["owner"] or "nobody is named"),
-        ("tier", row["tier"] or UNKNOWN),
+        ("tier", ": ".join(filter(None, (row["tier"] or UNKNOWN, row["risk_basis"])))),
         ("segment", row["segment"] or "none"),
         ("run", f"as of {record['as_of']}, {record['cadence']} data"),
     ]

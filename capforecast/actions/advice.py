@@ -16,6 +16,26 @@ EVIDENCE = ("bound_servers", "bound_periods", "bound_over", "bound_rate", "bound
 _MAY_STOP = (Tier.OK, Tier.WATCH)
 
 
+def risk_basis(servers: pd.DataFrame) -> list[str]:
+    """What the tier of each server (risk.tiers) rests on, in words; "" of those that are ok or unknown."""
+    said = []
+    shown = ["tier", "metric", "statistic", "threshold_high", "threshold_very_high", "in_breach_high",
+             "in_breach_very_high", "probability_high", "probability_very_high", "horizon_days"]  # fmt: skip
+    for row in servers[shown].itertuples(index=False):
+        if row.tier not in (Tier.CRITICAL, Tier.HIGH, Tier.WATCH):
+            said.append("")
+            continue
+        what, top = f"{row.metric} {row.statistic}", row.tier == Tier.CRITICAL
+        level = row.threshold_very_high if top else row.threshold_high
+        if row.in_breach_very_high if top else row.in_breach_high:
+            said.append(f"{what} is above {level:g} now")
+        else:
+            chance = row.probability_very_high if top else row.probability_high
+            within = "" if top else f" within {row.horizon_days:g} days"
+            said.append(f"{what} will pass {level:g}{within} with probability {chance:.0%}")
+    return said
+
+
 def with_idle(sizing: pd.DataFrame, idle: pd.DataFrame) -> pd.DataFrame:
     """`sizing` (rightsize and tier) with idle, zombie, idle_basis; servers that are idle and not at risk are to stop.
     Where only CPU is measured that is withheld: it may serve a disk or a network all day.

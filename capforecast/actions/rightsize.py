@@ -102,7 +102,7 @@ def _decided(servers: pd.DataFrame, rows: pd.DataFrame, why: pd.DataFrame, at_ri
     out = out.join(servers[[INSTANCE_TYPE, "vcpus", "memory_gib"]])
     for name in MOVES:
         out[name] = rows[name].where(moved, "" if name == "to_type" else np.nan)
-    out["fits"] = np.where(moved, rows["fits"], rows["fits_now"])
+    out["fits"] = np.where(moved, rows["fits"], rows["fits_now"].where(rows["need_cpu_share"].notna()))
     for name in ("cpu_share", "memory_share"):
         out[f"need_{name}"] = rows[f"need_{name}"]
     for name, share in (("vcpus", "cpu_share"), ("memory_gib", "memory_share")):

@@ -30,8 +30,13 @@ _SHORT = 12  # digits of a hash that a record names
 
 
 def decided(store: Store, ingested: Ingested) -> Reference:
-    """What people had decided on earlier advice by the cut-off, as a table of its own."""
+    """What people had decided on earlier advice by the cut-off, as a table; by the names that servers had then."""
     table = decisions.state_table(store, ingested.cut_off)
+    if len(table):
+        renamed = inventories.renames(inventories.normalise(read_frame(store, ingested.inventory)), ingested.cut_off)
+        names = dict(renamed[[inventories.OLD_ID, SERVER_ID]].to_numpy())
+        table[SERVER_ID] = table[SERVER_ID].replace(names)
+        table = table.drop_duplicates(SERVER_ID, keep="last")
     return write_table(store, unit_key("lifecycle", ingested.cadence, ingested.cut_off), table)
 
 

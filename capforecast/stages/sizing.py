@@ -82,7 +82,8 @@ def _packed(
 
 def _servers(store: Store, unit: Unit) -> pd.DataFrame:
     """The unit's inventory with the tier of each server."""
-    tiers = read_frame(store, unit.references["servers"])[[SERVER_ID, "tier"]]
+    tiers = read_frame(store, unit.references["servers"])
+    tiers = tiers[[SERVER_ID, "tier"]].assign(risk_basis=advice.risk_basis(tiers))
     inventory = read_frame(store, unit.references["inventory"])
     return inventory.merge(tiers, on=SERVER_ID, how="left", validate="one_to_one")
 
@@ -100,7 +101,7 @@ def _known(store: Store, unit: Unit, panel: Panel) -> tuple[Forecast | None, Err
 
 def _table(servers: pd.DataFrame, table: pd.DataFrame, found: Needs, panel: Panel, unit: Unit) -> pd.DataFrame:
     """The rule's rows beside who the servers are, what they cost and what was looked at."""
-    whose = servers[[SERVER_ID, "business_unit", "region", "criticality", "owner", "hourly_cost"]]
+    whose = servers[[SERVER_ID, "business_unit", "region", "criticality", "owner", "hourly_cost", "risk_basis"]]
     about = found.servers[["history_days", "peaks_unseen"]]
     joined = pd.concat([whose, table.drop(columns=SERVER_ID), about], axis=1)
     days = unit.horizon / unit.cadence.per_day

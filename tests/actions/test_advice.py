@@ -81,3 +81,19 @@ def test_what_its_test_does_not_bear_out_is_withheld_with_the_figures() -> None:
     sizes = advice.tested(table[:1], stratum, verdicts(kept=False, size_over=30.0), 0.01)
     assert "3.3% of periods lay above such a size" in sizes["reason"][0]
     assert found["bound_upper"][0] == 0.02, "what is withheld shows its evidence too"
+
+
+def test_what_a_tier_rests_on_is_said() -> None:
+    row = {
+        "metric": "cpu", "statistic": "p95", "threshold_high": 80.0, "threshold_very_high": 90.0,
+        "in_breach_high": False, "in_breach_very_high": False,
+        "probability_high": 0.62, "probability_very_high": 0.55, "horizon_days": 90.0,
+    }  # fmt: skip
+    servers = pd.DataFrame(
+        [row | {"tier": tier, "in_breach_very_high": now} for tier, now in (("critical", True), ("critical", False))]
+        + [row | {"tier": "high"}, row | {"tier": "ok"}, row | {"tier": "unknown", "metric": ""}]
+    )
+    assert advice.risk_basis(servers) == [
+        "cpu p95 is above 90 now", "cpu p95 will pass 90 with probability 55%",
+        "cpu p95 will pass 80 within 90 days with probability 62%", "", "",
+    ]  # fmt: skip

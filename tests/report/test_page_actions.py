@@ -97,6 +97,13 @@ def test_kinds_stand_side_by_side_spending_first(base: ReportData) -> None:
     assert len(found["units"]) == 4
 
 
+def test_a_range_of_one_figure_is_one_figure(base: ReportData) -> None:
+    rows = [action_row("a", "stop"), action_row("b", "downsize", change_q10=-70.4, change_q90=-69.9)]
+    data = made(base, rows)
+    assert page(data)["smaller"][0]["range"] == "−70"
+    assert page(made(base, [action_row("a", "downsize", change_q10=float("nan"))]))["smaller"][0]["range"] == "–"
+
+
 def test_nothing_to_move_is_said(base: ReportData) -> None:
     assert page(made(base, [action_row("a", "keep")]))["answer"] == "No other size is advised."
     held = page(made(base, [action_row(name, "withheld") for name in "ab"]))

@@ -106,6 +106,8 @@ def test_a_range_of_one_figure_is_one_figure(base: ReportData) -> None:
 
 def test_nothing_to_move_is_said(base: ReportData) -> None:
     assert page(made(base, [action_row("a", "keep")]))["answer"] == "No other size is advised."
+    held = page(made(base, [action_row("a", "withheld", reason="54 servers prove no less than 2.4% of periods")]))
+    assert plain(held["withheld"]["rows"][0]["why"]) == "54 servers prove no less than 2.4 % of periods"
     held = page(made(base, [action_row(name, "withheld") for name in "ab"]))
     assert held["answer"] == "No other size is advised: advice for 2 servers is withheld."
     assert held["withheld"]["rows"] == [
@@ -126,13 +128,15 @@ def test_sizes_of_servers_without_types_and_without_units(base: ReportData) -> N
 
 def test_broken_promises_come_first(base: ReportData) -> None:
     found = page(with_actions(base))["bounds"]
-    assert found["said"] == "The promise is kept in 1 of 2 groups of servers."
+    assert found["said"] == "The replay bears the promise out in 1 of 2 groups of servers."
     first, *rest = found["rows"]
     assert (first["stratum"], plain(first["upper"]), first["broken"]) == ("smaller segments", "1.88 %", "upper")
     assert {row["broken"] for row in rest} == {""}, "of sizes the share itself counts, not its limit"
     assert rest[-1]["stratum"] == "all servers"
     alone = page(with_actions(base, bounds=bounds_frame().iloc[[0, 3]]))["bounds"]
-    assert (alone["said"], len(alone["rows"])) == ("The promise is kept.", 1), "all servers are these servers"
+    assert (alone["said"], len(alone["rows"])) == ("The replay bears the promise out.", 1), (
+        "all servers are these servers"
+    )
     many = pd.concat([bounds_frame().assign(stratum=f"segment {i}") for i in range(5)])
     assert page(with_actions(base, bounds=many))["bounds"]["of"] == "12 of 25; the workbook lists all."
     assert page(with_actions(base, bounds=NOTHING))["bounds"]["rows"] == []

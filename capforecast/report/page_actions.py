@@ -151,8 +151,10 @@ def _of(listed_rows: int, every: int) -> str:
 def _withheld(found: ActionsSummary) -> dict[str, Any]:
     shown = found.withheld[:_MOST_REASONS]
     rest = sum(row.servers for row in found.withheld[_MOST_REASONS:])
-    rows = [{"what": words.ACTION_NAMES.get(row.action, row.action), "why": _spaced(row.reason), "servers": count(row.servers)}
-            for row in shown]  # fmt: skip
+    rows = [
+        {"what": words.ACTION_NAMES.get(row.action, row.action), "why": _spaced(row.reason),
+         "servers": count(row.servers)} for row in shown
+    ]  # fmt: skip
     return {"rows": rows, "servers": found.counts.get("withheld", 0), "rest": rest}
 
 

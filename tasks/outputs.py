@@ -139,6 +139,8 @@ def _markdown(summary: dict[str, Any]) -> str:
         "",
         *[f"* **{risk['server_id']}**: {risk['sentence']}" for risk in summary["top_risks"][:8]],
     ]
+    if summary["actions"]:
+        lines += ["", f"**Actions.** {summary['actions']['sentence']}"]
     if summary["warnings"]:
         lines += ["", f"**Warnings.** {summary['warnings']['sentence']}"]
     notes = model_notes(summary)

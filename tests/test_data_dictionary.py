@@ -8,10 +8,17 @@ from typing import get_args
 
 import pytest
 
+from capforecast.actions.bounds import NEED, RESOURCES, SIZE
+from capforecast.actions.decisions import STATE_COLUMNS
 from capforecast.actions.features import KINDS
+from capforecast.actions.lifecycle import REALISED_COLUMNS, State
+from capforecast.actions.path_costs import COLUMNS as PATH_COSTS
+from capforecast.actions.replay import COLUMNS as REPLAY_COLUMNS
+from capforecast.actions.rightsize import Action
 from capforecast.actions.segment_names import ACTIONS
 from capforecast.actions.segments import SEGMENT_COLUMNS, SIZE_COLUMNS
 from capforecast.fleet import quality
+from capforecast.fleet.activity import ACTIVITY_COLUMNS
 from capforecast.fleet.incidents import LEVEL_SHIFT, SPIKE
 from capforecast.fleet.peaks import PEAKS_UNSEEN
 from capforecast.fleet.shapes import SIZES_CONFLICT, SIZES_FILLED
@@ -32,23 +39,29 @@ from capforecast.report.summary import (
     Scorecard,
     UnitSummary,
 )
+from capforecast.report.summary_actions import ActionsSummary, Realised, SegmentSummary, Withheld
 from capforecast.report.summary_models import DriftCheck, ModelUsed
 from capforecast.risk.pool_totals import PATH_COLUMNS
 from capforecast.risk.scorecard import RULES
 from capforecast.risk.tiers import SERVER_COLUMNS
 from capforecast.schema import (
+    ACTION_COLUMNS,
     ALL_REGIONS,
     ANOMALY_COLUMNS,
     BACKTEST_COLUMNS,
+    BOUND_COLUMNS,
     CHOICE_COLUMNS,
+    CONSOLIDATION_COLUMNS,
     DEMAND_COLUMNS,
     FLEET,
     INVENTORY_NUMBERS,
     INVENTORY_TEXT,
+    PACKING_COLUMNS,
     POOL_COLUMNS,
     QUANTILE_NAMES,
     RELIABILITY_COLUMNS,
     RISK_COLUMNS,
+    SAVING_COLUMNS,
     SCORECARD_COLUMNS,
     SERIES_COLUMNS,
     SHAPE_COLUMNS,
@@ -103,6 +116,24 @@ def section(title):
         ("Models and drift in summary.json", {**ModelUsed.model_fields, **DriftCheck.model_fields}),
         ("Champions", (*(set(ModelUsed.model_fields) - {"sentence"}), *get_args(Outcome))),
         ("Drift", DriftCheck.model_fields),
+        ("What to do", Action),
+        ("Actions", (*ACTION_COLUMNS, *State)),
+        ("Savings", SAVING_COLUMNS),
+        ("Bounds", (*BOUND_COLUMNS, NEED, SIZE, *RESOURCES)),
+        ("Consolidation", CONSOLIDATION_COLUMNS),
+        ("Packing", PACKING_COLUMNS),
+        ("Decisions", STATE_COLUMNS),
+        ("Advice that was followed", REALISED_COLUMNS),
+        ("What advice is made from", (*ACTIVITY_COLUMNS, *REPLAY_COLUMNS, *PATH_COSTS)),
+        (
+            "Actions and segments in summary.json",
+            {
+                **ActionsSummary.model_fields,
+                **Withheld.model_fields,
+                **Realised.model_fields,
+                **SegmentSummary.model_fields,
+            },
+        ),
         ("Segments", SEGMENT_COLUMNS),
         ("Sizes of segments", (*SIZE_COLUMNS, *KINDS, *(set(ACTIONS) - {"unknown"}))),
     ],

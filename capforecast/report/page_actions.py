@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -150,9 +151,16 @@ def _of(listed_rows: int, every: int) -> str:
 def _withheld(found: ActionsSummary) -> dict[str, Any]:
     shown = found.withheld[:_MOST_REASONS]
     rest = sum(row.servers for row in found.withheld[_MOST_REASONS:])
-    rows = [{"what": words.ACTION_NAMES.get(row.action, row.action), "why": row.reason, "servers": count(row.servers)}
-            for row in shown]  # fmt: skip
+    rows = [
+        {"what": words.ACTION_NAMES.get(row.action, row.action), "why": _spaced(row.reason),
+         "servers": count(row.servers)} for row in shown
+    ]  # fmt: skip
     return {"rows": rows, "servers": found.counts.get("withheld", 0), "rest": rest}
+
+
+def _spaced(text: str) -> str:
+    """Percent signs as the rest of the report has them."""
+    return re.sub(r"(?<=\d)%", f"{NBSP}%", text)
 
 
 def _bounds(bounds: Sequence[Bound]) -> dict[str, Any]:
@@ -170,8 +178,10 @@ def _bounds(bounds: Sequence[Bound]) -> dict[str, Any]:
 
 def _promise(strata: set[str], broken: set[str]) -> str:
     if len(strata) == 1:
-        return "The promise is not kept." if broken else "The promise is kept."
-    return f"The promise is kept in {count(len(strata - broken))} of {count(len(strata))} groups of servers."
+        return "The replay does not bear the promise out." if broken else "The replay bears the promise out."
+    return (
+        f"The replay bears the promise out in {count(len(strata - broken))} of {count(len(strata))} groups of servers."
+    )
 
 
 def _bound_row(bound: Bound) -> dict[str, Any]:

@@ -61,6 +61,9 @@ def test_part_of_a_kind_without_a_price_is_empty_not_nothing(base: ReportData) -
     fleet = {row["Kind of action"]: row for row in table if row["Sums of"] == "fleet"}
     assert (fleet["Smaller sizes"]["Change a month"], fleet["Smaller sizes"]["Priced"]) == (None, 0)
     assert fleet["All together"]["Change a month"] == -140.16
+    nothing = savings_frame(mixed).assign(monthly=0.0, monthly_change=0.0)
+    table = rows(opened(with_actions(base, mixed, savings=nothing))["Savings"])
+    assert next(row for row in table if row["Kind of action"] == "Smaller sizes")["Cost now"] is None
 
 
 def test_bounds_segments_and_packing_in_full(base: ReportData) -> None:

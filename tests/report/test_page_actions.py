@@ -97,8 +97,17 @@ def test_kinds_stand_side_by_side_spending_first(base: ReportData) -> None:
     assert len(found["units"]) == 4
 
 
+def test_a_range_of_one_figure_is_one_figure(base: ReportData) -> None:
+    rows = [action_row("a", "stop"), action_row("b", "downsize", change_q10=-70.4, change_q90=-69.9)]
+    data = made(base, rows)
+    assert page(data)["smaller"][0]["range"] == "−70"
+    assert page(made(base, [action_row("a", "downsize", change_q10=float("nan"))]))["smaller"][0]["range"] == "–"
+
+
 def test_nothing_to_move_is_said(base: ReportData) -> None:
     assert page(made(base, [action_row("a", "keep")]))["answer"] == "No other size is advised."
+    held = page(made(base, [action_row("a", "withheld", reason="54 servers prove no less than 2.4% of periods")]))
+    assert plain(held["withheld"]["rows"][0]["why"]) == "54 servers prove no less than 2.4 % of periods"
     held = page(made(base, [action_row(name, "withheld") for name in "ab"]))
     assert held["answer"] == "No other size is advised: advice for 2 servers is withheld."
     assert held["withheld"]["rows"] == [
@@ -119,13 +128,15 @@ def test_sizes_of_servers_without_types_and_without_units(base: ReportData) -> N
 
 def test_broken_promises_come_first(base: ReportData) -> None:
     found = page(with_actions(base))["bounds"]
-    assert found["said"] == "The promise is kept in 1 of 2 groups of servers."
+    assert found["said"] == "The replay bears the promise out in 1 of 2 groups of servers."
     first, *rest = found["rows"]
     assert (first["stratum"], plain(first["upper"]), first["broken"]) == ("smaller segments", "1.88 %", "upper")
     assert {row["broken"] for row in rest} == {""}, "of sizes the share itself counts, not its limit"
     assert rest[-1]["stratum"] == "all servers"
     alone = page(with_actions(base, bounds=bounds_frame().iloc[[0, 3]]))["bounds"]
-    assert (alone["said"], len(alone["rows"])) == ("The promise is kept.", 1), "all servers are these servers"
+    assert (alone["said"], len(alone["rows"])) == ("The replay bears the promise out.", 1), (
+        "all servers are these servers"
+    )
     many = pd.concat([bounds_frame().assign(stratum=f"segment {i}") for i in range(5)])
     assert page(with_actions(base, bounds=many))["bounds"]["of"] == "12 of 25; the workbook lists all."
     assert page(with_actions(base, bounds=NOTHING))["bounds"]["rows"] == []

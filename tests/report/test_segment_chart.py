@@ -52,7 +52,11 @@ def test_more_features_than_there_is_room_for_are_cut_from_the_right() -> None:
         wide[f"app{i:02d}_level"] = wide[f"app{i:02d}_trend"] = 5.0
     svg = drawn(wide)
     assert float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1]) == pytest.approx(TEXT_WIDTH)  # type: ignore[index]
-    assert any(text.startswith("CPU") for text in texts(svg))
+    corners = [float(x) for x in re.findall(r'd="M ([\d.]+) ', svg)]
+    assert max(corners) < TEXT_WIDTH, "no cell beyond the margin"
+    seen = texts(svg)
+    assert {"CPU, %", "memory, %", "disk, %"} <= {text.replace("\N{NO-BREAK SPACE}", " ") for text in seen}
+    assert not any(text.startswith("app11") for text in seen)
 
 
 def test_many_segments_fit_on_a_page() -> None:

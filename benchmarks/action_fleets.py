@@ -66,14 +66,8 @@ def row(actions: pd.DataFrame, bounds: pd.DataFrame, packed: pd.DataFrame, savin
     said = f"{freed} of {int(packed['hosts'].sum())} freed" if freed else _most(packed["reason"])
     changes = savings.loc[(savings["scope"] == "fleet") & (savings["kind"] == "all"), "monthly_change"].dropna()
     money = f"{changes.iloc[0]:+,.0f}" if len(changes) else "no prices: sizes only"
-    return [
-        str(len(actions)),
-        *counts,
-        _most(actions.loc[actions["action"] == Action.WITHHELD, "reason"]),
-        limit,
-        said,
-        money,
-    ]
+    withheld = _most(actions.loc[actions["action"] == Action.WITHHELD, "reason"])
+    return [str(len(actions)), *counts, withheld, limit, said, money]
 
 
 def _most(reasons: pd.Series) -> str:

@@ -51,8 +51,8 @@ def speed_rows(servers: int) -> tuple[Rows, list[str]]:
 INTRODUCTION = (
     "Fleets of other seeds, each cut 90, 270 and 450 days before its end; half of them as the generator makes them,",
     "half with every server one size up. **Promised**: share of days above 100 % of the new size, CPU or memory, at",
-    "most `sizing.exceedance_limit`. **Limit stated**: 95 % upper limit of the share of days above what the rule said is",
-    "needed, headroom included, by replay at past origins, per stratum; where it is above the promise, advice is",
+    "most `sizing.exceedance_limit`. **Limit stated**: 95 % upper limit of the share of days above what the rule said",
+    "is needed, headroom included, by replay at past origins, per stratum; where it is above the promise, advice is",
     "withheld. **Achieved**: in the 90 days that followed. A replay is a stratum of a fleet at a date. **Slack**: paid",
     "less used, of those advised; beside it what sizes of any number of units would have cut in hindsight, that hold",
     "the largest use of the time with the same headroom.",
@@ -69,13 +69,15 @@ def section(found: pd.DataFrame, promised: float, speed: tuple[Rows, list[str]],
     lines += ["### Promised and achieved", "", *promise_table(found, replays, promised), ""]
     lines += [*stratum_table(replays), "", "### Slack of the downsized", "", *slack_table(found), ""]
     lines += ["### Cost", "", COST, "", *speed[1], ""]
-    return "\n".join([*lines, "### Whole runs", "", *RUNS, "", *fleets] if fleets else lines)
+    if not fleets:
+        return "\n".join(lines)
+    return "\n".join([*lines, "### Whole runs", "", *RUNS, "", *fleets])
 
 
 COST = "Daily input, 1,095 days; hourly input of four weeks for consolidation. Both kinds of consolidation are counted."
 RUNS = (
-    "`capforecast run` as a user calls it. Bitbrains has three months of history and no instance types, the reference",
-    "fleets have no sizes at all: they are sized in shares of what they have. Limit: of the worse resource, all servers.",
+    "`capforecast run` as a user calls it. Bitbrains has three months of history and no instance types; the reference",
+    "fleets have no sizes at all and are sized in shares of what they have. Limit: of the worse resource, all servers.",
 )
 
 

@@ -12,11 +12,12 @@ from action_speed import sizes_of
 from scoring import note
 
 from capforecast import stages
+from capforecast.actions.advice import with_idle
 from capforecast.actions.features import server_features
 from capforecast.actions.idle import idle
 from capforecast.actions.needs import RESOURCES, needs_of
 from capforecast.actions.replay import replayed
-from capforecast.actions.rightsize import Action, rightsize
+from capforecast.actions.rightsize import rightsize
 from capforecast.actions.segments import Segments, segment
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import shapes
@@ -104,13 +105,13 @@ def _at(batch: Batch, cut: pd.Timestamp, name: str) -> Iterator[Case]:
     found: Segments = segment(features, settings)
     used = _used(batch, cut, servers, listed, settings)
     known = batch.observations[batch.observations["timestamp"] < cut]
-    stops = idle(activity(known, batch.cadence, cut, settings), servers, settings.idle)["idle"]
+    nothing = idle(activity(known, batch.cadence, cut, settings), servers, settings.idle)
     sizes = sizes_of(settings)
     for way in WAYS:
         asked = servers if way == TYPES else servers.assign(instance_type="")
         sized = rightsize(needs_of(panel, forecast, errors, asked, settings), sizes, settings.sizing)
         replays = replayed(usable, past, asked, sizes, settings)
-        sized["action"] = sized["action"].mask(stops, str(Action.STOP))
+        sized = with_idle(sized.assign(tier=servers["tier"]), nothing)
         yield Case(name, cut, way, sized, replays, found.table(features), used)
 
 

@@ -20,7 +20,7 @@ _PROMISE_HEAD = (
     "replays within the promise", "worst replay", "within the limit stated",
 )  # fmt: skip
 _SLACK_HEAD = (
-    "fleet, sizes", "resource", "paid, unit-days", "used", "paid after", "slack cut", "cut by the largest use alone",
+    "fleet, sizes", "resource", "paid, unit-days", "used", "paid after", "slack cut", "cut in hindsight",
 )  # fmt: skip
 Rows = list[list[str]]
 
@@ -39,7 +39,8 @@ def outcomes(case: Case, rules: SizingSettings) -> pd.DataFrame:
 
     fleet, cut, kind (one of KINDS), server_id, stratum, upper, advised (its stratum keeps the promise); periods
     observed, `over`: of these above 100 % of the new size; of both resources paid_, to_ and used_<size> in the periods
-    observed, and least_<size>: what the largest use of the time would have needed.
+    observed, and least_<size>: what the largest use of the time would have needed, headroom
+    included.
     """
     found = case.sized.join(tested(case, rules))
     smaller = (found["action"] == Action.DOWNSIZE).to_numpy()
@@ -47,13 +48,15 @@ def outcomes(case: Case, rules: SizingSettings) -> pd.DataFrame:
     used = [values[:, smaller] for values in case.used]
     seen = np.isfinite(used[0]) & np.isfinite(used[1])
     over = np.zeros_like(seen)
+    rooms = {"vcpus": rules.headroom, "memory_gib": rules.headroom_memory_p95}
     out = part[[SERVER_ID, "stratum", "upper", "advised"]].assign(fleet=case.fleet, cut=case.cut, kind=case.kind)
     for size, values in zip(SIZES, used, strict=True):
         now, then = part[size].to_numpy(float), part[f"to_{size}"].to_numpy(float)
         over |= seen & (values > then)
         out[f"paid_{size}"], out[f"to_{size}"] = now * seen.sum(axis=0), then * seen.sum(axis=0)
         out[f"used_{size}"] = np.where(seen, values, 0.0).sum(axis=0)
-        out[f"least_{size}"] = np.minimum(np.where(seen, values, 0.0).max(axis=0), now) * seen.sum(axis=0)
+        largest = np.where(seen, values, 0.0).max(axis=0) / (1 - rooms[size])
+        out[f"least_{size}"] = np.minimum(largest, now) * seen.sum(axis=0)
     return out.assign(periods=seen.sum(axis=0), over=over.sum(axis=0))
 
 

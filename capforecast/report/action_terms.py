@@ -80,14 +80,16 @@ def _money(settings: Settings, actions: ActionsSummary) -> dict[str, str]:
 
 def _packing(settings: Settings) -> dict[str, str]:
     rule = settings.consolidation
-    spare = f"the largest {rule.spare} of them removed" if rule.spare else "none removed"
+    largest = "the largest" if rule.spare == 1 else f"the {rule.spare} largest"
+    fits = f", and everything still fits with {largest} of them removed" if rule.spare else ""
+    held = "week" if rule.held_out_weeks == 1 else f"{rule.held_out_weeks} weeks"
     return {
         "consolidation": (
             "Servers of one business unit, region and criticality, packed so that at every hour of the last "
-            f"{rule.weeks} weeks the sum of their loads leaves {_percent(rule.headroom)} of each host free, and "
-            f"everything still fits with {spare}. Needs hourly means or maxima: daily P95s do not add. Replayed: a "
-            f"packing made without the last {rule.held_out_weeks} weeks, held against these. What it frees comes "
-            "instead of, not on top of, smaller sizes."
+            f"{rule.weeks} weeks the sum of their loads leaves {_percent(rule.headroom)} of each host free"
+            f"{fits}. Needs hourly means or maxima: daily P95s do not add. Replayed: a "
+            f"packing made without the last {held}, held against what came then. What it frees comes instead of "
+            "smaller sizes, not on top of them."
         ),
     }
 

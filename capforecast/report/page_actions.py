@@ -17,7 +17,7 @@ from capforecast.report.summary_actions import (
     Consolidation,
     Saving,
 )
-from capforecast.report.words import NBSP, NONE, count, listed, number, place, plural, probability, rate
+from capforecast.report.words import NBSP, NONE, count, listed, number, percent, place, plural, probability
 
 _MOST_UPSIZES = 25  # rows in print; the workbook lists all
 _MOST_UNITS = 12
@@ -33,7 +33,7 @@ def actions_page(summary: RunSummary) -> dict[str, Any] | None:
     if found is None:
         return None
     moved = found.counts.get("downsize", 0) + found.counts.get("stop", 0)
-    upsizes = found.upsizes[:_MOST_UPSIZES]
+    upsizes, gains = found.upsizes[:_MOST_UPSIZES], "savings" if found.currency else "cuts"
     return {
         "answer": found.sentence,
         "rule": _rule(found),
@@ -47,7 +47,7 @@ def actions_page(summary: RunSummary) -> dict[str, Any] | None:
         "upsizes_of": _of(len(upsizes), found.counts.get("upsize", 0)),
         "smaller": [_row(advice) for advice in found.top if advice.action != "stop"],
         "stops": [_row(advice) for advice in found.top if advice.action == "stop"],
-        "top_of": f"The largest savings: {of}" if (of := _of(len(found.top), moved)) else "",
+        "top_of": f"The largest {gains}: {of}" if (of := _of(len(found.top), moved)) else "",
         "withheld": _withheld(found),
         "bounds": _bounds(found.bounds),
         "states": listed([f"{count(n)} {s}" for s, n in found.states.items() if s != words.PROPOSED]),
@@ -121,7 +121,7 @@ def _sum(row: Saving, name: str) -> dict[str, str]:
 
 
 def _row(advice: Advice) -> dict[str, Any]:
-    bound = "" if advice.bound_upper is None else f"≤{NBSP}{rate(advice.bound_upper)}"
+    bound = "" if advice.bound_upper is None else f"≤{NBSP}{_small(advice.bound_upper)}"
     return {
         "server": advice.server_id,
         "place": place(shorten(advice.business_unit, 34), shorten(advice.region, 24)),
@@ -141,7 +141,11 @@ def _row(advice: Advice) -> dict[str, Any]:
 
 def _new_size(advice: Advice) -> tuple[str, str]:
     name, holds = words.in_two(advice.to_type, advice.to_vcpus, advice.to_memory_gib)
-    return (words.advised(advice), "") if name == NONE else (name, holds)
+    if name != NONE or advice.action == "stop":
+        return name, holds
+    shares = [f"{what} {percent(share)}" for what, share in (("CPU", advice.to_cpu_share),
+              ("memory", advice.to_memory_share)) if share is not None]  # fmt: skip
+    return (", ".join(shares), "of what it has now") if shares else (NONE, "")
 
 
 def _of(listed_rows: int, every: int) -> str:

@@ -122,7 +122,7 @@ def test_sizes_of_servers_without_types_and_without_units(base: ReportData) -> N
                         to_memory_gib=nan, need_vcpus=nan, need_memory_gib=nan, to_memory_share=nan)  # fmt: skip
     rows = page(made(base, [amounts, shares]))["smaller"]
     assert plain(" -> ".join([rows[0]["now"][0], rows[0]["to"][0]])) == "4 vCPU, 16 GiB -> 2 vCPU, 8 GiB"
-    assert plain(" -> ".join([rows[1]["now"][0], rows[1]["to"][0]])) == "– -> 50 % of its CPU"
+    assert plain(" -> ".join([rows[1]["now"][0], rows[1]["to"][0]])) == "– -> CPU 50 %"
     assert plain(rows[1]["needs"]) == "40 % of its CPU, 45 % of its memory"
 
 
@@ -224,3 +224,13 @@ def test_long_and_hostile_names_stay_within_the_page(base: ReportData) -> None:
     sizes.loc[1, "name"] = f"{LONG}, {nasty}"
     text = " ".join(pages_of(render_pdf(made(base, rows, segment_sizes=sizes), ReportSettings())))
     assert "<script>alert('x')</script> & $co_{st}$" in text[text.index("What to do about it") :]
+
+
+def test_a_packing_without_spare_hosts_promises_none(base: ReportData) -> None:
+    def term(spare: int) -> str:
+        settings = Settings.model_validate({"consolidation": {"spare": spare, "weeks": 6, "held_out_weeks": 2}})
+        return with_actions(base, settings=settings).summary.definitions["consolidation"]
+
+    assert "still fits" not in term(0)
+    assert "the 2 largest of them removed" in term(2)
+    assert "without the last 2 weeks" in term(1)

@@ -21,7 +21,7 @@ _PROMISE_HEAD = (
     "replays within the promise", "worst replay", "within the limit stated",
 )  # fmt: skip
 _SLACK_HEAD = (
-    "fleet, sizes", "resource", "paid, unit-days", "used", "paid after", "slack cut", "cut in hindsight",
+    "fleet, sizes", "resource", "paid, unit-days", "used", "paid after", "slack cut", "cut by the need", "cut in hindsight",
 )  # fmt: skip
 Rows = list[list[str]]
 
@@ -57,6 +57,7 @@ def outcomes(case: Case, rules: SizingSettings) -> pd.DataFrame:
         out[f"paid_{size}"], out[f"to_{size}"] = now * seen.sum(axis=0), then * seen.sum(axis=0)
         out[f"used_{size}"] = np.where(seen, values, 0.0).sum(axis=0)
         largest = np.where(seen, values, 0.0).max(axis=0) / (1 - rooms[size])
+        out[f"need_{size}"] = np.minimum(part[f"need_{size}"].to_numpy(float), now) * seen.sum(axis=0)
         out[f"least_{size}"] = np.minimum(largest, now) * seen.sum(axis=0)
     return out.assign(periods=seen.sum(axis=0), over=over.sum(axis=0))
 
@@ -145,8 +146,8 @@ def slack_table(found: pd.DataFrame) -> list[str]:
         for size in SIZES:
             paid = mine[f"paid_{size}"].sum()
             shares = [mine[f"{name}_{size}"].sum() / paid for name in ("used", "to")]
-            cut, best = slack_cut(mine, size), slack_cut(mine, size, "least")
-            rows.append([kind, size, f"{paid:,.0f}", *(percent(share, 0) for share in (*shares, cut, best))])
+            cuts = [slack_cut(mine, size, name) for name in ("to", "need", "least")]
+            rows.append([kind, size, f"{paid:,.0f}", *(percent(share, 0) for share in (*shares, *cuts))])
     return table(_SLACK_HEAD, rows)
 
 

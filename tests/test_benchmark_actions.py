@@ -28,7 +28,7 @@ def found(over: list[int], to: float = 2.0, **more: object) -> pd.DataFrame:
     }  # fmt: skip
     for size, now in (("vcpus", 4.0), ("memory_gib", 8.0)):
         rows |= {f"paid_{size}": 90 * now, f"to_{size}": 90 * now * to / 4, f"used_{size}": 90 * now / 4}
-        rows |= {f"least_{size}": 90 * now * 0.3}
+        rows |= {f"need_{size}": 90 * now * 0.4, f"least_{size}": 90 * now * 0.3}
     return pd.DataFrame(rows | more)
 
 
@@ -57,6 +57,7 @@ def test_slack_is_what_is_paid_for_and_not_used() -> None:
 
     assert action_tables.slack_cut(found([0]), "vcpus") == pytest.approx(2 / 3)
     assert action_tables.slack_cut(found([0]), "vcpus", "least") == pytest.approx(0.7 / 0.75)
+    assert "| 67 % | 80 % | 93 % |" in action_tables.slack_table(found([0]))[2]
     assert told(found([0]))[f"{KIND}: slack cut by >= 50%, vCPU / GiB"] == ("67 % / 67 %", "met")
     assert told(found([0], to=3.0))[f"{KIND}: slack cut by >= 50%, vCPU / GiB"] == ("33 % / 33 %", "**not met**")
 

@@ -37,8 +37,10 @@ Array = npt.NDArray[np.float64]
 
 AHEAD = 90  # days of outcome
 DAYS = 1460
-TYPES, AMOUNTS = "instance types", "vCPU and GiB"
-WAYS = (TYPES, AMOUNTS)
+TYPES, AMOUNTS, CARELESS = "instance types", "vCPU and GiB", "careless"
+WAYS = (TYPES, AMOUNTS, CARELESS)
+# A rule that ought to fail its test: the median peak, without headroom.
+_CARELESS = {"headroom": 0.0, "headroom_memory_p95": 0.0, "fit_share": 0.5}
 TIGHT, ROOMY = "as made", "one size up"
 _NEXT = {"large": "xlarge", "xlarge": "2xlarge", "2xlarge": "4xlarge", "4xlarge": "8xlarge"}
 
@@ -109,8 +111,10 @@ def _at(batch: Batch, cut: pd.Timestamp, name: str) -> Iterator[Case]:
     sizes = sizes_of(settings)
     for way in WAYS:
         asked = servers if way == TYPES else servers.assign(instance_type="")
-        sized = rightsize(needs_of(panel, forecast, errors, asked, settings), sizes, settings.sizing)
-        replays = replayed(usable, past, asked, sizes, settings)
+        changed = settings.sizing.model_copy(update=_CARELESS if way == CARELESS else {})
+        ruled = settings.model_copy(update={"sizing": changed})
+        sized = rightsize(needs_of(panel, forecast, errors, asked, ruled), sizes, changed)
+        replays = replayed(usable, past, asked, sizes, ruled)
         sized = with_idle(sized.assign(tier=servers["tier"]), nothing)
         yield Case(name, cut, way, sized, replays, found.table(features), used)
 

@@ -54,8 +54,9 @@ INTRODUCTION = (
     "most `sizing.exceedance_limit`. **Limit stated**: 95 % upper limit of the share of days above what the rule said",
     "is needed, headroom included, by replay at past origins, per stratum; where it is above the promise, advice is",
     "withheld. **Achieved**: in the 90 days that followed. A replay is a stratum of a fleet at a date. **Slack**: paid",
-    "less used, of those advised; beside it what sizes of any number of units would have cut in hindsight, that hold",
-    "the largest use of the time with the same headroom.",
+    "less used, of those advised; beside it what sizes of any number of units would have cut: those that the rule says",
+    "are needed, and in hindsight those that hold the largest use of the time with the same headroom. **Careless**: a",
+    "rule that ought to fail its test, the median of the peaks without headroom, in vCPU and GiB.",
 )
 
 

@@ -377,7 +377,7 @@ class ConsolidationSettings(Section):
     )
     spare: int = Field(1, ge=0, description="hosts that may fail with everything still fitting: 1 = N+1, 0 = none")
     instance_type: str = Field(
-        "", description="size to pack onto where hosts are not known; empty = the group's largest"
+        "", description="size to pack onto where hosts are not known; empty = the best that a group's servers have"
     )
     least_servers: int = Field(3, ge=2, description="fewer servers in a business unit, region and criticality are left")
     exceedance_limit: Annotated[float, Field(gt=0, le=1)] = Field(

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capforecast.actions.consolidation_money import Money, money_of
+from capforecast.actions.consolidation_money import money_of
 from capforecast.actions.consolidation_plan import Group, Plan, plan_of
 from capforecast.actions.exceedance import exceedance
+from capforecast.actions.instance_choice import change
 from capforecast.actions.packing import loads
-from capforecast.actions.packing_targets import HOST, SIZE, host_table, in_words
+from capforecast.actions.packing_targets import HOST, host_table, in_words
 from capforecast.actions.prices import PriceList
 from capforecast.actions.sizes import Sizes
 from capforecast.errors import StageError
@@ -82,8 +83,10 @@ def consolidate(
     Hours in which a server was not seen count with its largest value: the safe side. The replay packs without growth,
     which is known only since, and so is the harder test.
     A server that may not be packed stays where it is, and so does all that shares its host. Where no host is the
-    group's own, its servers are packed onto instances.  Proposed is what frees something, costs less where prices are
-    known (else is no larger in all), and was above 100 % in no more than `exceedance_limit` of the hours replayed.
+    group's own, its servers are packed onto instances of one size: the one that the settings name, else the best that
+    its servers have (`instance_choice`), which the replay chooses anew from what was known then.  Proposed is what
+    frees something, costs less where prices are known (else is no larger in all), and was above 100 % in no more than
+    `exceedance_limit` of the hours replayed.
 
     Raises StageError where servers and columns do not match or a server_id stands there twice, ConfigError where
     `settings.instance_type` is in no catalogue.
@@ -144,32 +147,28 @@ def _row(group: Group, use: Use, columns: Index) -> tuple[dict[str, object], pd.
     plan = plan_of(group, used, growth)
     if not plan.packed.any():
         return group.row(f"withheld: no server can be packed ({plan.left()})"), None
-    about = {**plan.counts(), "onto": plan.onto(), "vcpus": plan.targets.vcpus, "memory_gib": plan.targets.memory_gib}
+    about = {**plan.counts(), "onto": plan.onto(), **plan.targets.size()}
     if not about["freed"]:
         return group.row(NOTHING_FREED, **about), None
-    money = money_of(servers, group.costs, plan.targets, plan.used, group.inventory, group.prices, settings)
-    worse = _worse(group, plan, money)
+    worse = _worse(group, plan)
     if worse:
         return group.row(worse, **about | {"freed": 0}), None
     replay = _replay(group, used)
     failed = _failed(replay, settings.exceedance_limit)
     if failed:
         return group.row(failed, **about | {"freed": 0} | replay), None
+    money = money_of(servers, group.costs, plan.targets, plan.used, group.inventory, group.prices)
     gained = about | {"packed": int(plan.packed.sum()), "busiest": plan.busiest()}
     return group.row("", **gained | replay | money.columns()), _packing(group, plan)
 
 
-def _worse(group: Group, plan: Plan, money: Money) -> str:
+def _worse(group: Group, plan: Plan) -> str:
     """Why a packing onto instances is no gain though they are fewer; "" = it is one, as far as is known."""
-    if plan.targets.hosts:
+    if plan.targets.instance is None:
         return ""
-    if np.isfinite(money.to_monthly - money.monthly):
-        return f"{NOTHING_FREED}: fewer, but not cheaper" if money.to_monthly >= money.monthly else ""
     count = len(plan.used) + len(plan.targets.bins.spare_names)
-    now = group.servers.loc[plan.packed, SIZE].sum().to_numpy(dtype=np.float64)
-    then = count * np.array([plan.targets.vcpus, plan.targets.memory_gib])
-    more = [f"{new:g} {unit} for {old:g}" for new, old, unit in zip(then, now, ("vCPU", "GiB"), strict=True)]
-    return f"{NOTHING_FREED}: fewer, but larger in all ({', '.join(more)})" if (then > now).any() else ""
+    why = change(group.amounts, plan.packed, plan.packed, plan.targets.instance, count).worse()
+    return f"{NOTHING_FREED}: {why}" if why else ""
 
 
 def _failed(replay: dict[str, float], limit: float) -> str:

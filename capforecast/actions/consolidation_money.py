@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capforecast.actions.packing_targets import SIZE, Targets, text
+from capforecast.actions.packing_targets import Instance, Targets, text
 from capforecast.actions.prices import COST, HOURLY, TYPE, PriceList, costs, monthly
-from capforecast.schema import REGION, SERVER_ID
-from capforecast.settings import ConsolidationSettings
+from capforecast.schema import REGION, SERVER_ID, BoolArray
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,13 @@ class Money:
 
 def money_of(
     servers: pd.DataFrame, paid: pd.DataFrame, targets: Targets, used: npt.NDArray[np.int64], inventory: pd.DataFrame,
-    prices: PriceList, settings: ConsolidationSettings,
+    prices: PriceList,
 ) -> Money:  # fmt: skip
     """Of those of a group's servers that are packed, onto the bins `used`. paid: for each server (`prices.costs`)."""
-    if targets.hosts:
+    if targets.instance is None:
         return _of_hosts(targets, used, inventory, prices)
-    return _of_instances(servers, paid, targets, len(used), prices, settings)
+    count = len(used) + len(targets.bins.spare_names)
+    return _of_instances(paid, targets.stays == "", targets.instance, count, str(servers[REGION].iloc[0]), prices)
 
 
 def _of_hosts(targets: Targets, used: npt.NDArray[np.int64], inventory: pd.DataFrame, prices: PriceList) -> Money:
@@ -56,28 +56,22 @@ def _of_hosts(targets: Targets, used: npt.NDArray[np.int64], inventory: pd.DataF
 
 
 def _of_instances(
-    servers: pd.DataFrame, paid: pd.DataFrame, targets: Targets, used: int, prices: PriceList,
-    settings: ConsolidationSettings,
-) -> Money:  # fmt: skip
-    """Of the servers, and of instances of the size: as the list prices the type that the settings name, else as the
-    dearest of the group's servers of that size, which may itself be too large to be packed.
-    """
-    moved = paid[targets.stays == ""]
+    paid: pd.DataFrame, packed: BoolArray, instance: Instance, count: int, region: str, prices: PriceList
+) -> Money:
+    """Of the servers that are packed, and of `count` instances."""
+    moved = paid[packed]
     unpriced = moved[moved[HOURLY].isna()]
     if len(unpriced):
         why = unpriced["reason"].iloc[0]
         return Money(np.nan, np.nan, "", f"{len(unpriced)} of {len(moved)} servers have no price: {why}")
-    if settings.instance_type:
-        asked = pd.DataFrame({SERVER_ID: [targets.type], TYPE: [targets.type], REGION: [servers[REGION].iloc[0]]})
-        one = _costs(asked, prices).iloc[0]
+    if instance.priced_by >= 0:
+        one = paid.iloc[instance.priced_by]
     else:
-        same = (servers[SIZE] == [targets.vcpus, targets.memory_gib]).all(axis=1) & (
-            text(servers, TYPE) == targets.type
-        )
-        one = paid[same.to_numpy()].sort_values([HOURLY, SERVER_ID], kind="stable").iloc[-1]
+        asked = pd.DataFrame({SERVER_ID: [instance.type], TYPE: [instance.type], REGION: [region]})
+        one = _costs(asked, prices).iloc[0]
     if np.isnan(one[HOURLY]):
         return Money(np.nan, np.nan, "", str(one["reason"]))
-    after = np.full(used + len(targets.bins.spare_names), one[HOURLY], dtype=np.float64)
+    after = np.full(count, one[HOURLY], dtype=np.float64)
     sources = pd.concat([moved["source"], pd.Series([one["source"]])])
     return Money(_month(moved[HOURLY].to_numpy(dtype=np.float64)), _month(after), _sources(sources), "")
 

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capforecast.actions.packing import first_fit, loads
-from capforecast.actions.packing_targets import HOST, SIZE, Targets, host_targets, instance_targets, text
-from capforecast.actions.prices import PriceList
+from capforecast.actions.instance_choice import best_instances, placed
+from capforecast.actions.instance_sizes import instance_sizes
+from capforecast.actions.packing import loads
+from capforecast.actions.packing_targets import HOST, SIZE, Targets, host_targets, text
+from capforecast.actions.prices import HOURLY, PriceList
 from capforecast.actions.sizes import Sizes
 from capforecast.schema import DIMENSIONS, BoolArray, FloatArray, Tier
 from capforecast.settings import ConsolidationSettings
@@ -42,12 +44,19 @@ class Group:
             "price_source": "", "price_reason": "",
         } | more  # fmt: skip
 
-    def targets(self, load: FloatArray, stays: Words) -> Targets:
-        """What these servers may be packed onto: its own hosts, else instances."""
+    @property
+    def amounts(self) -> Array:
+        """vCPU, GiB and hourly cost of each server, [S, 3]; NaN = not known."""
+        return np.column_stack([self.servers[SIZE], self.costs[HOURLY]]).astype(np.float64)
+
+    def packed(self, load: FloatArray, stays: Words) -> tuple[Targets, Index]:
+        """Where servers of a load [S, 2, T] go: onto the group's own hosts, else instances."""
         named = self.servers[HOST]
         if (named != "").all() and not self.hosts["shared"].reindex(named).all():
-            return host_targets(self.servers, load, stays, self.hosts, self.settings)
-        return instance_targets(self.servers, load, stays, self.sizes, self.settings)
+            targets = host_targets(self.servers, load, stays, self.hosts, self.settings)
+            return targets, placed(load, targets)
+        sizes = instance_sizes(self.servers, self.costs, stays == "", self.sizes, self.settings)
+        return best_instances(self.amounts, load, stays, sizes, self.settings)
 
 
 @dataclass(frozen=True)
@@ -110,10 +119,7 @@ def plan_of(group: Group, used: FloatArray, growth: Array) -> Plan:
     factor = np.maximum(np.nan_to_num(growth, nan=1.0), 1.0).astype(np.float32)[:, :, None]
     load = np.where(seen, used, largest) * factor
     stays = _staying(group.servers, seen, growth)
-    targets = group.targets(load, stays)
-    place = np.full(len(load), -1, dtype=np.int64)
-    moves = targets.stays == ""
-    place[moves] = first_fit(load[moves], targets.bins)
+    targets, place = group.packed(load, stays)
     return Plan(targets, load, place)
 
 

@@ -13,10 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from capforecast.actions.packing import Bins, bins_of, fits_alone
-from capforecast.actions.sizes import Sizes
-from capforecast.errors import ConfigError
-from capforecast.fleet.shapes import INSTANCE_TYPE
-from capforecast.schema import DIMENSIONS, SERVER_ID, UNASSIGNED, FloatArray
+from capforecast.schema import DIMENSIONS, SERVER_ID, UNASSIGNED, BoolArray, FloatArray
 from capforecast.settings import ConsolidationSettings
 
 Array = npt.NDArray[np.float64]
@@ -26,24 +23,48 @@ SIZE = ["vcpus", "memory_gib"]
 SHARED = "its host also carries servers of others"
 WITH_OTHERS = "it shares its host with a server that stays"
 TOO_LARGE = "its peak and headroom fit on no other"
+UNLIKE = "it is of another architecture"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A size that servers could be packed onto.
+
+    hourly: its price, NaN = none is known.  priced_by: the server, of the group's, whose cost that is; -1 = it is of
+    the price list.  alike: [S] which servers are, as far as is known, of its architecture.
+    """
+
+    vcpus: float
+    memory_gib: float
+    type: str
+    hourly: float
+    priced_by: int
+    alike: BoolArray
 
 
 @dataclass(frozen=True)
 class Targets:
     """bins: to pack onto.  stays: [S] why a server is left where it is; "" = it is packed.  words: for a reader.
 
-    standing: how many hosts, or servers where there are no hosts, are left as they are.  vcpus, memory_gib, type: of an
-    instance; NaN and "" where they are hosts.
+    standing: how many hosts, or servers where there are no hosts, are left as they are.  instance: what each bin is;
+    None = they are hosts.
     """
 
     bins: Bins
     stays: Words
     words: str
     standing: int
-    hosts: bool
-    vcpus: float = np.nan
-    memory_gib: float = np.nan
-    type: str = ""
+    instance: Instance | None = None
+
+    @property
+    def hosts(self) -> bool:
+        """Are the bins hosts?"""
+        return self.instance is None
+
+    def size(self) -> dict[str, float]:
+        """Of an instance, as CONSOLIDATION_COLUMNS spell it; NaN where they are hosts."""
+        one = self.instance
+        return {"vcpus": one.vcpus if one else np.nan, "memory_gib": one.memory_gib if one else np.nan}
 
 
 def host_table(servers: pd.DataFrame, inventory: pd.DataFrame) -> pd.DataFrame:
@@ -96,43 +117,24 @@ def host_targets(
         stays[large] = TOO_LARGE
     summed = int((~free["stated"]).sum())
     words = f"; the capacity of {summed} of {len(free)} is the sum of their servers' sizes" if summed else ""
-    return Targets(bins, stays, f"hosts{words}", len(mine) - len(free), hosts=True)
+    return Targets(bins, stays, f"hosts{words}", len(mine) - len(free))
 
 
 def instance_targets(
-    servers: pd.DataFrame, load: FloatArray, stays: Words, sizes: Sizes, settings: ConsolidationSettings
+    load: FloatArray, stays: Words, instance: Instance, among: int, settings: ConsolidationSettings
 ) -> Targets:
-    """Instances of the size that the settings name, else of the largest server's that is packed.
-
-    Raises ConfigError where the named type is in no catalogue.
-    """
-    vcpus, memory, name = _size(servers[stays == ""], sizes, settings)
+    """Instances of a size, chosen `among` so many, for servers of a load [S, 2, T]."""
     count = int((stays == "").sum()) + settings.spare
     names = [f"instance {b:0{len(str(count))}d}" for b in range(1, count + 1)]
-    capacity = np.tile([vcpus, memory], (count, 1))
+    capacity = np.tile([instance.vcpus, instance.memory_gib], (count, 1))
     bins = bins_of(names, capacity, settings.spare, settings.headroom)
     # what is filled is counted from 1; those kept for a failure come last
     bins = Bins(tuple(names[: len(bins.names)]), bins.capacity, bins.room, tuple(names[len(bins.names) :]))
     moves = np.flatnonzero(stays == "")
     stays = stays.copy()
     stays[moves[~fits_alone(load[moves], bins)]] = TOO_LARGE
-    amount = f"{vcpus:g} vCPU, {memory:g} GiB"
-    words = f"{name} ({amount})" if name else f"instances of {amount}"
-    return Targets(bins, stays, words, int((stays != "").sum()), False, vcpus, memory, name)
-
-
-def _size(servers: pd.DataFrame, sizes: Sizes, settings: ConsolidationSettings) -> tuple[float, float, str]:
-    """vCPUs, GiB and type of the instances."""
-    if settings.instance_type:
-        row = int(sizes.place(pd.Series([settings.instance_type]))[0])
-        if row < 0:
-            raise ConfigError(
-                f"consolidation.instance_type: {settings.instance_type} is in no catalogue of shapes; name a type with "
-                "vCPUs and memory in config/prices/shapes.csv or inventory.shapes, or leave it empty"
-            )
-        named = sizes.table.iloc[row]
-        return float(named["vcpus"]), float(named["memory_gib"]), str(named[INSTANCE_TYPE])
-    if not len(servers):
-        return np.nan, np.nan, ""
-    largest = servers.sort_values([*SIZE, SERVER_ID], kind="stable").iloc[-1]
-    return float(largest["vcpus"]), float(largest["memory_gib"]), str(largest.get(INSTANCE_TYPE) or "")
+    stays[moves[~instance.alike[moves]]] = UNLIKE
+    amount = f"{instance.vcpus:g} vCPU, {instance.memory_gib:g} GiB"
+    words = f"{instance.type} ({amount})" if instance.type else f"instances of {amount}"
+    words += f", chosen among {among} sizes" if among > 1 else ""
+    return Targets(bins, stays, words, int((stays != "").sum()), instance)

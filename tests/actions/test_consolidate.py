@@ -20,13 +20,13 @@ RULES = ConsolidationSettings(weeks=2, held_out_weeks=1)
 TYPES = {"m5.large": (2, 8, 0.1), "m5.xlarge": (4, 16, 0.2), "m5.4xlarge": (16, 64, 0.8)}
 
 
-def sizes() -> Sizes:
+def sizes(listed: PriceList) -> Sizes:
     table = pd.DataFrame(
         [(name, "m5", "x86_64", float(v), float(g), None, None, False) for name, (v, g, _) in TYPES.items()],
         columns=["instance_type", "family", "architecture", "vcpus", "memory_gib", "network_baseline_mbps",
                  "network_burst_mbps", "burstable"],
     )  # fmt: skip
-    return Sizes.of(table, pd.DataFrame(columns=["instance_type", "region", "os", "hourly"]))
+    return Sizes.of(table, listed.rows)
 
 
 def prices(*types: str) -> PriceList:
@@ -57,7 +57,7 @@ def packed(use: Use, servers: pd.DataFrame, rules=RULES, listed: PriceList | Non
         instance_type=servers.get("instance_type", ""), hourly_cost=servers.get("hourly_cost", np.nan)
     )  # fmt: skip
     inventory = servers if inventory is None else pd.concat([servers, inventory], ignore_index=True)
-    return consolidate(use, servers, inventory, costs(paid, listed), sizes(), listed, rules)
+    return consolidate(use, servers, inventory, costs(paid, listed), sizes(listed), listed, rules)
 
 
 def only(found: Consolidation) -> pd.Series:
@@ -174,15 +174,25 @@ def test_a_host_is_no_server_and_its_size_is_said_where_it_is_summed() -> None:
     assert "the capacity of 4 of 6 is the sum of their servers' sizes" in only(found)["onto"]
 
 
-def test_without_hosts_servers_become_instances_of_the_largest_size() -> None:
+def test_without_hosts_servers_become_instances_of_a_size_that_they_have() -> None:
     servers = fleet(8, vcpus=[4.0] * 7 + [16.0], memory_gib=[16.0] * 7 + [64.0])
-    row = only(packed(use_of([1.0] * 8), servers))
-    assert row["onto"] == "instances of 16 vCPU, 64 GiB"
-    assert (row["vcpus"], row["memory_gib"], row["hosts"]) == (16, 64, 8)
-    assert (row["hosts_needed"], row["freed"]) == (1, 6)
+    row = only(packed(use_of([1.0] * 8), servers))  # 5 of 4 vCPU and 2 of 16 hold the same and one more
+    assert row["onto"] == "instances of 4 vCPU, 16 GiB, chosen among 2 sizes"
+    assert (row["vcpus"], row["memory_gib"], row["hosts"]) == (4, 16, 8)
+    assert (row["hosts_needed"], row["freed"]) == (3, 4)
     assert np.isnan(row["monthly"])
     assert np.isnan(row["monthly_change"])
     assert "8 of 8 servers have no price" in row["price_reason"]
+
+
+def test_a_smaller_size_frees_what_the_largest_server_s_would_not() -> None:
+    """Ten servers that use little, and one of 4096 GiB: two of its size, which hold all, are larger than all."""
+    servers = fleet(11, vcpus=[4.0] * 10 + [64.0], memory_gib=[16.0] * 10 + [4096.0])
+    found = packed(use_of([0.5] * 10 + [20.0]), servers)
+    row = only(found)
+    assert row["onto"].startswith("instances of 4 vCPU, 16 GiB, chosen among 2 sizes; 1 of 11 servers stay as they are")
+    assert (row["packed"], row["hosts"], row["hosts_needed"], row["freed"]) == (10, 11, 3, 7)
+    assert "s010" not in set(found.packing["server_id"])
 
 
 @pytest.mark.parametrize("criticality", ["high", "low"])  # of a group that is not looked at; not looked at itself
@@ -211,12 +221,38 @@ def test_money_of_instances_is_that_of_the_price_list() -> None:
 
 
 def test_the_size_packed_onto_is_priced_by_a_server_that_is_itself_too_large_to_move() -> None:
-    servers = fleet(13, instance_type=["m5.xlarge"] * 12 + ["m5.4xlarge"], vcpus=[4.0] * 12 + [16.0])
+    servers = fleet(13, vcpus=[4.0] * 12 + [16.0], hourly_cost=[0.2] * 12 + [0.25])
     servers["memory_gib"] = 4 * servers["vcpus"]
-    row = only(packed(use_of([0.5] * 12 + [15.0]), servers, listed=prices("m5.xlarge", "m5.4xlarge")))
+    row = only(packed(use_of([0.5] * 12 + [15.0]), servers))
     assert "1: its peak and headroom fit on no other" in row["onto"]
     assert row["monthly"] == pytest.approx(12 * 0.2 * 730)
-    assert row["to_monthly"] == pytest.approx(2 * 0.8 * 730)
+    assert row["to_monthly"] == pytest.approx(2 * 0.25 * 730)
+
+
+def test_of_sizes_with_prices_the_cheapest_in_all_is_packed_onto() -> None:
+    """A size costs what the dearest server of it does; where prices are equal, fewer instances win."""
+    servers = fleet(12, vcpus=[4.0] * 11 + [16.0], hourly_cost=0.2)
+    servers["memory_gib"] = 4 * servers["vcpus"]
+    use = use_of([1.0] * 12)
+    assert only(packed(use, servers))["vcpus"] == 16  # 2 instead of 5
+    dear = packed(use, servers.assign(hourly_cost=[0.2] * 10 + [0.3, 0.8]))
+    assert only(dear)["vcpus"] == 4
+    assert only(dear)["to_monthly"] == pytest.approx(5 * 0.3 * 730)
+    even = packed(use, servers.assign(hourly_cost=[0.2] * 11 + [0.5]))
+    assert only(even)["vcpus"] == 16
+
+
+def test_priced_types_of_the_servers_family_may_be_packed_onto_too() -> None:
+    """Nine of 1 vCPU and their spare: 4 of m5.xlarge with 3 each, or 2 of a m5.4xlarge that is on sale."""
+    servers, sale = fleet(9, instance_type="m5.xlarge"), prices("m5.xlarge", "m5.4xlarge")
+    sale.rows.loc[1, "hourly"] = 0.3
+    row = only(packed(use_of([1.0] * 9), servers, listed=sale))
+    assert row["onto"] == "m5.4xlarge (16 vCPU, 64 GiB), chosen among 2 sizes"
+    assert row["to_monthly"] == pytest.approx(2 * 0.3 * 730)
+    assert row["price_source"] == "list of 2026-01-01"
+    assert only(packed(use_of([1.0] * 9), servers, listed=prices("m5.xlarge")))["onto"].startswith("m5.xlarge")
+    own = servers.assign(hourly_cost=[0.2] * 8 + [np.nan], instance_type=["m5.xlarge"] * 8 + ["x9"])
+    assert only(packed(use_of([1.0] * 9), own, listed=sale))["vcpus"] == 4  # one without a price: no cheapest
 
 
 def test_no_money_where_one_price_is_missing() -> None:

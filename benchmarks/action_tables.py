@@ -21,7 +21,8 @@ _PROMISE_HEAD = (
     "replays within the promise", "worst replay", "within the limit stated",
 )  # fmt: skip
 _SLACK_HEAD = (
-    "fleet, sizes", "resource", "paid, unit-days", "used", "paid after", "slack cut", "cut by needs", "cut in hindsight",
+    "fleet, sizes", "resource", "paid, unit-days", "used", "paid after", "slack cut", "cut by needs",
+    "cut in hindsight",
 )  # fmt: skip
 Rows = list[list[str]]
 

@@ -19,6 +19,8 @@ from capforecast.schema import SERVER_ID, BoolArray, Tier
 from capforecast.settings import SizingSettings
 
 MOVES = ("to_type", "to_vcpus", "to_memory_gib", "to_cpu_share", "to_memory_share", "to_hourly")  # of what moves only
+FULL = 0.99  # share of the size from which on use is at its limit
+AT_LIMIT = "; it runs at its limit, and may want more than could be seen"
 MEAN = "mean"  # a statistic that hides peaks
 
 
@@ -46,7 +48,15 @@ def rightsize(needs: Needs, sizes: Sizes, settings: SizingSettings) -> pd.DataFr
     at_risk = servers["tier"].isin([Tier.CRITICAL, Tier.HIGH]).to_numpy()
     held = Held.of(needs, settings)
     rows = chosen(servers, held, sizes, settings, at_risk)
-    return _decided(servers, rows, _why_not(servers, held, settings), at_risk)
+    return _decided(servers, rows.assign(full=_full(needs)), _why_not(servers, held, settings), at_risk)
+
+
+def _full(needs: Needs) -> BoolArray:
+    """Does a server's CPU or memory reach what there is on most paths, so that a need above it could not show, [S]."""
+    out = np.zeros(needs.cpu.shape[1], dtype=bool)
+    for peaks in (needs.cpu, needs.memory) if len(needs.cpu) else ():
+        out |= np.median(peaks, axis=0) >= FULL  # NaN is not
+    return out
 
 
 def _why_not(servers: pd.DataFrame, held: Held, settings: SizingSettings) -> pd.DataFrame:
@@ -94,9 +104,10 @@ def _decided(servers: pd.DataFrame, rows: pd.DataFrame, why: pd.DataFrame, at_ri
     hits = [hit for hit, _, _, _ in rules]
     action = np.select(hits, [str(kind) for _, kind, _, _ in rules], str(Action.KEEP))
     moved = np.isin(action, [str(Action.UPSIZE), str(Action.DOWNSIZE)])
+    limit = np.where((action == str(Action.UPSIZE)) & rows["full"].to_numpy(dtype=bool), AT_LIMIT, "")
     out = servers[[SERVER_ID]].assign(
         action=action,
-        reason=np.select(hits, [text for _, _, text, _ in rules], "the size fits"),
+        reason=np.select(hits, [text for _, _, text, _ in rules], "the size fits").astype(object) + limit,
         withheld_action=np.select(hits, [str(kind) for _, _, _, kind in rules], ""),
     )
     out = out.join(servers[[INSTANCE_TYPE, "vcpus", "memory_gib"]])

@@ -89,6 +89,8 @@ def test_cpu_and_memory_must_fit_on_the_same_path() -> None:
 def test_a_server_at_risk_gets_the_least_size_that_holds_its_peaks() -> None:
     row = one(needs([9.0], [20.0], tier="critical"))
     assert (row["action"], row["to_type"]) == (Action.UPSIZE, "m5.4xlarge")
+    assert "runs at its limit" in row["reason"], "9 of 8 vCPUs"
+    assert "limit" not in one(needs([7.0], [20.0], tier="critical"))["reason"]
     stuck = one(needs([40.0], [20.0], tier="high"))
     assert stuck["action"] == Action.WITHHELD
     assert "no size" in stuck["reason"]

@@ -36,6 +36,7 @@ ACTIONS = (
     Column("change_q50", "Change, median", "Median of the same.", "score", 11),
     Column("change_q90", "Change, 90 %", "90 % quantile of the same.", "score", 11),
     _CURRENCY,
+    Column("risk_basis", "Tier rests on", "In words; empty of servers that are ok or unknown.", width=52),
     Column("segment", "Segment", "Name of the segment of servers used alike.", width=20),
     Column("owner", "Owner", "From the inventory.", width=16),
     Column("to_cpu_share", "CPU advised, of now", "Of what it has now; 100 % = as it is.", "share", 10),

@@ -126,6 +126,7 @@ def _row(advice: Advice) -> dict[str, Any]:
         "server": advice.server_id,
         "place": place(shorten(advice.business_unit, 34), shorten(advice.region, 24)),
         "tier": advice.tier,
+        "risk": advice.risk_basis,
         "now": words.in_two(advice.instance_type, advice.vcpus, advice.memory_gib),
         "to": _new_size(advice),
         "why": advice.idle_basis or advice.reason,

@@ -19,6 +19,7 @@ class Advice(Part):
     criticality: str = ""
     owner: str = ""
     tier: str = ""
+    risk_basis: str = ""  # what the tier rests on
     segment: str = ""
     action: str  # upsize | downsize | stop
     reason: str = ""

@@ -51,7 +51,8 @@ def action_row(server: str, action: str, *, priced: bool = True, **changes: Any)
     row = dict.fromkeys(ACTION_COLUMNS, "") | {
         "server_id": server, "business_unit": "Logistics", "region": "eu-west-1", "criticality": "gold",
         "tier": "critical" if action == "upsize" else "unknown" if action == "none" else "ok", "segment": "steady",
-        "owner": "team-1", "action": action, "reason": REASONS[action],
+        "owner": "team-1", "action": action,
+        "risk_basis": "CPU above 90 % now" if action == "upsize" else "", "reason": REASONS[action],
         "withheld_action": "downsize" if action == "withheld" else "", "instance_type": "m6i.xlarge", "vcpus": vcpus,
         "memory_gib": memory, "to_type": to, "to_vcpus": to_vcpus, "to_memory_gib": to_memory,
         "to_cpu_share": to_vcpus / vcpus, "to_memory_share": to_memory / memory, "need_vcpus": 0.4 * vcpus,

@@ -9,7 +9,9 @@ from report_samples import report_data, servers_frame
 from test_excel import opened, rows
 
 from capforecast.report import action_sheets
+from capforecast.report.action_words import change
 from capforecast.report.data import ReportData
+from capforecast.report.page_actions import actions_page
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*xtension is not supported:UserWarning:openpyxl")
 SHEETS = ["Actions", "Savings", "Bounds", "Segments", "Consolidation", "Packing", "Realised"]
@@ -45,6 +47,20 @@ def test_kinds_of_saving_add_up_on_the_sheet_too(base: ReportData) -> None:
     assert [row["Kind of action"] for row in table[:4]] == ["Larger sizes", "Smaller sizes", "Stopped servers",
                                                            "All together"]  # fmt: skip
     assert table[0]["Of"] == "(fleet)"
+
+
+def test_servers_sums_and_print_say_the_same_to_the_cent(base: ReportData) -> None:
+    data = with_actions(base)
+    book = opened(data)
+    moved = [row for row in rows(book["Actions"]) if row["Action"] in ("upsize", "downsize", "stop")]
+    cents = sum(round(100 * row["Change a month"]) for row in moved)
+    total = next(row for row in rows(book["Savings"]) if row["Kind of action"] == "All together")
+    assert (round(100 * total["Change a month"]), total["Servers moved"]) == (cents, len(moved))
+    assert data.summary.actions is not None
+    assert round(100 * (data.summary.actions.savings[3].monthly_change or 0)) == cents
+    found = actions_page(data.summary)
+    assert found is not None
+    assert found["money"][3]["change"] == change(cents / 100)
 
 
 def test_without_prices_there_is_no_money_anywhere(base: ReportData) -> None:

@@ -71,6 +71,13 @@ def test_servers_without_a_price_are_in_no_sum(base: ReportData) -> None:
     assert [(row["change"], row["no_price"] != "") for row in found["smaller"]] == [("−70", False), ("–", True)]
 
 
+def test_what_makes_a_larger_size_urgent_stands_beside_it(base: ReportData) -> None:
+    found = page(made(base, [action_row("a", "upsize")]))
+    assert found["upsizes"][0]["risk"] == "CPU above 90 % now"
+    text = Seen(render_html(made(base, [action_row("a", "upsize")]), ReportSettings())).text
+    assert "CPU above 90 % now" in text[text.index("Larger sizes") :]
+
+
 def test_no_prices_no_money(base: ReportData) -> None:
     bare = actions_frame(base.servers, priced=False)
     data = with_actions(base, bare, savings=savings_frame(bare), consolidation=NOTHING)

@@ -23,20 +23,28 @@ SIZE, NEED = "size", "need"
 RESOURCES = {"vcpu": "cpu", "memory_gib": "memory"}
 
 
-def strata(replays: pd.DataFrame, segments: pd.DataFrame, settings: SizingSettings) -> pd.Series:
-    """Stratum of each server of `segments` (server_id, name), by server_id: its segment's name, or SMALLER.
+def strata(
+    replays: pd.DataFrame, before: pd.Series, now: pd.Series, settings: SizingSettings
+) -> tuple[pd.Series, pd.Series]:
+    """Stratum of each server's past cases, and of each server now, by server_id: a segment's name, or SMALLER.
 
-    replays: actions.replay.COLUMNS.
+    replays: actions.replay.COLUMNS.  before, now: name of each server's segment, by server_id. `before` is what the
+    server was like before the first replay: by what it became, servers that were over would have left the quiet
+    segments, and these would look safer than they are. A stratum without a case is tested with EVERYONE.
     """
-    names = segments.set_index(SERVER_ID)["name"].astype("str")
-    replayed = names[names.index.isin(replays[SERVER_ID])].value_counts()
-    return names.where(names.isin(replayed.index[replayed >= settings.least_servers]), SMALLER)
+    replayed = before[before.index.isin(replays[SERVER_ID])].value_counts()
+    large = set(replayed.index[replayed >= settings.least_servers]) - {"unknown"}
+    of_cases, of_servers = (names.where(names.isin(large), SMALLER) for names in (before, now))
+    if not of_cases[of_cases.index.isin(replays[SERVER_ID])].eq(SMALLER).any():
+        of_servers = of_servers.where(of_servers != SMALLER, EVERYONE)
+    return of_cases, of_servers
 
 
 def bounds(replays: pd.DataFrame, stratum: pd.Series, settings: SizingSettings) -> pd.DataFrame:
     """BOUND_COLUMNS: a row for each stratum, resource and test; those without a case have none.
 
-    stratum: by server_id, as of `strata`. How alike a server's periods are is told from all servers first.
+    stratum: of past cases, by server_id, as of `strata`. How alike the periods of a server are is told from all servers
+    first.
     """
     own = replays[SERVER_ID].map(stratum).fillna(SMALLER).to_numpy(dtype=object)
     everyone = np.full(len(own), True)

@@ -22,15 +22,36 @@ _QUARTILES = 1.349  # standard deviations between the quartiles of a normal dist
 
 
 @dataclass(frozen=True)
+class Scale:
+    """How a feature becomes a coordinate: less `middle`, by `width`."""
+
+    name: str
+    metric: str
+    kind: str
+    percent: bool  # is its metric one of percent
+    middle: float
+    width: float
+
+    def of(self, numbers: pd.DataFrame) -> Floats:
+        """The feature of some servers [n], within +-3; 0 where they do not have it."""
+        if self.name not in numbers:
+            return np.zeros(len(numbers))
+        values, level = (numbers[name].to_numpy(dtype=np.float64) for name in (self.name, f"{self.metric}_{LEVEL}"))
+        scaled = (_comparable(values, level, self.kind, self.percent) - self.middle) / self.width
+        return np.asarray(np.nan_to_num(np.clip(scaled, -_FAR, _FAR)))
+
+
+@dataclass(frozen=True)
 class Coordinates:
     """points: [n, D], scaled, no NaN.  names: [D] features.  rows: [n] rows of the features that can be described.
-    use: [n], by which segments are ordered: mean over the metrics of the scaled peak.
+    use: [n], by which segments are ordered: mean over the metrics of the scaled peak.  scales: [D].
     """
 
     points: Floats
     names: tuple[str, ...]
     rows: npt.NDArray[np.int64]
     use: Floats
+    scales: tuple[Scale, ...]
 
 
 def coordinates(features: pd.DataFrame, settings: Settings) -> Coordinates:
@@ -39,24 +60,38 @@ def coordinates(features: pd.DataFrame, settings: Settings) -> Coordinates:
     Each feature less its median over the servers, by the range between its quartiles (robust scaling), within +-3;
     what a server does not have is put at the median. Features that are the same for all are left out.
     """
-    numbers = features.select_dtypes("number")
-    rows = np.flatnonzero(numbers.notna().any(axis=1).to_numpy())
-    columns, names, use = [], [], [np.zeros(len(rows))]
+    rows = described(features)
+    numbers = features.select_dtypes("number").iloc[rows]
+    columns, scales, use = [], [], [np.zeros(len(rows))]
     for metric in sorted({name.removesuffix(f"_{LEVEL}") for name in numbers if name.endswith(f"_{LEVEL}")}):
         percent = settings.metric(metric).unit == "percent"
-        level = numbers[f"{metric}_{LEVEL}"].to_numpy(dtype=np.float64)[rows]
         for kind in KINDS:
             name = f"{metric}_{kind}"
             if name not in numbers:
                 continue
-            scaled = _scaled(_comparable(numbers[name].to_numpy(dtype=np.float64)[rows], level, kind, percent), kind)
+            scale = _scale(numbers, name, metric, kind, percent)
+            scaled = scale.of(numbers)
             if kind == PEAK:
                 use.append(scaled)
             if len(rows) and np.ptp(scaled) > 0:
                 columns.append(scaled)
-                names.append(name)
+                scales.append(scale)
     points = np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0))
-    return Coordinates(np.ascontiguousarray(points), tuple(names), rows, np.mean(use[1:] or use, axis=0))
+    names = tuple(scale.name for scale in scales)
+    return Coordinates(np.ascontiguousarray(points), names, rows, np.mean(use[1:] or use, axis=0), tuple(scales))
+
+
+def described(features: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Rows of which any feature is known."""
+    return np.flatnonzero(features.select_dtypes("number").notna().any(axis=1).to_numpy())
+
+
+def _scale(numbers: pd.DataFrame, name: str, metric: str, kind: str, percent: bool) -> Scale:
+    values, level = (numbers[column].to_numpy(dtype=np.float64) for column in (name, f"{metric}_{LEVEL}"))
+    known = _comparable(values, level, kind, percent)
+    known = known[~np.isnan(known)]
+    low, middle, high = np.quantile(known, (0.25, 0.5, 0.75)) if len(known) else (0.0, 0.0, 0.0)
+    return Scale(name, metric, kind, percent, float(middle), max(float(high - low) / _QUARTILES, _LEAST[kind]))
 
 
 def _comparable(values: Floats, level: Floats, kind: str, percent: bool) -> Floats:
@@ -69,13 +104,3 @@ def _comparable(values: Floats, level: Floats, kind: str, percent: bool) -> Floa
     if kind in (LEVEL, PEAK):
         return np.asarray(_PERCENT * np.log1p(np.maximum(values, 0.0)))
     return np.asarray(_PERCENT * values / (1 + np.maximum(level, 0.0)))
-
-
-def _scaled(values: Floats, kind: str) -> Floats:
-    """`values` [n] scaled; 0 where they are NaN."""
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return np.zeros(len(values))
-    low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
-    scaled = (values - middle) / max((high - low) / _QUARTILES, _LEAST[kind])
-    return np.asarray(np.nan_to_num(np.clip(scaled, -_FAR, _FAR)))

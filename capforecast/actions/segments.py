@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from capforecast.actions.segment_coordinates import Coordinates, coordinates
+from capforecast.actions.segment_coordinates import Coordinates, Scale, coordinates, described
 from capforecast.actions.segment_names import ACTIONS, base_name, told_apart
 from capforecast.schema import BUSINESS_UNIT, SERVER_ID
 from capforecast.settings import SegmentsSettings, Settings
@@ -36,7 +36,8 @@ class Segments:
     scaled features, NaN where unknown.  names, bases: [K], unique in words, and the kind of segment (keys of ACTIONS).
     sizes: [K] servers.  centroids: [K rows] median of each feature over the members, in its unit; NaN where no member
     has it.  silhouettes: [K], and silhouette over all, -1 to 1; NaN where there is only one segment.
-    k_tried: TRIED_COLUMNS, a row for each k.  note: how k came about, in words.
+    k_tried: TRIED_COLUMNS, a row for each k.  note: how k came about, in words.  scales: [D], of the features; middles:
+    [K, D], centroids in scaled features.
     """
 
     labels: Labels
@@ -49,6 +50,24 @@ class Segments:
     silhouette: float
     k_tried: pd.DataFrame
     note: str
+    scales: tuple[Scale, ...]
+    middles: Floats
+
+    def assigned(self, features: pd.DataFrame) -> pd.Series:
+        """Name of the segment whose centroid is nearest to each server, by server_id: of servers as they were at
+        another time, say. "unknown" where nothing is known of one.
+        """
+        rows = described(features)
+        numbers = features.select_dtypes("number").iloc[rows]
+        names = np.full(len(features), "unknown", dtype=object)
+        if len(self.names) and len(rows):
+            points = [scale.of(numbers) for scale in self.scales]
+            apart = sum(
+                ((point[:, None] - self.middles[None, :, d]) ** 2 for d, point in enumerate(points)),
+                np.zeros((len(rows), len(self.names))),
+            )
+            names[rows] = np.array(self.names, dtype=object)[np.argmin(apart, axis=1)]
+        return pd.Series(names, index=features[SERVER_ID].astype("str").to_numpy(), name="name")
 
     def table(self, features: pd.DataFrame) -> pd.DataFrame:
         """SEGMENT_COLUMNS, one row per server; name "unknown" and a reason where there is no segment."""
@@ -189,4 +208,6 @@ def _told(
     bases = tuple(base_name(centroid, settings) for _, centroid in centroids.iterrows())
     names = told_apart(bases, middles, found.names)
     sizes = np.bincount(labels, minlength=count)
-    return Segments(everyone, distances, names, bases, sizes, centroids, *silhouettes, *choice)
+    return Segments(
+        everyone, distances, names, bases, sizes, centroids, *silhouettes, *choice, scales=found.scales, middles=middles
+    )  # fmt: skip

@@ -20,7 +20,8 @@ PER_UNIT = (
     "inventory", "processed", "quality", "quarantine", "validation", "forecasts", "backtests", "risks", "servers",
     "shapes", "anomalies", "pools", "demand", "pool_paths", "warnings", "scorecard", "reliability",
     "champions", "trained", "drift", "drift_series",
-    "prices", "activity", "neighbours", "sizing", "replays", "features", "path_costs", "consolidation", "packing",
+    "prices", "activity", "neighbours", "sizing", "replays", "features", "features_before", "path_costs",
+    "consolidation", "packing",
     "lifecycle", "realised", "actions", "savings", "bounds", "segments", "segment_sizes",
 )  # fmt: skip
 LONGEST_SEGMENT = 120  # bytes of a business unit's name in a key; file systems stop at 255

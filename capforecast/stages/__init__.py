@@ -34,7 +34,7 @@ NEEDS = {  # which of a unit's references a stage reads
     "scorecard": ("warnings",),
     "actions": (
         "inventory", "processed", "quality", "forecasts", "servers", "shapes", "prices", "model", "sizing", "replays",
-        "features", "path_costs",
+        "features", "features_before", "path_costs",
     ),
 }  # fmt: skip
 

@@ -54,14 +54,15 @@ def actions(
     decided on earlier advice. Adds `actions`, `savings`, `bounds`, `segments`, `segment_sizes`, `realised`. Raises
     StageError where a server is lost or stands there twice, or the money does not add up.
     """
-    tables = {name: _stacked(store, units, name) for name in ("sizing", "replays", "features")}
+    tables = {name: _stacked(store, units, name) for name in ("sizing", "replays", "features", "features_before")}
     paths = [read_frame(store, unit.references["path_costs"]) for unit in units]
     listed = prices.from_table(_first(store, units, "prices"), settings.prices.currency)
     found = groups.segment(tables["features"], settings)
     segments = found.table(tables["features"])
-    stratum = bounds.strata(tables["replays"], segments, settings.sizing)
-    limits = bounds.bounds(tables["replays"], stratum, settings.sizing)
-    known = tables["sizing"].assign(segment=tables["sizing"][SERVER_ID].map(segments.set_index(SERVER_ID)["name"]))
+    now, before = segments.set_index(SERVER_ID)["name"].astype("str"), found.assigned(tables["features_before"])
+    of_cases, stratum = bounds.strata(tables["replays"], before, now, settings.sizing)
+    limits = bounds.bounds(tables["replays"], of_cases, settings.sizing)
+    known = tables["sizing"].assign(segment=tables["sizing"][SERVER_ID].map(now))
     table = advice.tested(known, stratum, bounds.verdicts(limits), settings.sizing.exceedance_limit)
     table = savings.priced(table, known["hourly_cost"], listed, settings.prices)
     states = read_frame(store, decided)

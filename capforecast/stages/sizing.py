@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 def sizing(store: Store, settings: Settings, unit: Unit) -> References:
     """What the sizing rule says of every server of a unit, before its test decides what may be advised.
 
-    Adds `sizing`, one row per server, `replays` of the rule at past origins, `features` for segments, `path_costs` of
-    those that are to change their size, `consolidation` of its groups of servers and their `packing`. Raises StageError
-    where a server got lost.
+    Adds `sizing`, one row per server, `replays` of the rule at past origins, `features` for segments, now and before
+    the first of these origins, `path_costs` of those that are to change their size, `consolidation` of its groups of
+    servers and their `packing`. Raises StageError where a server got lost.
     """
     panel, servers = read_panel(store, unit), _servers(store, unit)
     listed = prices.from_table(read_frame(store, unit.references["prices"]), settings.prices.currency)
@@ -53,11 +53,17 @@ def sizing(store: Store, settings: Settings, unit: Unit) -> References:
         "sizing": _table(servers, table, found, panel, unit),
         "replays": replays.astype({SERVER_ID: "str", "action": "str"}),
         "features": features.server_features(panel, servers, settings),
+        "features_before": features.server_features(_before(panel, replays), servers, settings),
         "path_costs": path_costs.path_costs(found, moved, sizes, settings.sizing),
         "consolidation": packed.rows.assign(currency=settings.prices.currency),
         "packing": packed.packing,
     }
     return {name: write_table(store, unit.key(name), frame) for name, frame in tables.items()}
+
+
+def _before(panel: Panel, replays: pd.DataFrame) -> Panel:
+    """What was seen before the first outcome that the replay counts; everything where nothing was replayed."""
+    return panel.until(replays["origin"].min()) if len(replays) else panel
 
 
 def _said(

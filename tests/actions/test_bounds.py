@@ -27,17 +27,21 @@ def replays(servers: int, prefix: str = "s", over_cpu: int = 0, origins: int = 6
     )  # fmt: skip
 
 
-def segments(**names: str) -> pd.DataFrame:
-    return pd.DataFrame(
-        [(f"{prefix}{i}", name) for prefix, name in names.items() for i in range(400)], columns=["server_id", "name"]
-    )
+def segments(**names: str) -> pd.Series:
+    return pd.Series({f"{prefix}{i}": name for prefix, name in names.items() for i in range(400)})
+
+
+def judged(table: pd.DataFrame, before: pd.Series) -> pd.DataFrame:
+    return verdicts(bounds(table, strata(table, before, before, RULES)[0], RULES))
 
 
 def test_segments_of_few_servers_are_tested_together() -> None:
     table = pd.concat([replays(150, "a"), replays(20, "b"), replays(30, "c")])
-    stratum = strata(table, segments(a="idle", b="hot", c="steady"), RULES)
+    names = segments(a="idle", b="hot", c="steady")
+    stratum, now = strata(table, names, names.replace("hot", "idle"), RULES)
     assert stratum["a0"] == "idle"
-    assert (stratum["b0"], stratum["c0"]) == (SMALLER, SMALLER)
+    assert (stratum["b0"], stratum["c0"]) == (SMALLER, SMALLER), "by what they were like before"
+    assert (now["b0"], now["c0"]) == ("idle", SMALLER), "advice goes by what they are like now"
     found = bounds(table, stratum, RULES)
     assert tuple(found.columns) == BOUND_COLUMNS
     assert found["stratum"].unique().tolist() == ["idle", SMALLER, EVERYONE]
@@ -50,7 +54,7 @@ def test_segments_of_few_servers_are_tested_together() -> None:
 def test_many_clean_servers_bear_the_promise_out_and_few_do_not() -> None:
     for servers, kept in ((300, True), (10, False)):
         table = replays(servers)
-        found = verdicts(bounds(table, strata(table, segments(s="idle"), RULES), RULES))
+        found = judged(table, segments(s="idle"))
         assert bool(found.iloc[0]["kept"]) is kept
         assert found.iloc[0]["bound_rate"] == 0.0
         assert (found.iloc[0]["bound_upper"] <= RULES.exceedance_limit) is np.bool_(kept)
@@ -58,12 +62,12 @@ def test_many_clean_servers_bear_the_promise_out_and_few_do_not() -> None:
 
 def test_the_worse_resource_and_the_sizes_themselves_decide() -> None:
     table = replays(300, over_cpu=90)  # a tenth of the servers, a sixth of the time
-    found = verdicts(bounds(table, strata(table, segments(s="idle"), RULES), RULES)).loc["idle"]
+    found = judged(table, segments(s="idle")).loc["idle"]
     assert not found["kept"]
     assert found["bound_rate"] == pytest.approx(1 / 60)
     assert found["bound_upper"] > found["bound_rate"]
     sizes = replays(300, over_size_memory=2)  # 2 of 90 days above the size, though never above the need
-    worse = verdicts(bounds(sizes, strata(sizes, segments(s="idle"), RULES), RULES)).loc["idle"]
+    worse = judged(sizes, segments(s="idle")).loc["idle"]
     assert worse["bound_upper"] < RULES.exceedance_limit
     assert not worse["kept"]
     assert worse["size_over"] > 0
@@ -71,8 +75,14 @@ def test_the_worse_resource_and_the_sizes_themselves_decide() -> None:
 
 def test_no_replay_no_evidence() -> None:
     none = replays(0)
-    found = bounds(none, strata(none, segments(s="idle"), RULES), RULES)
+    found = bounds(none, strata(none, segments(s="idle"), segments(s="idle"), RULES)[0], RULES)
     assert found.empty
     assert verdicts(found).empty
     blind = replays(300, periods_memory=0)
-    assert not verdicts(bounds(blind, strata(blind, segments(s="idle"), RULES), RULES))["kept"].any()
+    assert not judged(blind, segments(s="idle"))["kept"].any()
+
+
+def test_a_segment_that_nobody_was_in_before_is_tested_with_all_servers() -> None:
+    table = replays(150)
+    _, now = strata(table, segments(s="idle"), segments(s="hot"), RULES)
+    assert set(now) == {EVERYONE}

@@ -183,3 +183,17 @@ def test_fewer_kinds_of_servers_than_segments_wanted_is_no_error():
     features["server_id"] = [f"s{i:02d}" for i in range(20)]
     found = segment(features, SETTINGS)
     assert found.sizes.tolist() == [10, 10]
+
+
+def test_servers_as_they_were_at_another_time_are_assigned_to_the_nearest_segment(synthetic):
+    features, _ = synthetic
+    found = segment(features, SETTINGS)
+    names = found.assigned(features)
+    own = found.table(features).set_index("server_id")["name"]
+    assert (names.loc[own.index] == own).mean() > 0.98, "k-means assigns to the nearest centroid"
+    first, last = features.iloc[[0]], features.iloc[[-1]]
+    swapped = found.assigned(first.assign(**{name: last[name].to_numpy() for name in features.select_dtypes("number")}))
+    assert swapped.iloc[0] == names.iloc[-1]
+    blank = first.assign(**dict.fromkeys(features.select_dtypes("number"), np.nan))
+    assert found.assigned(blank).tolist() == ["unknown"]
+    assert found.assigned(features.head(0)).empty

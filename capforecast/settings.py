@@ -333,7 +333,9 @@ class SizingSettings(Section):
         "rule does not bear it out",
     )
     least_servers: Count = Field(
-        100, description="replayed servers a segment must have for a test of its own; smaller ones are tested together"
+        100,
+        description="replayed servers that need less than they have, which a segment must have for a test of its own; "
+        "smaller ones are tested together",
     )
     replay_origins: Count = Field(12, description="newest past origins at which the rule is replayed")
     least_history_days: Count = Field(30, description="days a server must have been seen before it is made smaller")

@@ -25,7 +25,7 @@ def ingest(
     )
 
 
-@stage_task("validate")
+@stage_task("validate", actions=True)  # how long a server must have done nothing is looked at here
 def validate(job: Job, ingested: dict[str, Any], business_unit: str) -> dict[str, Any]:
     """Cut and judge a business unit's snapshot."""
     history = Ingested.model_validate(ingested)

@@ -1,9 +1,10 @@
 """How often sizes of the rule were exceeded when it was replayed, by stratum; and what may be advised on the strength.
 
 A stratum is a resource and a segment. Segments in which too few servers were replayed prove nothing by themselves and
-are tested together. Two tests: `need`, whether servers used more than the rule said they need, of all servers, those
-included whose size would have stayed; and `size`, whether those that would have been made smaller used more than that
-size. Sizes are rounded up from needs, so the first is the harder one, and it is of servers that nobody picked.
+are tested together. Two tests: `need`, whether servers used more than the rule said they need, of all that it said need
+less than they have, those included whose size would have stayed; and `size`, whether those that would have been made
+smaller used more than that size. Sizes are rounded up from needs, so the first is the harder one, and it is of servers
+that nobody picked. Who needs all it has could not have been over it, and so proves nothing about those that do not.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ def strata(
 
     replays: actions.replay.COLUMNS.  before, now: name of each server's segment, by server_id. `before` is what the
     server was like before the first replay: by what it became, servers that were over would have left the quiet
-    segments, and these would look safer than they are. A stratum without a case is tested with EVERYONE.
+    segments, and these would look safer than they are. Servers make a segment large of which the rule said that they
+    need less than they have. A stratum without a case is tested with EVERYONE.
     """
-    replayed = before[before.index.isin(replays[SERVER_ID])].value_counts()
+    less = np.any([_less(replays, column) for column in RESOURCES.values()], axis=0)
+    inside = before.index.isin(replays.loc[less, SERVER_ID])
+    replayed = before[inside].value_counts()
     large = set(replayed.index[replayed >= settings.least_servers]) - {"unknown"}
     of_cases, of_servers = (names.where(names.isin(large), SMALLER) for names in (before, now))
-    if not of_cases[of_cases.index.isin(replays[SERVER_ID])].eq(SMALLER).any():
+    if not of_cases[inside].eq(SMALLER).any():
         of_servers = of_servers.where(of_servers != SMALLER, EVERYONE)
     return of_cases, of_servers
 
@@ -68,18 +72,29 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """By stratum: what stands behind advice to make a server smaller, of the resource that fares worse.
 
     Columns bound_servers, bound_periods, bound_over, bound_rate, bound_upper (of test `need`), size_periods, size_over
-    (of `size`, both resources) and kept: is the promise borne out by the limit of `need`, and by the rate of `size`.
+    (of `size`) and kept: is the promise borne out by the limit of `need`, and by the rate of `size`, of both resources.
     """
     names = {"servers": "bound_servers", "periods": "bound_periods", "over": "bound_over", "rate": "bound_rate"}
-    of_need = table[table["test"] == NEED].sort_values(["upper", "resource"], ascending=[False, True], kind="stable")
-    worst = of_need.drop_duplicates("stratum").set_index("stratum").rename(columns=names | {"upper": "bound_upper"})
-    of_size = table[table["test"] == SIZE].groupby("stratum")[["periods", "over"]].sum()
-    kept = table.groupby("stratum")["kept"].all() & (of_need.groupby("stratum")["resource"].nunique() == len(RESOURCES))
+    of_need, of_size = _worst(table, NEED, "upper"), _worst(table, SIZE, "rate")[["periods", "over"]]
+    worst = of_need.rename(columns=names | {"upper": "bound_upper"})
+    both = table[table["test"] == NEED].groupby("stratum")["resource"].nunique() == len(RESOURCES)
+    kept = table.groupby("stratum")["kept"].all() & both
     out = worst[[*names.values(), "bound_upper"]].join(of_size.add_prefix("size_")).join(kept.rename("kept"))
     return out.fillna({"size_periods": 0, "size_over": 0}).astype({"kept": bool})
 
 
+def _worst(table: pd.DataFrame, test: str, figure: str) -> pd.DataFrame:
+    """By stratum: the row of the resource that fares worse in a test."""
+    rows = table[table["test"] == test].sort_values([figure, "resource"], ascending=[False, True], kind="stable")
+    return rows.drop_duplicates("stratum").set_index("stratum")
+
+
+def _less(replays: pd.DataFrame, column: str) -> BoolArray:
+    """Did the rule say that less than the present size is needed?"""
+    return np.asarray(replays[f"need_{column}_share"].to_numpy(dtype=np.float64) < 1.0)
+
+
 def _cases(replays: pd.DataFrame, which: BoolArray, column: str, test: str) -> tuple[Index, Index, Index]:
-    part = replays[which]
+    part = replays[which & _less(replays, column)] if test == NEED else replays[which]
     over, periods = (part[f"{name}_{column}"].to_numpy(dtype=np.int64) for name in (f"over_{test}", "periods"))
     return over, periods, np.asarray(pd.factorize(part[SERVER_ID])[0], dtype=np.int64)

@@ -17,7 +17,7 @@ from capforecast.actions.needs import RESOURCES, needs_of
 from capforecast.actions.rightsize import rightsize
 from capforecast.actions.sizes import SHARE_STEPS, Sizes
 from capforecast.risk.moment import LEAST_ORIGINS, past
-from capforecast.schema import METRIC, QUANTILE_LEVELS, SERVER_ID, ErrorPaths, FloatArray, Forecast, Panel
+from capforecast.schema import METRIC, QUANTILE_LEVELS, SERVER_ID, ErrorPaths, FloatArray, Forecast, Panel, Tier
 from capforecast.settings import Settings, SizingSettings
 
 Array = npt.NDArray[np.float64]
@@ -39,19 +39,20 @@ def replayed(
 ) -> pd.DataFrame:
     """COLUMNS, one row per server and past origin at which the rule could speak of it.
 
-    panel: usable series, in the order of `errors`, reaching to the end of what is known.  servers: as `needs_of`; their
-    sizes and tiers are today's, tiers at risk counted as such then.  The newest sizing.replay_origins origins whose
-    outcome is complete count.  periods: observed of those the forecast of then reached.  over_size: of these, above
-    100 % of the size recommended (0 where none was).  over_need: above what the rule says is needed, headroom
-    included, or below the least size there is: a test of the rule on every server, harder than that on sizes, which are
-    rounded up.
+    panel: usable series, in the order of `errors`, reaching to the end of what is known.  servers: as `needs_of`;
+    their sizes are today's. Their tiers are not looked at: a server that has come to be at risk since was none of
+    them then, and a smaller size would have been the worst for it. So more is made smaller than would have been.
+    The newest sizing.replay_origins origins whose outcome is complete count. periods: observed of those the
+    forecast of then reached. over_size: of these, above 100 % of the size recommended (0 where none was).
+    over_need: above what the rule says is needed, headroom included, or below the least size there is: a test of
+    the rule on every server, harder than that on sizes, which are rounded up.
     """
-    rows = []
+    rows, then = [], servers.assign(tier=str(Tier.OK))
     for o in _scorable(panel, errors)[: settings.sizing.replay_origins]:
         moment = _moment(panel, errors, o, settings)
         if moment is None:
             continue
-        needs = needs_of(moment.panel, moment.forecast, moment.errors, servers, settings)
+        needs = needs_of(moment.panel, moment.forecast, moment.errors, then, settings)
         table = rightsize(needs, sizes, settings.sizing)
         spoken = np.isfinite(needs.cpu).all(axis=0) if len(needs.cpu) else np.zeros(len(table), dtype=bool)
         table, these = _at_least(table[spoken], settings.sizing), servers[spoken]

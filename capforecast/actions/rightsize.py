@@ -22,6 +22,7 @@ MOVES = ("to_type", "to_vcpus", "to_memory_gib", "to_cpu_share", "to_memory_shar
 FULL = 0.99  # share of the size from which on use is at its limit
 AT_LIMIT = "; it runs at its limit, and may want more than could be seen"
 MEAN = "mean"  # a statistic that hides peaks
+TIGHT = "it is not at risk, but its peaks leave less free than wanted: nothing smaller would do"
 
 
 class Action(StrEnum):
@@ -48,7 +49,8 @@ def rightsize(needs: Needs, sizes: Sizes, settings: SizingSettings) -> pd.DataFr
     at_risk = servers["tier"].isin([Tier.CRITICAL, Tier.HIGH]).to_numpy()
     held = Held.of(needs, settings)
     rows = chosen(servers, held, sizes, settings, at_risk)
-    return _decided(servers, rows.assign(full=_full(needs)), _why_not(servers, held, settings), at_risk)
+    rows = rows.assign(full=_full(needs), tight=_tight(rows, settings))
+    return _decided(servers, rows, _why_not(servers, held, settings), at_risk)
 
 
 def _full(needs: Needs) -> BoolArray:
@@ -57,6 +59,11 @@ def _full(needs: Needs) -> BoolArray:
     for peaks in (needs.cpu, needs.memory) if len(needs.cpu) else ():
         out |= np.median(peaks, axis=0) >= FULL  # NaN is not
     return out
+
+
+def _tight(rows: pd.DataFrame, settings: SizingSettings) -> BoolArray:
+    """Does the present size hold fewer of the paths than wanted, [S]."""
+    return np.asarray(rows["need_cpu_share"].notna() & (rows["fits_now"] < settings.fit_share))
 
 
 def _why_not(servers: pd.DataFrame, held: Held, settings: SizingSettings) -> pd.DataFrame:
@@ -100,6 +107,7 @@ def _decided(servers: pd.DataFrame, rows: pd.DataFrame, why: pd.DataFrame, at_ri
         (up != "", Action.WITHHELD, up, ""),
         (less & cheaper & (down != ""), Action.WITHHELD, down, Action.DOWNSIZE),
         (less & cheaper, Action.DOWNSIZE, "a smaller size holds its peaks", ""),
+        (rows["tight"].to_numpy(dtype=bool), Action.KEEP, TIGHT, ""),
     ]
     hits = [hit for hit, _, _, _ in rules]
     action = np.select(hits, [str(kind) for _, kind, _, _ in rules], str(Action.KEEP))

@@ -15,6 +15,7 @@ from capforecast.settings import SizingSettings
 
 Array = npt.NDArray[np.float64]
 _ALIKE = 1e-6  # shares of one size that differ by less are rounding
+_UNPRICED = 1e9  # rank of the first size without a price: above every price
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def shares_of(servers: pd.DataFrame, sizes: Sizes) -> tuple[Array, Array]:
 def _by_type(
     servers: pd.DataFrame, held: Held, sizes: Sizes, settings: SizingSettings, at_risk: BoolArray
 ) -> pd.DataFrame:
-    """The cheapest instance type that is safe; without prices the smallest."""
+    """The cheapest instance type that is safe; of those without a price the smallest, where none with one is."""
     costs, (cpu, memory) = sizes.costs(servers["region"]), shares_of(servers, sizes)
     count, table, row = len(servers), sizes.table, np.arange(len(servers))
     up = at_risk[:, None]
@@ -112,9 +113,8 @@ def _by_type(
     fit = np.empty((count, len(table)))
     for t in range(len(table)):
         fit[:, t] = held.fits(cpu[:, t], memory[:, t])
-    priced = np.isfinite(costs).any(axis=1, keepdims=True)
-    rank = np.where(priced, costs, np.arange(len(table), dtype=np.float64))
-    rank = np.where(allowed & (fit >= settings.fit_share) & ~np.isnan(rank), rank, np.inf)
+    rank = np.where(np.isfinite(costs), costs, _UNPRICED + np.arange(len(table)))
+    rank = np.where(allowed & (fit >= settings.fit_share), rank, np.inf)
     best, now = rank.argmin(axis=1) if count else np.zeros(0, np.int64), sizes.place(servers[INSTANCE_TYPE])
     found = np.asarray(np.isfinite(rank.min(axis=1, initial=np.inf)))
     name = table[INSTANCE_TYPE].to_numpy(dtype=object)
@@ -150,9 +150,16 @@ def _alternatives(
         safe = np.flatnonzero(np.isfinite(rank[i]) & (np.arange(len(name)) != best[i]))
         safe = safe[np.argsort(rank[i][safe], kind="stable")][:1]
         said = [f"{name[t]}: holds {fit[i][t]:.0%} of the paths, less than {settings.fit_share:.0%}" for t in tight]
-        said += [f"{name[t]}: safe too, but {'as it is' if t == now[i] else 'larger or dearer'}" for t in safe]
+        said += [f"{name[t]}: safe too, but {_but(rank[i], int(t), int(best[i]), int(now[i]))}" for t in safe]
         out[i] = "; ".join(said)
     return out
+
+
+def _but(rank: Array, other: int, best: int, now: int) -> str:
+    """Why a size that is safe too was not taken."""
+    if other == now:
+        return "as it is"
+    return "without a price" if rank[other] >= _UNPRICED > rank[best] else "larger or dearer"
 
 
 def _by_amount(servers: pd.DataFrame, held: Held, settings: SizingSettings, at_risk: BoolArray) -> pd.DataFrame:

@@ -38,7 +38,8 @@ def _sizes(settings: Settings) -> dict[str, str]:
         "exceedance bound": (
             "The rule was replayed at past origins, on what was known then, and held against what came, over all "
             "servers of a segment (small ones together). Of needs: share of periods in which a server used more than "
-            "the rule said it needs; the bound is its 95 % upper limit. Of sizes: share of periods above 100 % of the "
+            "the rule said it needs, where that was less than it has; the bound is its 95 % upper limit. Of sizes: "
+            "share of periods above 100 % of the "
             f"smaller sizes. Promised: both at most {_percent(sizing.exceedance_limit)}; else smaller sizes are "
             "withheld. Sizes are rounded up from needs, so the first test is the harder one."
         ),

@@ -99,8 +99,8 @@ SAVINGS = (
 
 BOUNDS = (
     Column("stratum", "Tested together", "Servers of a segment; small segments together; all.", width=26),
-    Column("test", "Test", "Of sizes: smaller sizes the rule would have advised. Of needs: what it says every server "
-           "needs, a harder test.", width=10),
+    Column("test", "Test", "Of sizes: smaller sizes the rule would have advised. Of needs: what it says that those "
+           "need that need less than they have, a harder test.", width=10),
     Column("resource", "Resource tested", "CPU, memory, or whichever was exceeded.", width=16),
     Column("servers", "Servers tested", "Servers of the stratum that were replayed.", "count", 10),
     Column("cases", "Past sizings", "Servers and past origins.", "count", 9),

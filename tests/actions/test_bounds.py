@@ -22,7 +22,7 @@ def replays(servers: int, prefix: str = "s", over_cpu: int = 0, origins: int = 6
             "server_id": np.repeat([f"{prefix}{i}" for i in range(servers)], origins),
             "action": np.where(np.arange(rows) // origins % 4 == 0, "downsize", "keep"),
             "periods_cpu": 90, "periods_memory": 90, "over_need_cpu": hit, "over_need_memory": 0, "over_size_cpu": 0,
-            "over_size_memory": 0,
+            "over_size_memory": 0, "need_cpu_share": 0.6, "need_memory_share": 0.6,
         } | columns
     )  # fmt: skip
 
@@ -31,8 +31,12 @@ def segments(**names: str) -> pd.Series:
     return pd.Series({f"{prefix}{i}": name for prefix, name in names.items() for i in range(400)})
 
 
+def cases(table: pd.DataFrame, before: pd.Series) -> pd.Series:
+    return strata(table, before, before, RULES)[0]
+
+
 def judged(table: pd.DataFrame, before: pd.Series) -> pd.DataFrame:
-    return verdicts(bounds(table, strata(table, before, before, RULES)[0], RULES))
+    return verdicts(bounds(table, cases(table, before), RULES))
 
 
 def test_segments_of_few_servers_are_tested_together() -> None:
@@ -71,6 +75,30 @@ def test_the_worse_resource_and_the_sizes_themselves_decide() -> None:
     assert worse["bound_upper"] < RULES.exceedance_limit
     assert not worse["kept"]
     assert worse["size_over"] > 0
+
+
+def test_servers_that_need_all_they_have_prove_nothing_about_those_that_do_not() -> None:
+    small, full = replays(150, "s", over_cpu=20), replays(450, "f", need_cpu_share=1.3)
+    table = pd.concat([small, full], ignore_index=True)
+    stratum = cases(table, segments(s="steady", f="steady"))
+    found = bounds(table, stratum, RULES)
+    cpu, memory = (
+        found[(found["stratum"] == "steady") & (found["test"] == NEED) & (found["resource"] == name)].iloc[0]
+        for name in ("vcpu", "memory_gib")
+    )
+    assert (cpu["servers"], memory["servers"]) == (150, 550), "of 400 servers of a segment"
+    alone = bounds(small, cases(small, segments(s="steady")), RULES)
+    same = alone[(alone["stratum"] == "steady") & (alone["test"] == NEED) & (alone["resource"] == "vcpu")].iloc[0]
+    assert cpu["upper"] == pytest.approx(same["upper"])
+    tight = replays(300, need_cpu_share=1.0, need_memory_share=1.0)
+    assert set(cases(tight, segments(s="steady"))) == {SMALLER}
+
+
+def test_the_share_above_smaller_sizes_is_that_of_the_worse_resource() -> None:
+    table = replays(300, over_size_memory=1)  # 1 of 90 days; as much CPU as memory was seen
+    found = judged(table, segments(s="idle")).loc["idle"]
+    assert not found["kept"]
+    assert found["size_over"] / found["size_periods"] == pytest.approx(1 / 90)
 
 
 def test_no_replay_no_evidence() -> None:

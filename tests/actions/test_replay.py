@@ -42,8 +42,8 @@ def sizes() -> Sizes:
     return Sizes.of(pd.DataFrame(columns=columns), pd.DataFrame(columns=["instance_type", "region", "os", "hourly"]))
 
 
-def replay(fleet, settings: Settings = SETTINGS) -> pd.DataFrame:
-    return replayed(fleet.panel, fleet.errors, servers(), sizes(), settings)
+def replay(fleet, settings: Settings = SETTINGS, tier: str = "ok") -> pd.DataFrame:
+    return replayed(fleet.panel, fleet.errors, servers().assign(tier=tier), sizes(), settings)
 
 
 def test_what_was_recommended_is_held_against_what_came(fleet) -> None:
@@ -81,6 +81,11 @@ def test_nothing_after_an_origin_speaks_at_it(fleet) -> None:
         after.loc[after["origin"] == origin, "over_need"].sum()
         > before.loc[before["origin"] == origin, "over_need"].sum()
     )
+
+
+def test_the_tiers_of_today_do_not_speak_at_a_past_origin(fleet) -> None:
+    assert (replay(fleet)["action"] == "downsize").any()
+    pd.testing.assert_frame_equal(replay(fleet, tier="critical"), replay(fleet))
 
 
 def test_origins_without_enough_known_ones_say_nothing(fleet) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capforecast.actions.rightsize import Action, rightsize
+from capforecast.actions.rightsize import TIGHT, Action, rightsize
 from capforecast.actions.size_choice import Needs
 from capforecast.actions.sizes import Sizes
 from capforecast.settings import SizingSettings
@@ -97,6 +97,13 @@ def test_a_server_at_risk_gets_the_least_size_that_holds_its_peaks() -> None:
     assert one(needs([2.0], [8.0], tier="high"))["action"] == Action.KEEP, "its disk, say, is what is at risk"
 
 
+def test_a_server_that_stays_without_the_headroom_wanted_says_so() -> None:
+    row, fits = one(needs([7.5], [20.0], tier="watch")), one(needs([5.0], [20.0], tier="watch"))
+    assert row["fits"] < RULES.fit_share <= fits["fits"]
+    assert (row["action"], row["reason"]) == (Action.KEEP, TIGHT)
+    assert (fits["action"], fits["reason"]) == (Action.KEEP, "the size fits")
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
@@ -141,6 +148,20 @@ def test_without_prices_the_smallest_safe_size_is_taken_and_no_money_invented() 
     assert (row["action"], row["to_type"]) == (Action.DOWNSIZE, "m5.large")
     assert np.isnan(row["hourly"])
     assert np.isnan(row["to_hourly"])
+
+
+def test_a_server_whose_own_sizes_have_no_price_is_sized_though_others_in_its_region_have_one() -> None:
+    table = catalogue()
+    others = table[table["family"] != "m5"]
+    listed = Sizes.of(table, others[["instance_type"]].assign(region="eu", os="linux", hourly=0.05 * others["vcpus"]))
+    row = one(needs([1.4], [5.0]), of=listed)
+    assert (row["action"], row["to_type"]) == (Action.DOWNSIZE, "m5.large")
+    assert np.isnan(row["to_hourly"])
+    up = one(needs([9.0], [20.0], tier="critical"), of=listed)
+    assert (up["action"], up["to_type"]) == (Action.UPSIZE, "m5.4xlarge")
+    priced = one(needs([9.0], [20.0], tier="critical"), SizingSettings(families={"*": ("c5",)}), listed)
+    assert priced["to_type"] == "c5.4xlarge", "a size with a price before one without"
+    assert "m5.4xlarge: safe too, but without a price" in priced["alternatives"]
 
 
 def test_a_price_without_region_holds_in_every_region() -> None:

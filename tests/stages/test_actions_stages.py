@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ import pytest
 from capforecast import stages
 from capforecast.actions import decisions
 from capforecast.actions.decisions import Record
+from capforecast.configuration import load
 from capforecast.exchange import Ingested, Unit
 from capforecast.lake.datasets import read_frame
 from capforecast.lake.store import Store
 from capforecast.schema import ACTION_COLUMNS, SAVING_COLUMNS
 from capforecast.settings import Settings
+from tasks.data import validate
 
 SETTINGS = Settings()
 LINE = ("train", "champion", "forecast", "risk", "sizing")
@@ -149,3 +152,14 @@ def test_without_sizes_and_prices_advice_is_in_shares_and_no_money_is_invented(
     assert found["actions"]["monthly_change"].isna().all()
     assert (moved["price_reason"] != "").all()
     assert np.isnan(found["savings"].query("kind == 'all' and servers > 0")["monthly_change"]).all()
+
+
+@pytest.mark.parametrize(("key", "value"), [("idle.days", 20), ("idle.least_days", 5)])
+def test_what_validate_looks_at_is_looked_at_anew_when_it_is_set_otherwise(key: str, value: int) -> None:
+    keys = []
+    for overrides in ({}, {key: value}):
+        job = SimpleNamespace(settings=load(environment={}, overrides=overrides).settings)
+        inputs = {"job": job, "ingested": {}, "business_unit": "retail"}
+        context = SimpleNamespace(task=SimpleNamespace(name="validate"))
+        keys.append(validate.cache_policy.compute_key(context, inputs, {}))
+    assert keys[0] != keys[1]

@@ -7,6 +7,7 @@ most promising are then packed, until none that is left could do better.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,18 @@ from capforecast.settings import ConsolidationSettings
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 MOST_PACKED = 12  # sizes that are packed onto, of those that may be better than what is known
+_STEPS = 2  # sizes in which vCPU, and in which GiB, double: of those more alike only the most promising is packed onto
 _BUSY_HOURS = 24  # of each resource, in which the least number of instances shows
 _DIGITS, _ALIKE = 9, 1e-9  # shares that differ by less are the same: sums taken in another order
+
+
+class Kind(IntEnum):
+    """What a packing is good for, the best first."""
+
+    GAIN = 0
+    WORSE = 1  # fewer, but dearer, or larger in all
+    NOTHING_FREED = 2
+    NOBODY = 3  # moves
 
 
 @dataclass(frozen=True)
@@ -50,8 +61,7 @@ class Change:
 
 def change(amounts: Array, free: BoolArray, packed: BoolArray, instance: Instance, count: int) -> Change:
     """Of servers [S] whose vCPU, GiB and hourly cost are `amounts` [S, 3]; packed onto `count` instances."""
-    one = np.array([instance.vcpus, instance.memory_gib, instance.hourly])
-    then = count * one if count else np.zeros(3)
+    then = count * np.array([instance.vcpus, instance.memory_gib, instance.hourly])
     return Change(amounts[packed].sum(axis=0), then, amounts[free & ~packed].sum(axis=0))
 
 
@@ -69,7 +79,7 @@ def best_instances(
     by_cost = bool(np.isfinite(amounts[free, 2]).all())
     least = _least(amounts, load, free, sizes, by_cost, settings)
     found: list[tuple[tuple[int, float, int, int], Targets, Index]] = []
-    for i in sorted(range(len(sizes)), key=lambda i: (least[i], i))[:MOST_PACKED]:
+    for i in _promising(sizes, least):
         if found and least[i] > min(rank for rank, _, _ in found)[:2]:
             break
         targets = instance_targets(load, stays, sizes[i], len(sizes), settings)
@@ -89,21 +99,33 @@ def placed(load: FloatArray, targets: Targets) -> Index:
     return place
 
 
+def _promising(sizes: list[Instance], least: list[tuple[Kind, float]]) -> list[int]:
+    """Sizes to pack onto, those first that may be best; of such as are much alike and of no type, one."""
+    alike: set[tuple[float, float]] = set()
+    out = []
+    for i in sorted(range(len(sizes)), key=lambda i: (least[i], i)):
+        vcpus, memory = np.round(_STEPS * np.log2([sizes[i].vcpus, sizes[i].memory_gib]))
+        if sizes[i].type or (vcpus, memory) not in alike:
+            out.append(i)
+        alike.add((vcpus, memory))
+    return out[:MOST_PACKED]
+
+
 def _rank(
     amounts: Array, free: BoolArray, moved: BoolArray, instance: Instance, count: int, by_cost: bool
-) -> tuple[int, float]:
+) -> tuple[Kind, float]:
     """How good a packing is, the best least: of what kind it is, and what share of today it leaves."""
     if not moved.any():
-        return 3, 1.0
+        return Kind.NOBODY, 1.0
     found = change(amounts, free, moved, instance, count)
-    kind = 2 if count >= moved.sum() else 1 if found.worse() else 0
+    kind = Kind.NOTHING_FREED if count >= moved.sum() else Kind.WORSE if found.worse() else Kind.GAIN
     return kind, round(found.share(by_cost), _DIGITS)
 
 
 def _least(
     amounts: Array, load: FloatArray, free: BoolArray, sizes: list[Instance], by_cost: bool,
     settings: ConsolidationSettings,
-) -> list[tuple[int, float]]:  # fmt: skip
+) -> list[tuple[Kind, float]]:  # fmt: skip
     """What no packing onto each size can rank better than: that onto the instances that hold the sum of all loads."""
     peak, total = load.max(axis=2, initial=0.0), load[free].sum(axis=0, dtype=np.float64)
     busy = np.unique(np.argsort(-total, axis=1, kind="stable")[:, :_BUSY_HOURS])

@@ -23,6 +23,7 @@ SIZE = ["vcpus", "memory_gib"]
 SHARED = "its host also carries servers of others"
 WITH_OTHERS = "it shares its host with a server that stays"
 TOO_LARGE = "its peak and headroom fit on no other"
+TOO_LARGE_FOR_SIZE = "its peak and headroom do not fit this size"
 UNLIKE = "it is of another architecture"
 
 
@@ -132,7 +133,7 @@ def instance_targets(
     bins = Bins(tuple(names[: len(bins.names)]), bins.capacity, bins.room, tuple(names[len(bins.names) :]))
     moves = np.flatnonzero(stays == "")
     stays = stays.copy()
-    stays[moves[~fits_alone(load[moves], bins)]] = TOO_LARGE
+    stays[moves[~fits_alone(load[moves], bins)]] = TOO_LARGE_FOR_SIZE
     stays[moves[~instance.alike[moves]]] = UNLIKE
     amount = f"{instance.vcpus:g} vCPU, {instance.memory_gib:g} GiB"
     words = f"{instance.type} ({amount})" if instance.type else f"instances of {amount}"

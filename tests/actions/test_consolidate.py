@@ -224,7 +224,7 @@ def test_the_size_packed_onto_is_priced_by_a_server_that_is_itself_too_large_to_
     servers = fleet(13, vcpus=[4.0] * 12 + [16.0], hourly_cost=[0.2] * 12 + [0.25])
     servers["memory_gib"] = 4 * servers["vcpus"]
     row = only(packed(use_of([0.5] * 12 + [15.0]), servers))
-    assert "1: its peak and headroom fit on no other" in row["onto"]
+    assert "1: its peak and headroom do not fit this size" in row["onto"]
     assert row["monthly"] == pytest.approx(12 * 0.2 * 730)
     assert row["to_monthly"] == pytest.approx(2 * 0.25 * 730)
 

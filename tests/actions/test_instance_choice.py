@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +52,16 @@ def test_where_nothing_can_be_freed_the_reason_is_that_of_servers_that_move() ->
     assert sorted(place) == [0, 1, 2, 3]
 
 
+def test_servers_of_another_architecture_stay() -> None:
+    load, alike = np.full((6, 2, 24), 0.5, dtype=np.float32), np.arange(6) != 2
+    targets, place = best_instances(
+        np.tile([4.0, 4.0, np.nan], (6, 1)), load, moving(6), [Instance(4.0, 4.0, "", np.nan, -1, alike)], RULES
+    )
+    assert place[2] == -1
+    assert targets.stays[2] == "it is of another architecture"
+    assert (place[alike] == 0).all()
+
+
 @st.composite
 def cases(draw):
     """Servers of a few sizes that use little of them."""
@@ -81,11 +93,15 @@ def test_no_size_that_is_not_looked_at_would_have_been_better(case) -> None:
     assert got[1] == pytest.approx(min(ranks)[1])
 
 
-def test_of_many_sizes_few_are_packed_onto(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "most"), [("m5.v", instance_choice.MOST_PACKED), ("", 1)])
+def test_of_many_sizes_few_are_packed_onto(monkeypatch: pytest.MonkeyPatch, name: str, most: int) -> None:
+    """Of types a dozen; of sizes that nobody offers, but those servers happen to have, only such as differ."""
     packed = []
     monkeypatch.setattr(instance_choice, "first_fit", lambda load, bins: packed.append(1) or np.arange(len(load)))
     load = np.full((40, 2, 24), 0.5, dtype=np.float32)
-    sizes = [instance(v, v * 4, 40) for v in np.arange(100, 1, -1.0)]
+    sizes = [
+        replace(instance(8 + v / 1000, 32, 40), type=f"{name}{v}" if name else "") for v in range(99)
+    ]  # fmt: skip
     targets, _ = best_instances(np.tile([8.0, 32.0, np.nan], (40, 1)), load, moving(40), sizes, RULES)
-    assert 0 < len(packed) <= instance_choice.MOST_PACKED
+    assert len(packed) == most
     assert "chosen among 99 sizes" in targets.words

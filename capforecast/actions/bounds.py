@@ -32,14 +32,14 @@ def strata(
     replays: actions.replay.COLUMNS.  before, now: name of each server's segment, by server_id. `before` is what the
     server was like before the first replay: by what it became, servers that were over would have left the quiet
     segments, and these would look safer than they are. Servers make a segment large of which the rule said that they
-    need less than they have. A stratum without a case is tested with EVERYONE.
+    need less than they have. Where the smaller segments are few together, they are tested with EVERYONE.
     """
     less = np.any([_less(replays, column) for column in RESOURCES.values()], axis=0)
     inside = before.index.isin(replays.loc[less, SERVER_ID])
     replayed = before[inside].value_counts()
     large = set(replayed.index[replayed >= settings.least_servers]) - {"unknown"}
     of_cases, of_servers = (names.where(names.isin(large), SMALLER) for names in (before, now))
-    if not of_cases[inside].eq(SMALLER).any():
+    if of_cases[inside].eq(SMALLER).sum() < settings.least_servers:
         of_servers = of_servers.where(of_servers != SMALLER, EVERYONE)
     return of_cases, of_servers
 

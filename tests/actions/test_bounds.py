@@ -45,7 +45,11 @@ def test_segments_of_few_servers_are_tested_together() -> None:
     stratum, now = strata(table, names, names.replace("hot", "idle"), RULES)
     assert stratum["a0"] == "idle"
     assert (stratum["b0"], stratum["c0"]) == (SMALLER, SMALLER), "by what they were like before"
-    assert (now["b0"], now["c0"]) == ("idle", SMALLER), "advice goes by what they are like now"
+    assert (now["b0"], now["c0"]) == ("idle", EVERYONE), "by what they are like now, and 50 are few"
+    more = pd.concat([table, replays(90, "d")])
+    assert strata(more, names, names, RULES)[1]["c0"] == EVERYONE
+    names = segments(a="idle", b="hot", c="steady", d="growing")
+    assert strata(more, names, names, RULES)[1]["c0"] == SMALLER, "140 prove something by themselves"
     found = bounds(table, stratum, RULES)
     assert tuple(found.columns) == BOUND_COLUMNS
     assert found["stratum"].unique().tolist() == ["idle", SMALLER, EVERYONE]

@@ -35,6 +35,7 @@ def needs_of(
         peaks_unseen=_unseen(panel, table), cpu_statistic=_statistic(panel, table, "cpu"),
         memory_statistic=_statistic(panel, table, "mem"),
     )  # fmt: skip
+    sized["horizon_days"] = np.nan if forecast is None else len(forecast.timestamps) / panel.cadence.per_day
     sized["basis"] = _basis(sized, panel.cadence, settings)
     drawn = [_peaks(name, forecast, errors, panel, settings) for name, _ in RESOURCES]
     shared = _shared([peaks for _, peaks in drawn])

@@ -78,6 +78,8 @@ def _why_not(servers: pd.DataFrame, held: Held, settings: SizingSettings) -> pd.
         *both,
         ((servers["history_days"] < settings.least_history_days).to_numpy(),
          f"needs {settings.least_history_days} days of history"),
+        ((servers["horizon_days"] < settings.least_horizon_days).to_numpy(),
+         f"needs a forecast of {settings.least_horizon_days} days: take daily data, or a longer horizon"),
         (~held.known_memory, "needs a forecast of memory"),
         (means[0] | means[1], "needs daily peaks (P95 or maximum): means hide them"),
         ((servers["peaks_unseen"] != "").to_numpy(), "a known peak lies ahead that its history does not hold"),

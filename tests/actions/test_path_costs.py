@@ -33,7 +33,7 @@ def needs(cpu: list[list[float]], memory: float = 0.1, types: tuple[str, ...] = 
         {
             "server_id": [f"srv-{i}" for i in range(len(types))], "business_unit": "retail", "region": "eu",
             "tier": "ok", "instance_type": list(types), "vcpus": 4.0, "memory_gib": 16.0, "history_days": 400,
-            "peaks_unseen": "",
+            "horizon_days": 90.0, "peaks_unseen": "",
             "cpu_statistic": "p95", "memory_statistic": "max", "basis": "",
         }
     )  # fmt: skip

@@ -48,7 +48,8 @@ def needs(cpu: list[float], memory: list[float], **columns: Any) -> Needs:
         {
             "server_id": [f"srv-{i}" for i in range(count)], "business_unit": "retail", "region": "eu",
             "criticality": "high", "tier": "ok", "instance_type": "m5.2xlarge", "vcpus": 8.0, "memory_gib": 32.0,
-            "history_days": 400, "peaks_unseen": "", "cpu_statistic": "p95", "memory_statistic": "max", "basis": "P95",
+            "history_days": 400, "horizon_days": 90.0,
+            "peaks_unseen": "", "cpu_statistic": "p95", "memory_statistic": "max", "basis": "P95",
         } | columns
     )  # fmt: skip
     return Needs(
@@ -109,6 +110,7 @@ def test_a_server_that_stays_without_the_headroom_wanted_says_so() -> None:
     [
         ({"peaks_unseen": "quarter end"}, "peak lies ahead that its history does not hold: quarter end"),
         ({"history_days": 20}, "30 days of history"),
+        ({"horizon_days": 7.0}, "a forecast of 30 days"),
         ({"cpu_statistic": "mean"}, "means hide them"),
     ],
 )

@@ -59,6 +59,7 @@ def actions_summary(
         servers=len(table),
         counts=_counts(table["action"]),
         headroom=settings.sizing.headroom,
+        headroom_memory_p95=settings.sizing.headroom_memory_p95,
         fit_share=settings.sizing.fit_share,
         promised=settings.sizing.exceedance_limit,
         zombies=int((table["zombie"].eq(True) & table["action"].eq("stop")).sum()),

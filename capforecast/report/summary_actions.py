@@ -155,6 +155,7 @@ class ActionsSummary(Part):
     servers: int
     counts: dict[str, int]  # by action
     headroom: float = 0.0  # share of a size that stays free
+    headroom_memory_p95: float = 0.0  # of memory that is known by its P95 alone
     fit_share: float = 0.0  # share of the sample paths that a size must hold
     promised: float = 0.0  # share of periods above 100 % of a smaller size, at most
     zombies: int = 0  # of those to stop, without an owner

@@ -36,7 +36,7 @@ def actions_page(summary: RunSummary) -> dict[str, Any] | None:
     upsizes, gains = found.upsizes[:_MOST_UPSIZES], "savings" if found.currency else "cuts"
     return {
         "answer": found.sentence,
-        "rule": _rule(found, summary.horizon),
+        "rule": _rule(found),
         "prices": _prices(found),
         "currency": found.currency,
         "discount": found.discount != "none" and bool(found.currency),
@@ -63,13 +63,14 @@ def actions_fact(summary: RunSummary) -> tuple[str, str] | None:
     return ("Actions", summary.actions.sentence) if summary.actions else None
 
 
-def _rule(found: ActionsSummary, horizon: str) -> str:
+def _rule(found: ActionsSummary) -> str:
     """What a size must hold, how far ahead, and the test of a smaller one."""
     wider = found.headroom_memory_p95
     memory = f" ({probability(wider)} of memory known by its P95 alone)" if wider > found.headroom else ""
-    ahead, paths = horizon.replace(" ", NBSP), probability(found.fit_share)
+    days = " to ".join(dict.fromkeys(f"{number(each, 0)}" for each in found.horizon_days))
+    ahead, paths = f" of the next {days}{NBSP}d" if days else "", probability(found.fit_share)
     return (
-        f"A size must hold the projected peak of the next {ahead} on {paths} of the sample paths with "
+        f"A size must hold the projected peak{ahead} on {paths} of the sample paths with "
         f"{probability(found.headroom)} free{memory}, CPU and memory together. A smaller one is advised only where the "
         f"rule, replayed, keeps what it promises: at most {_percent(found.promised)} of periods above 100 % of the new "
         "size."

@@ -48,7 +48,9 @@ def needs_of(
             out[:, place[place >= 0]] = peaks.values[rows][:, place >= 0]
         needs.append((out / PERCENT).astype(np.float32))
     origins = pd.DatetimeIndex(shared.get_level_values(0))
-    return Needs(sized, needs[0], needs[1], origins, shared.get_level_values(1).to_numpy(dtype=np.int64))
+    repeat = shared.get_level_values(1).to_numpy(dtype=np.int64)
+    length = min((peaks.length for _, peaks in drawn if peaks is not None), default=0)
+    return Needs(sized, needs[0], needs[1], origins, repeat, length)
 
 
 def _statistic(panel: Panel, servers: pd.DataFrame, metric: str) -> pd.Series:

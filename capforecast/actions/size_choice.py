@@ -26,7 +26,8 @@ class Needs:
     `history_days`, days the paths reach ahead as `horizon_days`, `peaks_unseen` in words ("" = none); cpu_statistic,
     memory_statistic, and in words `basis`.
     cpu, memory: float32 [J, S], peak of each path as a share of what the server has now, the same path in both; NaN =
-    not forecast.  origins: UTC [J], repeat: [J], which draw.
+    not forecast.  origins: UTC [J], repeat: [J], which draw.  length: periods that the paths reach, 0 = there are none;
+    short of the horizon where past errors are.
     """
 
     servers: pd.DataFrame
@@ -34,6 +35,7 @@ class Needs:
     memory: FloatArray
     origins: pd.DatetimeIndex
     repeat: npt.NDArray[np.int64]
+    length: int = 0
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ def _sizes(settings: Settings) -> dict[str, str]:
         "headroom": (
             f"Share of a size that stays free at the projected peak: {_percent(sizing.headroom)}. A size is safe where "
             f"CPU and memory of {_percent(sizing.fit_share)} of the sample paths stay, at their peak within the "
-            "horizon, below what it holds less the headroom."
+            f"horizon, below what it holds less the headroom. Of memory known by its P95 alone, "
+            f"{_percent(sizing.headroom_memory_p95)} stay free."
         ),
         "larger, smaller": (
             "Larger: of a critical or high server, the least size that is safe. Smaller: of the others, the cheapest "

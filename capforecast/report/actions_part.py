@@ -59,7 +59,9 @@ def actions_summary(
         servers=len(table),
         counts=_counts(table["action"]),
         headroom=settings.sizing.headroom,
+        headroom_memory_p95=settings.sizing.headroom_memory_p95,
         fit_share=settings.sizing.fit_share,
+        horizon_days=_reach(table),
         promised=settings.sizing.exceedance_limit,
         zombies=int((table["zombie"].eq(True) & table["action"].eq("stop")).sum()),
         priced=int(table["monthly"].notna().sum()),
@@ -114,13 +116,19 @@ def _whole(actions: pd.DataFrame) -> pd.DataFrame:
     """With the columns that order and count rows, even where an old table lacks them."""
     texts = ("action", "withheld_action", "reason", "tier", "state", "price_source", "currency")
     numbers = ("monthly", "to_monthly", "monthly_change", "vcpus", "memory_gib", "to_vcpus", "to_memory_gib", "fits",
-               "need_cpu_share")  # fmt: skip
+               "need_cpu_share", "paths", "horizon_days")  # fmt: skip
     out = actions.copy()
     for name in texts:
         out[name] = out[name].astype("object").where(out[name].notna(), "").astype("str") if name in out else ""
     for name in numbers:
         out[name] = pd.to_numeric(out[name], errors="coerce").astype("float64") if name in out else np.nan
     return out if "zombie" in out else out.assign(zombie=False)
+
+
+def _reach(table: pd.DataFrame) -> list[float]:
+    """Fewest and most days that sample paths reach, of the servers that have any."""
+    days = table.loc[table["paths"] > 0, "horizon_days"].dropna()
+    return [float(days.min()), float(days.max())] if len(days) else []
 
 
 def _counts(values: pd.Series) -> dict[str, int]:

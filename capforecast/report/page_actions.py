@@ -64,10 +64,16 @@ def actions_fact(summary: RunSummary) -> tuple[str, str] | None:
 
 
 def _rule(found: ActionsSummary) -> str:
+    """What a size must hold, how far ahead, and the test of a smaller one."""
+    wider = found.headroom_memory_p95
+    memory = f" ({probability(wider)} of memory known by its P95 alone)" if wider > found.headroom else ""
+    days = " to ".join(dict.fromkeys(f"{number(each, 0)}" for each in found.horizon_days))
+    ahead, paths = f" of the next {days}{NBSP}d" if days else "", probability(found.fit_share)
     return (
-        f"A size must hold the projected peak of {probability(found.fit_share)} of the sample paths with "
-        f"{probability(found.headroom)} free, CPU and memory together. A smaller one is advised only where the rule, "
-        f"replayed, keeps what it promises: at most {_percent(found.promised)} of periods above 100 % of the new size."
+        f"A size must hold the projected peak{ahead} on {paths} of the sample paths with "
+        f"{probability(found.headroom)} free{memory}, CPU and memory together. A smaller one is advised only where the "
+        f"rule, replayed, keeps what it promises: at most {_percent(found.promised)} of periods above 100 % of the new "
+        "size."
     )
 
 

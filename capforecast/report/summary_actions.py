@@ -155,7 +155,9 @@ class ActionsSummary(Part):
     servers: int
     counts: dict[str, int]  # by action
     headroom: float = 0.0  # share of a size that stays free
+    headroom_memory_p95: float = 0.0  # of memory that is known by its P95 alone
     fit_share: float = 0.0  # share of the sample paths that a size must hold
+    horizon_days: list[float] = Field(default_factory=list)  # fewest and most days that these reach
     promised: float = 0.0  # share of periods above 100 % of a smaller size, at most
     zombies: int = 0  # of those to stop, without an owner
     priced: int = 0  # servers whose present price is known

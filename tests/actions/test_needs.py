@@ -40,6 +40,17 @@ def test_peaks_are_shares_of_the_size_and_of_the_same_draws(fleet) -> None:
     np.testing.assert_allclose(np.median(found.memory, axis=0), middle, rtol=0.2)
 
 
+def test_paths_that_fall_short_of_the_horizon_say_how_far_they_reach(fleet) -> None:
+    whole = needs_of(*fleet.arguments(), servers(3), SETTINGS)
+    assert whole.length == len(fleet.forecast.timestamps)
+    errors = fleet.errors.errors.copy()
+    errors[:, 20:] = np.nan
+    short = needs_of(fleet.panel, fleet.forecast, replace(fleet.errors, errors=errors), servers(3), SETTINGS)
+    assert short.length == 20
+    assert (np.median(short.cpu, axis=0) < np.median(whole.cpu, axis=0)).all()
+    assert needs_of(fleet.panel, None, None, servers(3), SETTINGS).length == 0
+
+
 def test_history_and_unseen_peaks_are_the_servers_own(fleet) -> None:
     panel = fleet.panel
     values = panel.values.copy()

@@ -111,6 +111,16 @@ def test_a_range_of_one_figure_is_one_figure(base: ReportData) -> None:
     assert page(made(base, [action_row("a", "downsize", change_q10=float("nan"))]))["smaller"][0]["range"] == "–"
 
 
+def test_the_rule_says_how_far_it_looks_and_how_much_stays_free(base: ReportData) -> None:
+    rule = plain(page(made(base, [action_row("a", "downsize")]))["rule"])
+    assert "the projected peak of the next 90 d on 95 % of the sample paths with 20 % free" in rule
+    assert "(30 % of memory known by its P95 alone)" in rule
+    short = made(base, [action_row("a", "downsize"), action_row("b", "keep", horizon_days=30)])
+    assert "the projected peak of the next 30 to 90 d on 95 %" in plain(page(short)["rule"])
+    none = made(base, [action_row("a", "none", paths=0)])
+    assert "the projected peak on 95 % of" in plain(page(none)["rule"])
+
+
 def test_nothing_to_move_is_said(base: ReportData) -> None:
     assert page(made(base, [action_row("a", "keep")]))["answer"] == "No other size is advised."
     held = page(made(base, [action_row("a", "withheld", reason="54 servers prove no less than 2.4% of periods")]))

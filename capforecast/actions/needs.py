@@ -35,7 +35,6 @@ def needs_of(
         peaks_unseen=_unseen(panel, table), cpu_statistic=_statistic(panel, table, "cpu"),
         memory_statistic=_statistic(panel, table, "mem"),
     )  # fmt: skip
-    sized["horizon_days"] = np.nan if forecast is None else len(forecast.timestamps) / panel.cadence.per_day
     sized["basis"] = _basis(sized, panel.cadence, settings)
     drawn = [_peaks(name, forecast, errors, panel, settings) for name, _ in RESOURCES]
     shared = _shared([peaks for _, peaks in drawn])
@@ -50,7 +49,8 @@ def needs_of(
     origins = pd.DatetimeIndex(shared.get_level_values(0))
     repeat = shared.get_level_values(1).to_numpy(dtype=np.int64)
     length = min((peaks.length for _, peaks in drawn if peaks is not None), default=0)
-    return Needs(sized, needs[0], needs[1], origins, repeat, length)
+    sized["horizon_days"] = length / panel.cadence.per_day
+    return Needs(sized, needs[0], needs[1], origins, repeat)
 
 
 def _statistic(panel: Panel, servers: pd.DataFrame, metric: str) -> pd.Series:

@@ -23,11 +23,10 @@ class Needs:
     """What servers need on sample paths, without headroom.
 
     servers: [S] server_id, business_unit, region, criticality, tier, instance_type, vcpus, memory_gib; days observed as
-    `history_days`, days the paths reach ahead as `horizon_days`, `peaks_unseen` in words ("" = none); cpu_statistic,
-    memory_statistic, and in words `basis`.
+    `history_days`; days that the paths reach ahead as `horizon_days` (0 = there are none; short of the horizon where
+    past errors are); `peaks_unseen` in words ("" = none); cpu_statistic, memory_statistic, and in words `basis`.
     cpu, memory: float32 [J, S], peak of each path as a share of what the server has now, the same path in both; NaN =
-    not forecast.  origins: UTC [J], repeat: [J], which draw.  length: periods that the paths reach, 0 = there are none;
-    short of the horizon where past errors are.
+    not forecast.  origins: UTC [J], repeat: [J], which draw.
     """
 
     servers: pd.DataFrame
@@ -35,7 +34,6 @@ class Needs:
     memory: FloatArray
     origins: pd.DatetimeIndex
     repeat: npt.NDArray[np.int64]
-    length: int = 0
 
 
 @dataclass(frozen=True)

@@ -110,9 +110,9 @@ def _table(servers: pd.DataFrame, table: pd.DataFrame, found: Needs, panel: Pane
     whose = servers[[SERVER_ID, "business_unit", "region", "criticality", "owner", "hourly_cost", "risk_basis"]]
     about = found.servers[["history_days", "peaks_unseen"]]
     joined = pd.concat([whose, table.drop(columns=SERVER_ID), about], axis=1)
-    days = (found.length or unit.horizon) / unit.cadence.per_day
+    reach = found.servers["horizon_days"]
     first, last = (panel.timestamps[0], panel.timestamps[-1]) if len(panel.timestamps) else (pd.NaT, pd.NaT)
     return joined.assign(
         paths=np.where(joined["need_cpu_share"].notna(), len(found.cpu), 0),
-        horizon_days=days, window_first=first, window_last=last,
+        horizon_days=reach.where(reach > 0, unit.horizon / unit.cadence.per_day), window_first=first, window_last=last,
     )  # fmt: skip

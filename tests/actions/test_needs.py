@@ -42,13 +42,13 @@ def test_peaks_are_shares_of_the_size_and_of_the_same_draws(fleet) -> None:
 
 def test_paths_that_fall_short_of_the_horizon_say_how_far_they_reach(fleet) -> None:
     whole = needs_of(*fleet.arguments(), servers(3), SETTINGS)
-    assert whole.length == len(fleet.forecast.timestamps)
+    assert (whole.servers["horizon_days"] == len(fleet.forecast.timestamps)).all()
     errors = fleet.errors.errors.copy()
     errors[:, 20:] = np.nan
     short = needs_of(fleet.panel, fleet.forecast, replace(fleet.errors, errors=errors), servers(3), SETTINGS)
-    assert short.length == 20
+    assert (short.servers["horizon_days"] == 20).all()
     assert (np.median(short.cpu, axis=0) < np.median(whole.cpu, axis=0)).all()
-    assert needs_of(fleet.panel, None, None, servers(3), SETTINGS).length == 0
+    assert needs_of(fleet.panel, None, None, servers(3), SETTINGS).servers["horizon_days"].eq(0).all()
 
 
 def test_history_and_unseen_peaks_are_the_servers_own(fleet) -> None:

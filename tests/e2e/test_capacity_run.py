@@ -16,9 +16,10 @@ import pytest
 from lakes import data_outputs, executed, start, summary_of
 
 ROOT = Path(__file__).parents[2]
-ANSWERS = ("forecast", "risk", "pools", "warnings", "drift")
+ANSWERS = ("forecast", "risk", "pools", "warnings", "drift", "sizing")
 STAGES = ("validate", "anomalies", "train", "champion", *ANSWERS)
-OF_FLEET = ["fleet-pools:_fleet", "scorecard:_fleet", "report:_fleet"]
+OF_FLEET = ["fleet-pools:_fleet", "scorecard:_fleet", "actions:_fleet", "report:_fleet"]
+OF_RUN = ["ingest:_fleet", "decided:_fleet"]  # once a run: a retry keeps what the run began with
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,7 +51,7 @@ def test_the_report_is_published_whole(outcome: dict[str, Any], lake: Path) -> N
 
 
 def test_every_stage_ran_once_in_every_unit(outcome: dict[str, Any], units: list[str], lake: Path) -> None:
-    wanted = [f"{stage}:{unit}" for stage in STAGES for unit in units] + ["ingest:_fleet", *OF_FLEET]
+    wanted = [f"{stage}:{unit}" for stage in STAGES for unit in units] + [*OF_RUN, *OF_FLEET]
     assert executed(lake, outcome["run_id"], 1) == sorted(wanted)
 
 
@@ -88,8 +89,8 @@ def test_results_are_json_below_the_store(outcome: dict[str, Any], lake: Path) -
 
 
 def looked_at(units: list[str]) -> list[str]:
-    """What every run does anew: what is at a path, and which model is champion, may have changed."""
-    return ["ingest:_fleet", *[f"champion:{unit}" for unit in units]]
+    """What every run does anew: the source, what people decided, and which model is champion may have changed."""
+    return [*OF_RUN, *[f"champion:{unit}" for unit in units]]
 
 
 def test_a_second_run_reuses_all_but_the_source_and_who_is_champion(
@@ -121,7 +122,7 @@ def test_refresh_runs_every_stage_anew(
 ) -> None:
     before = data_outputs(lake)
     again = start(fleet_folder, lake, refresh=True)
-    assert len(executed(lake, again["run_id"], 1)) == 4 * len(STAGES) + len(OF_FLEET) + 1
+    assert len(executed(lake, again["run_id"], 1)) == 4 * len(STAGES) + len(OF_FLEET) + len(OF_RUN)
     assert data_outputs(lake) == before
 
 

@@ -19,7 +19,7 @@ from lakes import data_outputs, summary_of
 ROOT = Path(__file__).parents[2]
 STAGES = (
     "ingest", "validate", "anomalies", "train", "champion", "forecast", "risk", "pools", "warnings", "drift",
-    "scorecard", "report",
+    "sizing", "scorecard", "decided", "actions", "report",
 )  # fmt: skip
 KILLED = """
 import os, signal, sys

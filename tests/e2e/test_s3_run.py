@@ -182,8 +182,8 @@ def test_a_failed_unit_is_retried_from_the_failed_stage(
     retry = call(*command, cwd=ROOT, environment=environment)
     assert retry.returncode == 0, retry.stdout + retry.stderr
     assert executed(lake, run_id, 2) == sorted(
-        [f"{stage}:{unit}" for stage in ("forecast", "risk", "pools", "warnings", "drift")]
-        + ["fleet-pools:_fleet", "scorecard:_fleet", "report:_fleet"]
+        [f"{stage}:{unit}" for stage in ("forecast", "risk", "pools", "warnings", "drift", "sizing")]
+        + ["fleet-pools:_fleet", "scorecard:_fleet", "actions:_fleet", "report:_fleet"]
     )
     assert data_outputs(lake) == data_outputs(Store(s3_lake))
 

@@ -19,7 +19,8 @@ from capforecast.schema import Cadence, Reference
 DAYS = 200
 START = pd.Timestamp("2026-01-01", tz="UTC")
 UNITS = ["retail", "web"]
-ANSWERS = ["forecast", "risk", "pools", "warnings", "drift"]
+ANSWERS = ["forecast", "risk", "pools", "warnings", "drift", "sizing"]
+OF_FLEET = ["scorecard:_fleet", "fleet-pools:_fleet", "actions:_fleet", "report:_fleet"]
 
 
 def observed(path: Path, servers: dict[str, tuple[int, int]]) -> str:
@@ -109,7 +110,7 @@ def test_a_retried_forecast_keeps_the_model_that_its_run_chose(
         error = ran(forecast, trained.later, lake)
     assert list(error.problems) == ["retail"]
     wanted = [f"{stage}:{unit}" for stage in ("validate", "anomalies", "champion") for unit in UNITS]
-    wanted += [f"{stage}:web" for stage in ANSWERS] + ["scorecard:_fleet", "fleet-pools:_fleet", "report:_fleet"]
+    wanted += [f"{stage}:web" for stage in ANSWERS] + ["decided:_fleet", *OF_FLEET]
     assert executed(lake, error.outcome["run_id"], 1) == sorted(["ingest:_fleet", *wanted])
 
     back = Pointer(manifest=model(trained.first, "retail"), as_of=trained.first["units"][0]["as_of"])
@@ -118,7 +119,7 @@ def test_a_retried_forecast_keeps_the_model_that_its_run_chose(
         client.set_flow_run_state(error.outcome["run_id"], Scheduled(), force=True)
         run = client.read_flow_run(error.outcome["run_id"])
     outcome = run_flow(flow=forecast, flow_run=run, parameters=run.parameters, return_type="state").result()
-    again = [f"{stage}:retail" for stage in ANSWERS] + ["scorecard:_fleet", "fleet-pools:_fleet", "report:_fleet"]
+    again = [f"{stage}:retail" for stage in ANSWERS] + OF_FLEET
     assert executed(lake, error.outcome["run_id"], 2) == sorted(again)
     assert model(outcome, "retail") == model(trained.second, "retail")
 

@@ -59,7 +59,7 @@ class Advice:
         wanted = as_of_segment(parse_as_of(as_of)) if as_of else max(periods, default="")
         if wanted not in periods:
             there = ", ".join(sorted(periods)[-5:])
-            told = f"the newest there are: {there}" if there else "`capforecast run` makes them"
+            told = f"the newest there are: {there}" if there else _elsewhere(store, step)
             raise UsageError(f"no {step} actions{f' as of {as_of}' if as_of else ''} in {store.url}; {told}")
         found, broken = decisions.readable(store)
         table = _table(store, periods[wanted])
@@ -104,6 +104,12 @@ class Advice:
         table.loc[here, "state_note"] = [f"by {row.by}" + (f": {row.note}" if row.note else "") for row in
                                          news.loc[here].itertuples()]  # fmt: skip
         return table.reset_index()
+
+
+def _elsewhere(store: Store, step: Cadence) -> str:
+    """What to do where there is no advice of this cadence."""
+    others = [str(other) for other in Cadence if other is not step and _periods(store, other)]
+    return f"there are {others[0]} ones: give --cadence {others[0]}" if others else "`capforecast run` makes them"
 
 
 def _periods(store: Store, cadence: Cadence) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from advice import actions, append, decision, publish
 from commands import Call
 
 from capforecast.actions import decisions
+from capforecast.lake.datasets import write_table
 from capforecast.lake.store import Store
 from capforecast.schema import ACTION_COLUMNS
 from deployments.explain import GROUPS
@@ -161,6 +162,10 @@ def test_what_cannot_be_meant_is_refused_in_words_and_nothing_is_recorded(
 
 def test_a_lake_without_actions_says_what_makes_them(call: Call, tmp_path: Path) -> None:
     assert "`capforecast run` makes them" in call("actions", "list", "--store", tmp_path).err
+    key = "actions/cadence=hourly/as_of=2026-11-23/business_unit=_fleet/part-0.parquet"
+    write_table(Store(str(tmp_path)), key, actions(vm_1={}))
+    assert "no daily actions" in (err := call("explain", "vm-1", "--store", tmp_path).err)
+    assert "give --cadence hourly" in err
     assert "--store" in call("actions", "history", "--store", tmp_path / "none").err
     assert "nobody has decided anything yet" in call("actions", "history", "--store", tmp_path).out
 

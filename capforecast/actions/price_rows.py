@@ -77,7 +77,8 @@ def check_currency(found: str, expected: str, where: str) -> None:
     """Raise ConfigError where prices are in another currency: nothing is converted."""
     if found.upper() != expected:
         raise ConfigError(
-            f"{where}: prices are in {found}, not in {expected}; give them in {expected}, or set prices.currency"
+            f"{where}: prices are in {found}, not in {expected}; give them in {expected}, set prices.currency, "
+            "or leave the file out (prices.files; of the shipped sample: prices.sample: false)"
         )
 
 

@@ -63,7 +63,7 @@ def _typical(errors: ErrorPaths, naive: Array, missing: Mask) -> Array:
 def _states(errors: ErrorPaths, o: int, mine: Index, filled: Array, row: int, scale: Array) -> Array:
     """States [n, 2] of some series at an origin, whose forecast is what came less its error."""
     week = 7 * errors.cadence.per_day
-    came = filled[row : row + week, mine]
+    came = filled[row : row + min(week, errors.errors.shape[1]), mine]  # the horizon may be less than a week
     missed = errors.errors[o, : len(came), mine].T
     seen = np.isfinite(missed)
     total = np.where(seen, came - missed, 0.0).sum(axis=0)

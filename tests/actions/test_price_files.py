@@ -129,7 +129,7 @@ def test_the_head_speaks_for_rows_that_say_nothing(tmp_path: Path) -> None:
         ("# date: 2026-02-03\ninstance_type,region\n", r"own.csv:2: no column hourly"),
         (
             "# currency: EUR\n" + HEAD,
-            r"own.csv: prices are in EUR, not in USD; give them in USD, or set prices.currency",
+            r"own.csv: prices are in EUR, not in USD; give them in USD, set prices.currency",
         ),
         (HEAD[:-1] + ",currency\nvm.s,dc1,1,GBP\n", r"own.csv:3: vm.s: prices are in GBP, not in USD"),
         (HEAD + '"vm.s,dc1,1\n', r"own.csv:3: not a line of CSV"),

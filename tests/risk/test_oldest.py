@@ -71,3 +71,10 @@ def test_what_an_old_path_was_not_yet_known_to_be_does_not_scale_it(fleet):
 def test_nothing_changes_where_every_scale_is_known(fleet):
     world = fleet(np.full(20, 50.0))
     assert with_oldest(world.errors, world.panel.values, world.panel.timestamps) is world.errors
+
+
+def test_a_horizon_of_less_than_a_week_is_enough(fleet):
+    panel, errors = unsettled(fleet(np.full(40, 50.0)), np.ones(40, np.float32))
+    found = with_oldest(replace(errors, errors=errors.errors[:, :3]), panel.values, panel.timestamps)
+    assert np.isfinite(found.scale[OLDEST:]).all()
+    assert np.isfinite(found.states[OLDEST:]).all()

@@ -121,7 +121,7 @@ def costs(servers: pd.DataFrame, prices: PriceList) -> pd.DataFrame:
     """Hourly cost of each server (server_id, instance_type, region, hourly_cost; os, where not Linux), in their order.
 
     Returns server_id, hourly (NaN = not known), source (`inventory`, or file and date) and reason ("" = known). What
-    the inventory says wins.
+    the inventory says wins, but for 0: that is how inventories write that they do not know.
     """
     types, regions = _plain(servers[TYPE]), _plain(servers[REGION])
     systems = _plain(servers[OS]) if OS in servers else np.full(len(servers), "", dtype=object)
@@ -130,7 +130,7 @@ def costs(servers: pd.DataFrame, prices: PriceList) -> pd.DataFrame:
     row = lookup(prices, types, regions, systems)
     listed = np.append(prices.rows[HOURLY].to_numpy(dtype=np.float64), np.nan)[row]
     named = np.append(prices.rows["source"].to_numpy(dtype=object), "")[row]
-    own, usable = ~np.isnan(stated), np.isfinite(stated) & (stated >= 0)
+    own, usable = ~np.isnan(stated) & (stated != 0), np.isfinite(stated) & (stated >= 0)
     hourly = np.where(own, np.where(usable, stated, np.nan), listed)
     source = np.where(own, np.where(usable, INVENTORY, ""), named)
     reason = np.full(len(servers), "", dtype=object)

@@ -85,7 +85,7 @@ def _why_not(servers: pd.DataFrame, held: Held, settings: SizingSettings) -> pd.
         ((servers["peaks_unseen"] != "").to_numpy(), "a known peak lies ahead that its history does not hold"),
     ]  # fmt: skip
     unknown = (servers["tier"] == Tier.UNKNOWN).to_numpy()
-    out = pd.DataFrame({"none": np.where(unknown, "its capacity is unknown", "")}, index=servers.index)
+    out = pd.DataFrame({"none": np.where(unknown, "its risk is unknown: see its reason", "")}, index=servers.index)
     for name, rules in (("up", both), ("down", down)):
         out[name] = np.select([hit for hit, _ in rules], [text for _, text in rules], "")
     unseen = servers["peaks_unseen"].to_numpy(dtype=object)

@@ -81,7 +81,7 @@ def test_a_cost_names_its_source_and_a_missing_one_its_reason(sample: PriceList)
     asked = servers(
         (" M5.Large", "EU-west-1", np.nan),
         ("m5.large", "eu-west-1", 0.2),
-        ("m5.large", "nowhere", 0.0),
+        ("m5.large", "eu-west-1", 0.0),
         ("rack.a", "eu-west-1", np.nan),
         (None, "eu-west-1", np.nan),
         ("m5.large", "unassigned", np.nan),
@@ -92,8 +92,8 @@ def test_a_cost_names_its_source_and_a_missing_one_its_reason(sample: PriceList)
     found = prices.costs(asked, sample)
     listed = "ec2_on_demand.csv of 2026-01-19"
     assert found["server_id"].tolist() == asked["server_id"].tolist()
-    np.testing.assert_array_equal(found["hourly"], [0.107, 0.2, 0.0] + [np.nan] * 6)
-    assert found["source"].tolist() == [listed, "inventory", "inventory", *[""] * 6]
+    np.testing.assert_array_equal(found["hourly"], [0.107, 0.2, 0.107] + [np.nan] * 6)
+    assert found["source"].tolist() == [listed, "inventory", listed, *[""] * 6]
     assert found["reason"].tolist() == [
         "", "", "",
         "instance type rack.a is in no price file",

@@ -34,7 +34,8 @@ MONEY = (
 )
 CYCLE = ("upsize", "downsize", "keep", "withheld", "stop", "keep", "downsize", "withheld", "none", "keep")
 REASONS = {
-    "upsize": "it is at risk, and this is the least size that holds its peaks", "none": "its capacity is unknown",
+    "upsize": "it is at risk, and this is the least size that holds its peaks",
+    "none": "its risk is unknown: see its reason",
     "downsize": "a smaller size holds its peaks", "stop": "it has been idle", "keep": "the size fits",
     "withheld": "a known peak lies ahead that its history does not hold: year end",
 }  # fmt: skip

@@ -32,14 +32,17 @@ def strata(
     replays: actions.replay.COLUMNS.  before, now: name of each server's segment, by server_id. `before` is what the
     server was like before the first replay: by what it became, servers that were over would have left the quiet
     segments, and these would look safer than they are. Servers make a segment large of which the rule said that they
-    need less than they have. Where the smaller segments are few together, they are tested with EVERYONE.
+    need less than they have. Where the smaller segments are few together, they are tested with EVERYONE, unless their
+    own record, however short, already breaks the promise: others' clean ones do not mend it.
     """
     less = np.any([_less(replays, column) for column in RESOURCES.values()], axis=0)
     inside = before.index.isin(replays.loc[less, SERVER_ID])
     replayed = before[inside].value_counts()
     large = set(replayed.index[replayed >= settings.least_servers]) - {"unknown"}
     of_cases, of_servers = (names.where(names.isin(large), SMALLER) for names in (before, now))
-    if of_cases[inside].eq(SMALLER).sum() < settings.least_servers:
+    few = of_cases[inside].eq(SMALLER).sum() < settings.least_servers
+    rest = replays[~replays[SERVER_ID].isin(of_cases.index[of_cases != SMALLER])]
+    if few and not _breaks(rest, settings.exceedance_limit):
         of_servers = of_servers.where(of_servers != SMALLER, EVERYONE)
     return of_cases, of_servers
 
@@ -81,6 +84,18 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     kept = table.groupby("stratum")["kept"].all() & both
     out = worst[[*names.values(), "bound_upper"]].join(of_size.add_prefix("size_")).join(kept.rename("kept"))
     return out.fillna({"size_periods": 0, "size_over": 0}).astype({"kept": bool})
+
+
+def _breaks(replays: pd.DataFrame, limit: float) -> bool:
+    """Was more than the limit of the periods over, of needs or of smaller sizes, of CPU or memory?"""
+    everyone = np.full(len(replays), True)
+    smaller = (replays["action"] == Action.DOWNSIZE).to_numpy(dtype=bool)
+    for test, which in ((NEED, everyone), (SIZE, smaller)):
+        for column in RESOURCES.values():
+            over, periods, _ = _cases(replays, which, column, test)
+            if over.sum() > limit * periods.sum():
+                return True
+    return False
 
 
 def _worst(table: pd.DataFrame, test: str, figure: str) -> pd.DataFrame:

@@ -25,8 +25,9 @@ class Money:
     def columns(self) -> dict[str, object]:
         """As CONSOLIDATION_COLUMNS spell it."""
         return {
-            "monthly": self.monthly, "to_monthly": self.to_monthly, "monthly_change": self.to_monthly - self.monthly,
-            "price_source": self.source, "price_reason": self.reason,
+            "monthly": self.monthly, "to_monthly": self.to_monthly,
+            "monthly_change": round(self.to_monthly - self.monthly, 2), "price_source": self.source,
+            "price_reason": self.reason,
         }  # fmt: skip
 
 
@@ -84,7 +85,8 @@ def _costs(rows: pd.DataFrame, prices: PriceList) -> pd.DataFrame:
 
 
 def _month(hourly: npt.NDArray[np.float64]) -> float:
-    return float(monthly(hourly).sum())
+    """Sum of costs, each rounded to cents, as those of servers are everywhere."""
+    return float(np.rint(monthly(hourly) * 100.0).sum()) / 100.0
 
 
 def _sources(names: pd.Series) -> str:

@@ -59,7 +59,8 @@ def configured(settings: PriceSettings, shipped: Path) -> PriceList:
 
 
 def load(files: Sequence[Path], currency: str = "USD") -> PriceList:
-    """The prices in `files`; of several, a later one wins for the same type, region and operating system.
+    """The prices in `files`; of several, a later one wins for the same type, region and operating system. One that
+    holds in every region wins over those of single regions in files before it.
 
     Raises ConfigError that names file, line and column of what cannot be used, and for another currency.
     """
@@ -74,6 +75,9 @@ def load(files: Sequence[Path], currency: str = "USD") -> PriceList:
                 f"{file}: a second file of the name {source}; rename one, or reports cannot tell them apart"
             )
         sources.append(source)
+        whole = {(key.instance_type, key.os) for key in found.hourly if key.region == EVERYWHERE}
+        priced = {key: row for key, row in priced.items() if (key.instance_type, key.os) not in whole}
+        reasons = {key: why for key, why in reasons.items() if (key.instance_type, key.os) not in whole}
         priced |= {key: (cost, str(source)) for key, cost in found.hourly.items()}
         reasons = {key: why for key, why in reasons.items() if key not in found.hourly} | dict(found.left_out)
         priced = {key: row for key, row in priced.items() if key not in found.left_out}

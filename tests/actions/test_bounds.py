@@ -118,3 +118,14 @@ def test_a_segment_that_nobody_was_in_before_is_tested_with_all_servers() -> Non
     table = replays(150)
     _, now = strata(table, segments(s="idle"), segments(s="hot"), RULES)
     assert set(now) == {EVERYONE}
+
+
+def test_few_servers_whose_own_record_is_bad_do_not_hide_behind_the_others() -> None:
+    def tested(over: int) -> tuple[str, bool]:
+        table = pd.concat([replays(400, "a"), replays(20, "b", over_cpu=over)], ignore_index=True)
+        names = segments(a="idle", b="batch")
+        of_cases, now = strata(table, names, names, RULES)
+        return now["b0"], bool(verdicts(bounds(table, of_cases, RULES)).loc[now["b0"], "kept"])
+
+    assert tested(0) == (EVERYONE, True)
+    assert tested(80) == (SMALLER, False), "1.5 % of 20 servers' periods, 0.07 % of all"

@@ -129,6 +129,15 @@ def test_a_price_of_the_region_wins_over_one_that_holds_everywhere(tmp_path: Pat
     assert found["reason"].iloc[3] == "no price of vm.s in dc1 with aix"
 
 
+def test_a_later_price_for_all_regions_wins_over_earlier_ones_of_single_regions(tmp_path: Path) -> None:
+    own = card(tmp_path, "own.csv", "instance_type,region,hourly\nm5.large,*,0.5\nm5.large,us-east-1,0.4\n")
+    listed = prices.load([SHIPPED / prices.SAMPLE, own])
+    found = prices.costs(servers(*[("m5.large", region, np.nan) for region in [*REGIONS, "mars"]]), listed)
+    assert found["hourly"].tolist() == [0.5, 0.5, 0.4, 0.5]
+    other = prices.costs(servers(("m5.xlarge", "eu-west-1", np.nan)), listed)
+    assert other["source"].iloc[0].startswith(prices.SAMPLE), "other types keep theirs"
+
+
 def test_a_later_file_corrects_and_extends_an_earlier_one(tmp_path: Path, sample: PriceList) -> None:
     own = card(tmp_path, "ours.csv", "# region: eu-west-1\ninstance_type,hourly\nm5.large,0.09\nrack.a,1.5\n")
     merged = prices.configured(PriceSettings(files=(str(own),)), SHIPPED)

@@ -40,6 +40,7 @@ from capforecast.report.summary import (
     UnitSummary,
 )
 from capforecast.report.summary_actions import ActionsSummary, Realised, SegmentSummary, Withheld
+from capforecast.report.summary_changes import ChangedServer, Changes
 from capforecast.report.summary_models import DriftCheck, ModelUsed
 from capforecast.risk.pool_totals import PATH_COLUMNS
 from capforecast.risk.scorecard import RULES
@@ -109,6 +110,7 @@ def section(title):
         ("Rows set aside", COLUMNS),
         ("Files", TALLY_COLUMNS),
         ("summary.json", RunSummary.model_fields),
+        ("Changes in summary.json", {**Changes.model_fields, **ChangedServer.model_fields}),
         (
             "Warnings in summary.json",
             {**Scorecard.model_fields, **RuleScore.model_fields, **Calibration.model_fields, **Bin.model_fields},

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import pandas as pd
 import pyarrow.compute as pc
 
+from capforecast.errors import MissingObjectError, StaleReferenceError
 from capforecast.fleet.snapshot import from_tables
 from capforecast.forecast import frames
-from capforecast.lake.datasets import read_frame, read_table
+from capforecast.lake.datasets import cut_off_of, read_frame, read_table
 from capforecast.lake.store import Store
 from capforecast.report.build_summary import build_summary
+from capforecast.report.changes import SINCE, compared
 from capforecast.report.data import FanChart, ReportData
 from capforecast.report.fans import fan_charts
 from capforecast.report.inputs import Evidence, UnitInput
@@ -18,6 +22,7 @@ from capforecast.risk.scorecard import stated_horizons
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
 from capforecast.settings import Settings
 
+log = logging.getLogger(__name__)
 FURTHER = ("pools", "demand", "anomalies", "drift_series", "consolidation", "packing")  # of a unit, where it has them
 ADVISED = (
     "actions",
@@ -47,8 +52,9 @@ def report_data(
     """Everything a report shows. `units`: references of each finished unit; `problems`: why the others are missing.
 
     validation: what became of the rows of each file.  extras: of the fleet, `scorecard`, `reliability` and the tables
-    of ADVISED, and the sums of its `pools` and `demand`. These, and a unit's `warnings`, `champion`, `drift` and the
-    tables of FURTHER, may be missing: the report then says so, or nothing of what is to be done.
+    of ADVISED, and the sums of its `pools` and `demand`. These, and a unit's `warnings`, `champion`, `drift`,
+    `previous_servers` (of its run before) and the tables of FURTHER, may be missing: the report then says so, or
+    nothing of what is to be done or has changed.
     """
     tables = _Tables(store, units, extras or {})
     summary = build_summary(
@@ -70,6 +76,7 @@ def report_data(
         sources=pd.DataFrame() if validation is None else read_frame(store, validation),
         scorecard=tables.of_fleet("scorecard"),
         reliability=tables.of_fleet("reliability"),
+        changes=tables.changes[tables.changes["change"] != ""],
         **{name: tables.of_fleet(name) for name in ADVISED},
         **tables.further,
     )
@@ -81,6 +88,7 @@ class _Tables:
     def __init__(self, store: Store, units: dict[str, dict[str, Reference]], extras: dict[str, Reference]) -> None:
         self._store, self._units = store, dict(sorted(units.items()))
         self._loaded = {name: _loaded(store, references) for name, references in self._units.items()}
+        self.changes = compared(self._before(), self.of_units("servers"))
         self._fleet = {name: read_frame(store, reference) for name, reference in extras.items()}
         self.further = {name: _stacked([*self._present(name), *self._summed(name)]) for name in FURTHER}
 
@@ -121,6 +129,7 @@ class _Tables:
             segment_sizes=self.of_fleet("segment_sizes"),
             consolidation=self.further["consolidation"],
             realised=self.of_fleet("realised"),
+            changes=self.changes,
         )
 
     def fans(self, top: list[Risk]) -> list[FanChart]:
@@ -136,6 +145,21 @@ class _Tables:
             panel, risks = from_tables(processed, quality), self._loaded[name]["risks"]
             charts |= fan_charts(panel, frames.from_table(predicted), risks, mine, self.further["anomalies"])
         return [charts[risk.server_id, risk.metric] for risk in top if (risk.server_id, risk.metric) in charts]
+
+    def _before(self) -> pd.DataFrame:
+        """Servers of each unit at the run before, where it is still in the lake as the unit's run saw it."""
+        found = []
+        for name, references in self._units.items():
+            if "previous_servers" not in references:
+                continue
+            reference = references["previous_servers"]
+            try:
+                table = read_frame(self._store, reference)
+            except (MissingObjectError, StaleReferenceError) as error:
+                log.warning("%s: its earlier run is not compared with, it has been replaced since (%s)", name, error)
+                continue
+            found.append(table.assign(**{SINCE: cut_off_of(reference)}))
+        return _stacked(found)
 
     def _present(self, name: str) -> list[pd.DataFrame]:
         """The tables called `name` of the units that have one, by name of the unit."""

@@ -12,6 +12,7 @@ from capforecast import __version__
 from capforecast.report.accuracy import metric_accuracy
 from capforecast.report.action_terms import action_terms
 from capforecast.report.actions_part import actions_summary, segment_summaries
+from capforecast.report.changes import changes_part
 from capforecast.report.definitions import definitions
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.model_parts import drift_checks, model_versions
@@ -93,6 +94,7 @@ def _found(units: Sequence[UnitInput], servers: pd.DataFrame, known: Evidence, o
         "models": _models(units),
         "model_versions": model_versions(known.champions),
         "drift": drift_checks(known.drift),
+        "changes": changes_part(known.changes, [unit.name for unit in units if unit.problem is None]),
         "warnings": track_record(known.scorecard, known.reliability, known.origins, forecast),
         "pools": pool_summaries(known.pools, origin),
         "pool_sums": pool_sums(known.pools, origin),

@@ -11,6 +11,8 @@ import pandas as pd
 from capforecast.report import style
 from capforecast.report.action_sheets import write_actions
 from capforecast.report.answer import headline
+from capforecast.report.changes_sheet import write_changes
+from capforecast.report.changes_words import changes_fact
 from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_order
 from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
 from capforecast.report.evidence_sheets import write_evidence
@@ -46,6 +48,7 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
     _summary_sheet(sheets, summary)
     for table in _server_tables(data):
         table.write(sheets)
+    write_changes(sheets, data)
     write_actions(sheets, data)
     write_evidence(sheets, data)
     for table in _accuracy_tables(data):
@@ -150,7 +153,7 @@ def _notes(sheet: Any, form: Callable[[str], Any], summary: RunSummary) -> int:
     """What to know besides the headline, below it; returns the first row after."""
     row = 4
     notes = [f"Warnings: {summary.warnings.sentence}"] if summary.warnings is not None else []
-    facts = (actions_fact(summary), models_fact(summary))
+    facts = (changes_fact(summary), actions_fact(summary), models_fact(summary))
     notes += [f"{known[0]}: {known[1]}" for known in facts if known]
     for note in notes:
         sheet.write_string(row, 0, style.printable(note), form("text"))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from capforecast.report import style
 from capforecast.report.answer import headline, reach, record, unknown_fact, when, where
+from capforecast.report.changes_words import changes_fact
 from capforecast.report.charts import fan_alt, fan_chart, fan_key, risk_matrix, tier_bar
 from capforecast.report.data import (
     FanChart,
@@ -80,8 +81,8 @@ _TOOLS = {"style": style, "count": count, "plural": plural, "shorten": style.sho
 def _front(data: ReportData) -> dict[str, Any]:
     """Page 1: the answer, servers by tier, facts, what is missing, whom to look at, how far to trust it."""
     summary = data.summary
-    facts = (reach(summary), where(summary), when(data), actions_fact(summary), unknown_fact(summary), record(summary),
-             models_fact(summary))  # fmt: skip
+    facts = (reach(summary), where(summary), when(data), changes_fact(summary), actions_fact(summary),
+             unknown_fact(summary), record(summary), models_fact(summary))  # fmt: skip
     several = len(summary.business_units) > 1
     return {
         "tiers": [_tile(summary, tier) for tier in TIER_ORDER],

@@ -17,7 +17,7 @@ from capforecast.report.changes import SINCE, compared
 from capforecast.report.data import FanChart, ReportData
 from capforecast.report.fans import fan_charts
 from capforecast.report.inputs import Evidence, UnitInput
-from capforecast.report.summary import Quality, Risk
+from capforecast.report.summary import Provenance, Quality, Risk
 from capforecast.risk.scorecard import stated_horizons
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
 from capforecast.settings import Settings
@@ -48,6 +48,7 @@ def report_data(
     validation: Reference | None = None,
     known_at: str | None = None,
     extras: dict[str, Reference] | None = None,
+    provenance: Provenance | None = None,
 ) -> ReportData:
     """Everything a report shows. `units`: references of each finished unit; `problems`: why the others are missing.
 
@@ -66,6 +67,7 @@ def report_data(
         quality=quality,
         known_at=known_at,
         evidence=tables.evidence(),
+        provenance=provenance,
     )
     return ReportData(
         summary=summary,
@@ -88,9 +90,9 @@ class _Tables:
     def __init__(self, store: Store, units: dict[str, dict[str, Reference]], extras: dict[str, Reference]) -> None:
         self._store, self._units = store, dict(sorted(units.items()))
         self._loaded = {name: _loaded(store, references) for name, references in self._units.items()}
-        self.changes = compared(self._before(), self.of_units("servers"))
         self._fleet = {name: read_frame(store, reference) for name, reference in extras.items()}
         self.further = {name: _stacked([*self._present(name), *self._summed(name)]) for name in FURTHER}
+        self.changes = compared(self.of_units("previous_servers"), self.of_units("servers"))
 
     def of_units(self, name: str) -> pd.DataFrame:
         """The table of all units, one below the other."""
@@ -146,21 +148,6 @@ class _Tables:
             charts |= fan_charts(panel, frames.from_table(predicted), risks, mine, self.further["anomalies"])
         return [charts[risk.server_id, risk.metric] for risk in top if (risk.server_id, risk.metric) in charts]
 
-    def _before(self) -> pd.DataFrame:
-        """Servers of each unit at the run before, where it is still in the lake as the unit's run saw it."""
-        found = []
-        for name, references in self._units.items():
-            if "previous_servers" not in references:
-                continue
-            reference = references["previous_servers"]
-            try:
-                table = read_frame(self._store, reference)
-            except (MissingObjectError, StaleReferenceError) as error:
-                log.warning("%s: its earlier run is not compared with, it has been replaced since (%s)", name, error)
-                continue
-            found.append(table.assign(**{SINCE: cut_off_of(reference)}))
-        return _stacked(found)
-
     def _present(self, name: str) -> list[pd.DataFrame]:
         """The tables called `name` of the units that have one, by name of the unit."""
         return [read_frame(self._store, found[name]) for found in self._units.values() if name in found]
@@ -171,7 +158,19 @@ class _Tables:
 
 def _loaded(store: Store, references: dict[str, Reference]) -> dict[str, pd.DataFrame]:
     parts = {name: read_frame(store, references[name]) for name in ("servers", "risks", "backtests")}
+    parts["previous_servers"] = _before(store, references.get("previous_servers"))
     return parts | {"servers": _with_series_figures(parts["servers"], parts["risks"])}
+
+
+def _before(store: Store, reference: Reference | None) -> pd.DataFrame:
+    """A unit's servers at its run before, where they are still in the lake as the unit's own run saw them."""
+    if reference is None:
+        return pd.DataFrame()
+    try:
+        return read_frame(store, reference).assign(**{SINCE: cut_off_of(reference)})
+    except (MissingObjectError, StaleReferenceError) as error:
+        log.warning("what has changed is not told where the run before has been replaced since (%s)", error)
+        return pd.DataFrame()
 
 
 def _with_series_figures(servers: pd.DataFrame, risks: pd.DataFrame) -> pd.DataFrame:

@@ -17,8 +17,9 @@ from capforecast.report.definitions import definitions
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.model_parts import drift_checks, model_versions
 from capforecast.report.pooling import pool_summaries, pool_sums
+from capforecast.report.provenance_words import provenance_terms
 from capforecast.report.sentences import forecast_by
-from capforecast.report.summary import Accuracy, Quality, RunSummary, Tiers
+from capforecast.report.summary import Accuracy, Provenance, Quality, RunSummary, Tiers
 from capforecast.report.terms import evidence_terms, model_terms
 from capforecast.report.top_risks import top_risks, unseen_peaks
 from capforecast.report.totals import cells, check_totals, unit_summary, unknown_reasons
@@ -38,6 +39,7 @@ def build_summary(
     quality: Quality,
     known_at: str | None = None,
     evidence: Evidence | None = None,
+    provenance: Provenance | None = None,
 ) -> RunSummary:
     """Summary of a run. The same units in another order give the same summary.
 
@@ -61,8 +63,9 @@ def build_summary(
         top_risks=top_risks(servers, settings, origin),
         accuracy=_accuracy(units),
         accuracy_at_risk=_accuracy_at_risk(servers, units),
+        provenance=provenance,
         quality=quality,
-        definitions=_definitions(settings, cadence, units, found),
+        definitions=_definitions(settings, cadence, units, found) | provenance_terms(provenance, found["actions"]),
         **totals,
         **found,
     )

@@ -10,10 +10,12 @@ from capforecast.report.summary_changes import Changes
 from capforecast.report.summary_models import DriftCheck, ModelUsed
 from capforecast.report.summary_parts import Accuracy, Quality, Risk, RollUp, Tiers, UnitSummary
 from capforecast.report.summary_pools import PoolSummary
+from capforecast.report.summary_provenance import Provenance
 from capforecast.report.summary_warnings import Bin, Calibration, RuleScore, Scorecard
 
 __all__ = [
-    "Accuracy", "ActionsSummary", "Bin", "Calibration", "Changes", "DriftCheck", "ModelUsed", "PoolSummary", "Quality",
+    "Accuracy", "ActionsSummary", "Bin", "Calibration", "Changes", "DriftCheck", "ModelUsed", "PoolSummary",
+    "Provenance", "Quality",
     "Risk", "RollUp", "RuleScore", "RunSummary", "Scorecard", "SegmentSummary", "Tiers", "UnitSummary",
 ]  # fmt: skip
 
@@ -77,5 +79,8 @@ class RunSummary(Part):
     )
     peaks_unseen: int = Field(default=0, description="Servers with a series that has not seen a peak that lies ahead")
     anomalies: dict[str, int] = Field(default_factory=dict, description="Marks on the history, by kind")
+    provenance: Provenance | None = Field(
+        default=None, description="What the report was made from; null = not on record"
+    )
     quality: Quality = Field(description="Rows of the source, and what became of them")
     definitions: dict[str, str] = Field(description="Term and the definition this report used")

@@ -18,8 +18,10 @@ from capforecast.report.changes import changes_part, compared
 from capforecast.report.schema import schema_text, summary_schema
 from capforecast.report.summary import RunSummary
 from capforecast.report.summary_parts import Tiers
+from capforecast.report.summary_provenance import Provenance
 
 jsonschema = pytest.importorskip("jsonschema")
+PROVENANCE = Provenance(run_key="a", inputs="b", settings="c", code="d", versions={"numpy": "2"}, models={"a": "v1"})
 PUBLISHED = Path(__file__).parents[2] / "docs" / "summary.schema.json"
 
 
@@ -30,7 +32,7 @@ def summary() -> dict[str, Any]:
     checks = pd.DataFrame(drift_rows("Logistics", alarms=("input_level",)))
     data = with_models(data, champions_frame({"Logistics": "kept"}), checks, drift_series_frame("Logistics"))
     changes = changes_part(compared(servers(THEN, since=WEEK), servers(NOW)), ["retail"])
-    made = data.summary.model_copy(update={"changes": changes})
+    made = data.summary.model_copy(update={"changes": changes, "provenance": PROVENANCE})
     found: dict[str, Any] = json.loads(made.model_dump_json())
     empty = [name for name, value in found.items() if value in (None, [], {})]
     assert empty == ["known_at", "accuracy_at_risk"]

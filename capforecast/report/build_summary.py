@@ -17,7 +17,6 @@ from capforecast.report.definitions import definitions
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.model_parts import drift_checks, model_versions
 from capforecast.report.pooling import pool_summaries, pool_sums
-from capforecast.report.provenance_words import provenance_terms
 from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, Provenance, Quality, RunSummary, Tiers
 from capforecast.report.terms import evidence_terms, model_terms
@@ -65,7 +64,7 @@ def build_summary(
         accuracy_at_risk=_accuracy_at_risk(servers, units),
         provenance=provenance,
         quality=quality,
-        definitions=_definitions(settings, cadence, units, found) | provenance_terms(provenance, found["actions"]),
+        definitions=_definitions(settings, cadence, units, found),
         **totals,
         **found,
     )

@@ -34,8 +34,8 @@ def changes_sentence(changes: Changes) -> str:
     parts = [
         _said(changes.newly_at_risk, "newly at risk", changes.top_newly_at_risk),
         _said(changes.no_longer_at_risk, "no longer at risk", changes.top_no_longer_at_risk),
-        _said(changes.worse, "worse but not newly at risk", []),
-        _said(changes.better, "better", []),
+        _said(changes.worse, "in a worse tier", changes.top_worse),
+        _said(changes.better, "in a better tier", []),
         _said(changes.newly_unknown, "can no longer be forecast", changes.top_newly_unknown),
         _said(changes.known_again, "can be forecast again", []),
         _said(changes.new, "new", []),

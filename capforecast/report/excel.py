@@ -19,6 +19,7 @@ from capforecast.report.evidence_sheets import write_evidence
 from capforecast.report.model_sheets import write_models
 from capforecast.report.page_actions import actions_fact
 from capforecast.report.page_models import models_fact
+from capforecast.report.provenance_words import made_from
 from capforecast.report.rollup_charts import by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.sheets import Sheets
@@ -225,13 +226,14 @@ def _sources_sheet(sheets: Sheets, files: pd.DataFrame) -> None:
 
 
 def _definitions_sheet(sheets: Sheets, summary: RunSummary) -> None:
-    """Terms of the report, then every column of the workbook."""
+    """Terms of the report, then every column of the workbook, then what it was made from."""
     terms = [("Term", term.replace("_", " "), quoted(text)) for term, text in summary.definitions.items()]
     columns = [("Column", column.title, quoted(column.note)) for column in sheets.explained]
-    frame = pd.DataFrame(terms + columns, columns=["kind", "name", "meaning"])
+    origin = [("Report", name, text) for name, text in made_from(summary)]
+    frame = pd.DataFrame(terms + columns + origin, columns=["kind", "name", "meaning"])
     sheets.table(
         "Definitions", frame,
-        [Column("kind", "Kind", "A term of the report, or a column of this workbook.", width=10),
+        [Column("kind", "Kind", "Term, column of this workbook, or what the report is made from.", width=10),
          Column("name", "Name", "Term or heading.", width=26),
          Column("meaning", "Meaning", "How it is defined.", width=110)],
         "",

@@ -24,6 +24,7 @@ from capforecast.report.page_actions import actions_fact, actions_page
 from capforecast.report.page_evidence import anomalies_part, picture, pools_page, warnings_page
 from capforecast.report.page_models import models_fact, models_page
 from capforecast.report.page_segments import segments_page
+from capforecast.report.provenance_words import made_from
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, RunSummary
@@ -69,6 +70,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "unknown": _unknown(data),
         "accuracy": [_accuracy_row(row, units) for row in _fleet_rows(data.summary)],
         "quality": data.summary.quality,
+        "made_from": made_from(data.summary),
         **_TOOLS,
     }
 

@@ -1,24 +1,20 @@
-"""What a report was made from, in words: printed among the definitions, on the last page and in the workbook."""
+"""What a report was made from, in rows of words: the end of the printed report and of the workbook's Definitions."""
 
 from __future__ import annotations
 
-from capforecast.report.summary_actions import ActionsSummary
-from capforecast.report.summary_provenance import Provenance
+from capforecast.report.summary import RunSummary
 from capforecast.report.words import listed, plural
 
-FROM_INVENTORY = "inventory"
 
-
-def provenance_terms(made: Provenance | None, actions: ActionsSummary | None) -> dict[str, str]:
-    """Run key, versions and price date as definitions; empty where nothing is on record."""
-    found = {}
-    if made is not None:
-        found["run key"] = (
-            f"{made.run_key}: the same key stands on every report of the same inputs ({made.inputs}), settings "
-            f"({made.settings}) and code ({made.code}), whenever it was run."
-        )
-        found["versions"] = f"{listed([f'{name} {version}' for name, version in made.versions.items()])}."
+def made_from(summary: RunSummary) -> list[tuple[str, str]]:
+    """Price date, run key and versions, each with its heading; without what is not on record."""
+    rows = []
+    actions, made = summary.actions, summary.provenance
     if actions is not None and actions.priced:
-        sources = [f"{name} ({plural(n, 'server')})" for name, n in actions.price_sources.items()]
-        found["prices"] = f"Present costs come from {'; '.join(sources)}, in {actions.currency}."
-    return found
+        sources = [f"{name} ({plural(servers, 'server')})" for name, servers in actions.price_sources.items()]
+        rows.append(("Prices", f"{'; '.join(sources)}; in {actions.currency}"))
+    if made is not None:
+        key = f"{made.run_key}: from inputs {made.inputs}, settings {made.settings}, code {made.code}"
+        rows.append(("Run key", f"{key}. The same key is the same report, whenever it was made"))
+        rows.append(("Versions", listed([f"{name} {version}" for name, version in made.versions.items()])))
+    return rows

@@ -15,7 +15,7 @@ class ChangedServer(Part):
     business_unit: str = Field(description="Its unit now; of a server that is gone, its unit then")
     tier_before: str = Field(description='Tier at the run before; "" = it was not there')
     tier: str = Field(description='Tier now; "" = it is gone')
-    metric: str = Field(default="", description='Metric its tier rests on; "" = none is known')
+    metric: str = Field(default="", description='Metric that its tier rests on, now or else before; "" = none is known')
     reason: str = Field(default="", description='Why it is unknown; "" = it is not')
 
 

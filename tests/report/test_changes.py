@@ -59,7 +59,7 @@ def test_each_server_is_named_under_what_became_of_it():
     assert found.tiers.total == 11
     assert found.since == found.since_first == "2026-11-16T00:00:00+00:00"
     assert found.sentence == (
-        "3 newly at risk (a, i and l), 1 no longer at risk (b), 2 worse but not newly at risk, 1 better, "
+        "3 newly at risk (a, i and l), 1 no longer at risk (b), 2 in a worse tier (c and e), 1 in a better tier, "
         "1 can no longer be forecast (g), 1 can be forecast again, 2 new, 1 gone."
     )
 

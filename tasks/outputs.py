@@ -139,6 +139,8 @@ def _markdown(summary: dict[str, Any]) -> str:
         "",
         *[f"* **{risk['server_id']}**: {risk['sentence']}" for risk in summary["top_risks"][:8]],
     ]
+    if summary["changes"]:
+        lines += ["", f"**Changes.** Since {summary['changes']['since'][:10]}: {summary['changes']['sentence']}"]
     if summary["actions"]:
         lines += ["", f"**Actions.** {summary['actions']['sentence']}"]
     if summary["warnings"]:

@@ -40,7 +40,9 @@ from capforecast.report.summary import (
     UnitSummary,
 )
 from capforecast.report.summary_actions import ActionsSummary, Realised, SegmentSummary, Withheld
+from capforecast.report.summary_changes import ChangedServer, Changes
 from capforecast.report.summary_models import DriftCheck, ModelUsed
+from capforecast.report.summary_provenance import Provenance
 from capforecast.risk.pool_totals import PATH_COLUMNS
 from capforecast.risk.scorecard import RULES
 from capforecast.risk.tiers import SERVER_COLUMNS
@@ -109,6 +111,8 @@ def section(title):
         ("Rows set aside", COLUMNS),
         ("Files", TALLY_COLUMNS),
         ("summary.json", RunSummary.model_fields),
+        ("Changes in summary.json", {**Changes.model_fields, **ChangedServer.model_fields}),
+        ("Provenance in summary.json", Provenance.model_fields),
         (
             "Warnings in summary.json",
             {**Scorecard.model_fields, **RuleScore.model_fields, **Calibration.model_fields, **Bin.model_fields},

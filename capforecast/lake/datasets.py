@@ -59,6 +59,12 @@ def as_of_segment(as_of: pd.Timestamp) -> str:
     return str(as_of.strftime("%Y-%m-%d" if as_of == as_of.normalize() else "%Y-%m-%dT%H"))
 
 
+def cut_off_of(reference: Reference) -> pd.Timestamp:
+    """The cut-off (UTC) of the partition that a reference names."""
+    day, _, hour = reference.uri.split("/as_of=")[1].split("/")[0].partition("T")
+    return pd.Timestamp(f"{day}T{hour or '00'}:00", tz="UTC")
+
+
 def unit_key(dataset: str, cadence: Cadence, as_of: pd.Timestamp, business_unit: str = FLEET) -> str:
     """Key of one partition: `risks/cadence=daily/as_of=2026-11-23/business_unit=retail/part-0.parquet`."""
     if dataset not in PER_UNIT:

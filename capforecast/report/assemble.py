@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+
 import pandas as pd
 import pyarrow.compute as pc
 
+from capforecast.errors import MissingObjectError, StaleReferenceError
 from capforecast.fleet.snapshot import from_tables
 from capforecast.forecast import frames
-from capforecast.lake.datasets import read_frame, read_table
+from capforecast.lake.datasets import cut_off_of, read_frame, read_table
 from capforecast.lake.store import Store
 from capforecast.report.build_summary import build_summary
+from capforecast.report.changes import SINCE, compared
 from capforecast.report.data import FanChart, ReportData
 from capforecast.report.fans import fan_charts
 from capforecast.report.inputs import Evidence, UnitInput
-from capforecast.report.summary import Quality, Risk
+from capforecast.report.summary import Provenance, Quality, Risk
 from capforecast.risk.scorecard import stated_horizons
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
 from capforecast.settings import Settings
 
+log = logging.getLogger(__name__)
 FURTHER = ("pools", "demand", "anomalies", "drift_series", "consolidation", "packing")  # of a unit, where it has them
 ADVISED = (
     "actions",
@@ -43,12 +48,14 @@ def report_data(
     validation: Reference | None = None,
     known_at: str | None = None,
     extras: dict[str, Reference] | None = None,
+    provenance: Provenance | None = None,
 ) -> ReportData:
     """Everything a report shows. `units`: references of each finished unit; `problems`: why the others are missing.
 
     validation: what became of the rows of each file.  extras: of the fleet, `scorecard`, `reliability` and the tables
-    of ADVISED, and the sums of its `pools` and `demand`. These, and a unit's `warnings`, `champion`, `drift` and the
-    tables of FURTHER, may be missing: the report then says so, or nothing of what is to be done.
+    of ADVISED, and the sums of its `pools` and `demand`. These, and a unit's `warnings`, `champion`, `drift`,
+    `previous_servers` (of its run before) and the tables of FURTHER, may be missing: the report then says so, or
+    nothing of what is to be done or has changed.
     """
     tables = _Tables(store, units, extras or {})
     summary = build_summary(
@@ -60,6 +67,7 @@ def report_data(
         quality=quality,
         known_at=known_at,
         evidence=tables.evidence(),
+        provenance=provenance,
     )
     return ReportData(
         summary=summary,
@@ -70,6 +78,7 @@ def report_data(
         sources=pd.DataFrame() if validation is None else read_frame(store, validation),
         scorecard=tables.of_fleet("scorecard"),
         reliability=tables.of_fleet("reliability"),
+        changes=tables.changes[tables.changes["change"] != ""],
         **{name: tables.of_fleet(name) for name in ADVISED},
         **tables.further,
     )
@@ -83,6 +92,7 @@ class _Tables:
         self._loaded = {name: _loaded(store, references) for name, references in self._units.items()}
         self._fleet = {name: read_frame(store, reference) for name, reference in extras.items()}
         self.further = {name: _stacked([*self._present(name), *self._summed(name)]) for name in FURTHER}
+        self.changes = compared(self.of_units("previous_servers"), self.of_units("servers"))
 
     def of_units(self, name: str) -> pd.DataFrame:
         """The table of all units, one below the other."""
@@ -121,6 +131,7 @@ class _Tables:
             segment_sizes=self.of_fleet("segment_sizes"),
             consolidation=self.further["consolidation"],
             realised=self.of_fleet("realised"),
+            changes=self.changes,
         )
 
     def fans(self, top: list[Risk]) -> list[FanChart]:
@@ -147,7 +158,19 @@ class _Tables:
 
 def _loaded(store: Store, references: dict[str, Reference]) -> dict[str, pd.DataFrame]:
     parts = {name: read_frame(store, references[name]) for name in ("servers", "risks", "backtests")}
+    parts["previous_servers"] = _before(store, references.get("previous_servers"))
     return parts | {"servers": _with_series_figures(parts["servers"], parts["risks"])}
+
+
+def _before(store: Store, reference: Reference | None) -> pd.DataFrame:
+    """A unit's servers at its run before, where they are still in the lake as the unit's own run saw them."""
+    if reference is None:
+        return pd.DataFrame()
+    try:
+        return read_frame(store, reference).assign(**{SINCE: cut_off_of(reference)})
+    except (MissingObjectError, StaleReferenceError) as error:
+        log.warning("what has changed is not told where the run before has been replaced since (%s)", error)
+        return pd.DataFrame()
 
 
 def _with_series_figures(servers: pd.DataFrame, risks: pd.DataFrame) -> pd.DataFrame:

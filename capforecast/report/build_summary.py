@@ -12,12 +12,13 @@ from capforecast import __version__
 from capforecast.report.accuracy import metric_accuracy
 from capforecast.report.action_terms import action_terms
 from capforecast.report.actions_part import actions_summary, segment_summaries
+from capforecast.report.changes import changes_part
 from capforecast.report.definitions import definitions
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.model_parts import drift_checks, model_versions
 from capforecast.report.pooling import pool_summaries, pool_sums
 from capforecast.report.sentences import forecast_by
-from capforecast.report.summary import Accuracy, Quality, RunSummary, Tiers
+from capforecast.report.summary import Accuracy, Provenance, Quality, RunSummary, Tiers
 from capforecast.report.terms import evidence_terms, model_terms
 from capforecast.report.top_risks import top_risks, unseen_peaks
 from capforecast.report.totals import cells, check_totals, unit_summary, unknown_reasons
@@ -37,6 +38,7 @@ def build_summary(
     quality: Quality,
     known_at: str | None = None,
     evidence: Evidence | None = None,
+    provenance: Provenance | None = None,
 ) -> RunSummary:
     """Summary of a run. The same units in another order give the same summary.
 
@@ -60,6 +62,7 @@ def build_summary(
         top_risks=top_risks(servers, settings, origin),
         accuracy=_accuracy(units),
         accuracy_at_risk=_accuracy_at_risk(servers, units),
+        provenance=provenance,
         quality=quality,
         definitions=_definitions(settings, cadence, units, found),
         **totals,
@@ -93,6 +96,7 @@ def _found(units: Sequence[UnitInput], servers: pd.DataFrame, known: Evidence, o
         "models": _models(units),
         "model_versions": model_versions(known.champions),
         "drift": drift_checks(known.drift),
+        "changes": changes_part(known.changes, [unit.name for unit in units if unit.problem is None]),
         "warnings": track_record(known.scorecard, known.reliability, known.origins, forecast),
         "pools": pool_summaries(known.pools, origin),
         "pool_sums": pool_sums(known.pools, origin),

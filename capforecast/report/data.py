@@ -77,7 +77,8 @@ class ReportData:
     (sources.tally.TALLY_COLUMNS).  scorecard, reliability, pools, demand, anomalies: as schema.py spells them; empty
     where the run has none.  drift_series: one row per series and check that is over its limit.
     actions, savings, bounds, segments, segment_sizes, consolidation, packing, realised: what to do, as
-    schema.py, actions.segments and actions.lifecycle spell them.
+    schema.py, actions.segments and actions.lifecycle spell them.  changes: servers in another tier than at the run
+    before (changes.CHANGED_COLUMNS).
     """
 
     summary: RunSummary
@@ -100,6 +101,7 @@ class ReportData:
     consolidation: pd.DataFrame = field(default_factory=pd.DataFrame)
     packing: pd.DataFrame = field(default_factory=pd.DataFrame)
     realised: pd.DataFrame = field(default_factory=pd.DataFrame)
+    changes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,15 @@ import pandas as pd
 from capforecast.report import style
 from capforecast.report.action_sheets import write_actions
 from capforecast.report.answer import headline
+from capforecast.report.changes_sheet import write_changes
+from capforecast.report.changes_words import changes_fact
 from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_order
 from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
 from capforecast.report.evidence_sheets import write_evidence
 from capforecast.report.model_sheets import write_models
 from capforecast.report.page_actions import actions_fact
 from capforecast.report.page_models import models_fact
+from capforecast.report.provenance_words import made_from
 from capforecast.report.rollup_charts import by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.sheets import Sheets
@@ -46,6 +49,7 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
     _summary_sheet(sheets, summary)
     for table in _server_tables(data):
         table.write(sheets)
+    write_changes(sheets, data)
     write_actions(sheets, data)
     write_evidence(sheets, data)
     for table in _accuracy_tables(data):
@@ -150,7 +154,7 @@ def _notes(sheet: Any, form: Callable[[str], Any], summary: RunSummary) -> int:
     """What to know besides the headline, below it; returns the first row after."""
     row = 4
     notes = [f"Warnings: {summary.warnings.sentence}"] if summary.warnings is not None else []
-    facts = (actions_fact(summary), models_fact(summary))
+    facts = (changes_fact(summary), actions_fact(summary), models_fact(summary))
     notes += [f"{known[0]}: {known[1]}" for known in facts if known]
     for note in notes:
         sheet.write_string(row, 0, style.printable(note), form("text"))
@@ -222,13 +226,14 @@ def _sources_sheet(sheets: Sheets, files: pd.DataFrame) -> None:
 
 
 def _definitions_sheet(sheets: Sheets, summary: RunSummary) -> None:
-    """Terms of the report, then every column of the workbook."""
+    """Terms of the report, then every column of the workbook, then what it was made from."""
     terms = [("Term", term.replace("_", " "), quoted(text)) for term, text in summary.definitions.items()]
     columns = [("Column", column.title, quoted(column.note)) for column in sheets.explained]
-    frame = pd.DataFrame(terms + columns, columns=["kind", "name", "meaning"])
+    origin = [("Report", name, text) for name, text in made_from(summary)]
+    frame = pd.DataFrame(terms + columns + origin, columns=["kind", "name", "meaning"])
     sheets.table(
         "Definitions", frame,
-        [Column("kind", "Kind", "A term of the report, or a column of this workbook.", width=10),
+        [Column("kind", "Kind", "Term, column of this workbook, or what the report is made from.", width=10),
          Column("name", "Name", "Term or heading.", width=26),
          Column("meaning", "Meaning", "How it is defined.", width=110)],
         "",

@@ -40,7 +40,8 @@ class Evidence:
     scorecard, reliability: SCORECARD_COLUMNS, RELIABILITY_COLUMNS, of the fleet.  origins: those scored at each
     horizon (days).  pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.  champions, drift: tables of these names, a row
     per business unit, and per business unit and check.  actions, savings, bounds, segment_sizes, consolidation,
-    realised: as schema.py, actions.segments and actions.lifecycle spell them, of the whole run.
+    realised: as schema.py, actions.segments and actions.lifecycle spell them, of the whole run.  changes: every server
+    beside the run before, as changes.CHANGED_COLUMNS.
     """
 
     scorecard: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -56,3 +57,4 @@ class Evidence:
     segment_sizes: pd.DataFrame = field(default_factory=pd.DataFrame)
     consolidation: pd.DataFrame = field(default_factory=pd.DataFrame)
     realised: pd.DataFrame = field(default_factory=pd.DataFrame)
+    changes: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from capforecast.report import style
 from capforecast.report.answer import headline, reach, record, unknown_fact, when, where
+from capforecast.report.changes_words import changes_fact
 from capforecast.report.charts import fan_alt, fan_chart, fan_key, risk_matrix, tier_bar
 from capforecast.report.data import (
     FanChart,
@@ -23,6 +24,7 @@ from capforecast.report.page_actions import actions_fact, actions_page
 from capforecast.report.page_evidence import anomalies_part, picture, pools_page, warnings_page
 from capforecast.report.page_models import models_fact, models_page
 from capforecast.report.page_segments import segments_page
+from capforecast.report.provenance_words import made_from
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, RunSummary
@@ -68,6 +70,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "unknown": _unknown(data),
         "accuracy": [_accuracy_row(row, units) for row in _fleet_rows(data.summary)],
         "quality": data.summary.quality,
+        "made_from": made_from(data.summary),
         **_TOOLS,
     }
 
@@ -80,8 +83,8 @@ _TOOLS = {"style": style, "count": count, "plural": plural, "shorten": style.sho
 def _front(data: ReportData) -> dict[str, Any]:
     """Page 1: the answer, servers by tier, facts, what is missing, whom to look at, how far to trust it."""
     summary = data.summary
-    facts = (reach(summary), where(summary), when(data), actions_fact(summary), unknown_fact(summary), record(summary),
-             models_fact(summary))  # fmt: skip
+    facts = (reach(summary), where(summary), when(data), changes_fact(summary), actions_fact(summary),
+             unknown_fact(summary), record(summary), models_fact(summary))  # fmt: skip
     several = len(summary.business_units) > 1
     return {
         "tiers": [_tile(summary, tier) for tier in TIER_ORDER],

@@ -13,6 +13,7 @@ from capforecast.report.pdf import render_pdf
 from capforecast.report.summary import Quality
 from capforecast.schema import Reference
 from capforecast.settings import Settings
+from capforecast.stages.provenance import provenance
 
 
 def report(
@@ -39,6 +40,7 @@ def report(
         validation=ingested.validation,
         known_at=ingested.known_at,
         extras=extras,
+        provenance=provenance(ingested, units, settings, extras or {}),
     )
     inputs = {
         "ingested": ingested.model_dump(mode="json", exclude={"observations"}),

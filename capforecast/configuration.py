@@ -41,9 +41,11 @@ NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "log": True,
     "flow": True,
     "models": True,
+    "delivery": True,
     "forecast": {"block_size", "threads"},
 }  # what changes where and how a run goes, not what comes out
-OF_ACTIONS = ("segments", "sizing", "idle", "consolidation", "prices", "lifecycle")  # what only stages on actions read
+# What only stages on actions and the report read: no model is trained anew for the sake of a title.
+OF_ACTIONS = ("segments", "sizing", "idle", "consolidation", "prices", "lifecycle", "report")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,19 @@ def usable_store(loaded: Loaded) -> str:
     )
 
 
+def secret(name: str | None, key: str, environment: Mapping[str, str] | None = None) -> str:
+    """What the environment variable that the setting `key` names holds; "" where the setting names none.
+
+    Raises ConfigError where it is not set, or empty. What it holds is in no message and in no settings.
+    """
+    if name is None:
+        return ""
+    held = (os.environ if environment is None else environment).get(name, "").strip()
+    if not held:
+        raise ConfigError(f"`{key}` names the environment variable {name}, which is not set: set it, or unset the key")
+    return held
+
+
 def explain(loaded: Loaded) -> list[tuple[str, object, str, str]]:
     """Every key of the merged settings: dotted key, value, where it came from, what it means (with its unit)."""
     return [
@@ -117,7 +132,7 @@ def explain(loaded: Loaded) -> list[tuple[str, object, str, str]]:
 def config_hash(settings: Settings, *, actions: bool = False) -> str:
     """sha256 of all settings that can change results; the same on every machine and in every order of keys.
 
-    actions: with those that only the stages on actions read.
+    actions: with those that only the stages on actions and the report read.
     """
     content = settings.model_dump(mode="json", exclude=NOT_IN_RESULTS)
     if not actions:

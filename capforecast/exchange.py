@@ -84,7 +84,8 @@ class Published(Result):
     as_of: str
     cadence: Cadence
     tiers: dict[str, int]
-    references: dict[str, Reference]  # summary, pdf, workbook, inputs
+    references: dict[str, Reference]  # inputs, summary, and by `report.formats` pdf, workbook, html
+    business_units: dict[str, dict[str, Reference]] = {}  # the same of each unit's own report
 
 
 class Overview(Result):

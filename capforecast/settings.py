@@ -6,6 +6,7 @@ environment and options over it. config/default.yaml spells the same defaults wi
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from capforecast.schema import STATISTICS, Cadence
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Factor = Annotated[float, Field(gt=0, le=1)]
+ReportFormat = Literal["pdf", "xlsx", "json", "html"]
 
 
 class Section(BaseModel):
@@ -459,6 +461,91 @@ class ReportSettings(Section):
     page_size: Literal["A4", "Letter"] = Field("A4", description="paper")
     top_risks: Count = Field(12, description="servers drawn as fan charts")
     table_rows: Count = Field(100, description="servers listed in print; the workbook lists all")
+    formats: tuple[ReportFormat, ...] = Field(
+        ("pdf", "xlsx", "json", "html"), description="files of a report; summary.json is written whether named or not"
+    )
+    per_business_unit: bool = Field(True, description="a report of each business unit beside that of the run")
+    most_unit_pdfs: int = Field(
+        50, ge=0, description="business units whose report is printed too, those with most servers at risk first"
+    )
+
+    @field_validator("formats")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(names))
+
+
+class DeliverySettings(Section):
+    """Who is told that a report is there. No secret stands here: only names of environment variables that hold them."""
+
+    webhook_url_env: str | None = Field(
+        None, description="environment variable with the address of a Slack-compatible webhook; null = none"
+    )
+    smtp_host: str | None = Field(None, description="mail server; null = no e-mail")
+    smtp_port: int = Field(587, ge=1, le=65535, description="its port")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="encryption: starttls (as a rule port 587), tls from the start (465), or none"
+    )
+    smtp_from: str = Field("", description="address that e-mails come from")
+    smtp_to: tuple[str, ...] = Field((), description="addresses that e-mails go to")
+    smtp_user_env: str | None = Field(
+        None, description="environment variable with the user to log in as; null = no log-in"
+    )
+    smtp_password_env: str | None = Field(None, description="environment variable with the user's password")
+    timeout_seconds: Count = Field(30, description="seconds to wait for webhook or mail server")
+    retries: int = Field(2, ge=0, description="further tries of a delivery that may pass (connection, 5xx, busy)")
+    base_url: str | None = Field(
+        None, description="http(s) address under which the store's files open in a browser; null = the store's own"
+    )
+
+    @field_validator("webhook_url_env", "smtp_user_env", "smtp_password_env")
+    @classmethod
+    def _a_name(cls, name: str | None) -> str | None:
+        if name is None:
+            return None
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # not repeated in the message: it may be the secret
+            raise ValueError("must be the name of an environment variable, such as REPORT_WEBHOOK, not what it holds")
+        if name.upper().startswith("CAPFORECAST_"):
+            raise ValueError(f"{name}: variables that begin with CAPFORECAST_ are settings; give it another name")
+        return name
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _sender(cls, address: str) -> str:
+        return _address(address) if address else address
+
+    @field_validator("smtp_to")
+    @classmethod
+    def _receivers(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_address(each) for each in addresses))
+
+    @field_validator("base_url")
+    @classmethod
+    def _opens(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        parts = urlsplit(address)
+        if "@" in parts.netloc:
+            raise ValueError("must hold no user or password: it is printed in every message")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{address!r} is no address; write https://host/path")
+        return address.rstrip("/")
+
+    @model_validator(mode="after")
+    def _complete(self) -> DeliverySettings:
+        if self.smtp_host is not None and not (self.smtp_from and self.smtp_to):
+            raise ValueError("`smtp_host` is given: `smtp_from` and `smtp_to` must say from whom and to whom")
+        if (self.smtp_user_env is None) != (self.smtp_password_env is None):
+            raise ValueError("`smtp_user_env` and `smtp_password_env` go together: give both or neither")
+        if self.smtp_user_env is not None and self.smtp_security == "none":
+            raise ValueError("`smtp_security` is none: the password would travel in the clear; use starttls or tls")
+        return self
+
+
+def _address(text: str) -> str:
+    if not text.isascii() or not re.fullmatch(r"[^\s@<>,;:\"]+@[^\s@<>,;:\"]+", text):
+        raise ValueError(f"{text!r} is no e-mail address; write name@example.com")
+    return text
 
 
 class FlowSettings(Section):
@@ -547,6 +634,7 @@ class Settings(Section):
     prices: PriceSettings = PriceSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     report: ReportSettings = ReportSettings()
+    delivery: DeliverySettings = DeliverySettings()
     flow: FlowSettings = FlowSettings()
     log: LogSettings = LogSettings()
 

@@ -199,26 +199,3 @@ def scorecard(
     asked = Replay(source, inventory, origins, level, output, plot)
     result = run_scorecard(loaded.settings, asked)
     console.show_json(result) if as_json else show_scorecard(result)
-
-
-@app.command(rich_help_panel=PANEL)
-def report(
-    as_of: Annotated[str, typer.Option("--as-of", help="Cut-off of the run to report on.", metavar="DATE")],
-    cadence: Annotated[str, typer.Option(help="daily or hourly.")] = "daily",
-    store: Store = None,
-    profile: Profile = None,
-    local: Local = False,
-    aws: Aws = False,
-    config: Config = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Render PDF, workbook and summary of a finished run anew, from exactly the data it was made of.
-
-    Example: capforecast report --as-of 2026-11-23 --store lake
-    """
-    from deployments.direct import render_again
-
-    loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
-    made = render_again(loaded, as_of, cadence)
-    console.show_json(made) if as_json else console.show_table([{"file": k, "path": v} for k, v in made.items()])

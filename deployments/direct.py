@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid
 from collections.abc import Callable
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-from pydantic import ValidationError
 
 from capforecast import stages
 from capforecast.configuration import Loaded, usable_store
-from capforecast.errors import CapforecastError, MissingObjectError, StaleReferenceError, UsageError
-from capforecast.exchange import Ingested, Unit
+from capforecast.errors import CapforecastError, UsageError
+from capforecast.exchange import Unit
 from capforecast.fleet import panel as panels
 from capforecast.fleet import synthetic_files
 from capforecast.fleet.synthetic import Fleet
@@ -24,10 +22,9 @@ from capforecast.forecast import engine
 from capforecast.forecast.holdout import holdout
 from capforecast.forecast.pointers import version_of
 from capforecast.lake.claims import Claims
-from capforecast.lake.datasets import report_key
 from capforecast.lake.store import Store
 from capforecast.report.accuracy import metric_accuracy
-from capforecast.schema import FLEET, TIER_ORDER, Cadence, Reference
+from capforecast.schema import FLEET, TIER_ORDER, Cadence
 from capforecast.settings import Settings
 from capforecast.sources.files import read_files
 from deployments import progress
@@ -191,38 +188,3 @@ def measure(settings: Settings, source: str, inventory: str | None, train_until:
 
 def _accuracy_rows(backtest: pd.DataFrame) -> list[dict[str, Any]]:
     return [row.model_dump(exclude={"business_unit"}) for row in metric_accuracy(None, backtest)]
-
-
-def render_again(loaded: Loaded, as_of: str, cadence: str) -> dict[str, str]:
-    """Render the report of a finished run from the references it was made of; returns the files' addresses."""
-    url = usable_store(loaded)
-    if "://" not in url and not Path(url).expanduser().is_dir():
-        raise UsageError(f"there is no lake at {url}; name it with --store")
-    store = Store(url, loaded.settings.storage)
-    key = report_key(_cadence(cadence), stages.parse_as_of(as_of), "inputs.json")
-    if key not in store.keys(key.rsplit("/", 1)[0]):
-        known = sorted({part.split("as_of=")[1].split("/")[0] for part in store.keys("reports") if cadence in part})
-        raise UsageError(f"no {cadence} report as of {as_of} in {store.url}; there are: {', '.join(known) or 'none'}")
-    inputs = json.loads(store.read(key))
-    try:
-        ingested = Ingested.model_validate(inputs["ingested"] | {"observations": []})
-        units = [Unit.model_validate(unit) for unit in inputs["units"]]
-        settings = Settings.model_validate(inputs["settings"]).model_copy(update={"report": loaded.settings.report})
-        extras = {name: Reference.model_validate(reference) for name, reference in inputs.get("extras", {}).items()}
-    except ValidationError as error:
-        what = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise UsageError(
-            f"{key} was written by another version of capforecast ({what}: {error.errors()[0]['msg']}): "
-            f"run again with --as-of {as_of}"
-        ) from None
-    with _claims(store, "report") as claims:
-        claims.period(ingested.cadence, ingested.cut_off)
-        try:
-            made = stages.report(store, settings, ingested, units, inputs["problems"], extras)
-        except (StaleReferenceError, MissingObjectError) as error:
-            raise StaleReferenceError(
-                f"the report as of {as_of} cannot be made of its own tables any more: a later run of that day, with "
-                f"other code, settings or business units, has replaced some ({error}). Make it anew with "
-                f"`capforecast run --as-of {as_of} ...`, as it was run; stages that are unchanged are reused"
-            ) from None
-    return {name: store.address(reference.uri) for name, reference in made.references.items()}

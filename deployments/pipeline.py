@@ -126,8 +126,11 @@ def _show(ran: Ran, as_json: bool, verbose: bool) -> int:
         return int(result["exit_code"])
     console.show_tiers(result["summary"])
     console.out.print()
-    for name in ("pdf", "workbook", "summary_json", "log"):
-        console.out.print(f"{name.replace('_json', ''):<9} {result[name]}", soft_wrap=True)
+    for name in ("pdf", "workbook", "html", "summary_json", "log"):
+        if result[name]:
+            console.out.print(f"{name.replace('_json', ''):<9} {result[name]}", soft_wrap=True)
+    if result["unit_reports"]:
+        console.out.print(f"units     {len(result['unit_reports'])} reports, one each, beside it", soft_wrap=True)
     console.out.print(f"run       {ran.run_id}, attempt {result['attempt']}, {ran.seconds:.0f} s")
     if result["retry"]:
         console.err.print(f"\n[bold red]incomplete[/]: {outcome}", soft_wrap=True)
@@ -142,7 +145,8 @@ def _show(ran: Ran, as_json: bool, verbose: bool) -> int:
 def _result(ran: Ran, made: dict[str, Any], code: int, retry: str | None) -> dict[str, Any]:
     from capforecast.exchange import Published
 
-    references = Published.model_validate(made["published"]).references
+    published = Published.model_validate(made["published"])
+    references = published.references
     where = {name: ran.lake.address(reference.uri) for name, reference in references.items()}
     return {
         "exit_code": code,
@@ -150,9 +154,14 @@ def _result(ran: Ran, made: dict[str, Any], code: int, retry: str | None) -> dic
         "attempt": made["attempt"],
         "seconds": round(ran.seconds, 1),
         "store": ran.lake.url,
-        "pdf": where["pdf"],
-        "workbook": where["workbook"],
+        "pdf": where.get("pdf"),
+        "workbook": where.get("workbook"),
+        "html": where.get("html"),
         "summary_json": where["summary"],
+        "unit_reports": {
+            unit: {name: ran.lake.address(each.uri) for name, each in files.items() if name != "inputs"}
+            for unit, files in published.business_units.items()
+        },
         "log": ran.log,
         "retry": retry,
         "summary": json.loads(ran.lake.fetch(references["summary"])),

@@ -13,7 +13,7 @@ from flows.start import history, job_of, manifest_of, run_name
 from flows.units import MOST_UNITS_AT_ONCE, IncompleteRun, all_units, chosen
 from tasks.common import Job, run_stage
 from tasks.decisions import actions, decided, fleet_pools, scorecard
-from tasks.outputs import report, show_actions, show_pools, show_report, show_scorecard, write_record
+from tasks.outputs import deliver, report, show_actions, show_pools, show_report, show_scorecard, write_record
 
 FLEET_STAGES = 6  # ingest, fleet-pools, scorecard, decided, actions, report
 
@@ -69,6 +69,8 @@ def report_run(job: Job, kind: str, business_units: list[str] | None, **asked: s
     extras = sums | _scorecard(job, ingested, units, names) | _actions(job, ingested, units, names)
     published = run_stage(report, job, ingested=ingested, units=units, problems=problems, extras=extras)
     show_report(job, published)
+    if stages.delivers(job.settings.delivery):
+        deliver(job, published)
     outcome = {
         "run_id": job.run.run_id,
         "attempt": job.run.attempt,

@@ -21,6 +21,8 @@ POOLS = (
     "if all peaked at once: as a rule more than the pool needs at any moment"
 )
 MOST_POOLS = 500  # rows of an artifact
+FILES = ("pdf", "workbook", "html", "summary")  # of a report, among its references
+MOST_LINKED = 20  # business units whose files have an artifact each; with more, only the table of all names them
 
 
 @stage_task("report", actions=True, run_name="report")
@@ -31,7 +33,7 @@ def report(
     problems: dict[str, str],
     extras: dict[str, Any],
 ) -> dict[str, Any]:
-    """Summary, PDF and workbook of what is there, saying what is missing."""
+    """Report of the run, and of each business unit, of what is there, saying what is missing."""
     history, finished = Ingested.model_validate(ingested), [Unit.model_validate(unit) for unit in units]
 
     tables = {name: Reference.model_validate(reference) for name, reference in extras.items()}
@@ -123,11 +125,33 @@ def show_report(job: Job, published: dict[str, Any]) -> None:
     create_table_artifact(
         key="tightest-pools", table=pools, description="Demand against what is usable (vCPU, GiB), tightest first"
     )
-    for name in ("pdf", "workbook"):
-        create_link_artifact(
-            key=f"report-{name}", link=job.address(made.references[name]), link_text=f"Capacity report ({name})"
-        )
+    _link(job, made)
     create_markdown_artifact(key="capacity-summary", markdown=_markdown(summary), description="The answer in short")
+
+
+@task(name="deliver", task_run_name="deliver", tags=["capforecast"], cache_policy=NO_CACHE, persist_result=False)
+def deliver(job: Job, published: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tell people that the report is there; what could not be sent is a warning and stands in the Prefect UI."""
+    references = Published.model_validate(published).references
+    rows = stages.deliver(job.store, job.settings, references)
+    create_table_artifact(key="delivery", table=rows, description="Who was told of the report")
+    return rows
+
+
+def _link(job: Job, made: Published) -> None:
+    """A link to each file of the report, and those of the business units in one table; few units have links too."""
+    for name in FILES:
+        if name in made.references:
+            link = job.address(made.references[name])
+            create_link_artifact(key=f"report-{name}", link=link, link_text=f"Capacity report ({name})")
+    rows = []
+    for unit, references in made.business_units.items():
+        links = {name: job.address(references[name]) for name in FILES if name in references}
+        rows.append({"business unit": unit} | {name: f"[{name}]({link})" for name, link in links.items()})
+        for name, link in links.items() if len(made.business_units) <= MOST_LINKED else ():
+            create_link_artifact(key=f"report-{name}-{slug(unit)}", link=link, link_text=f"{unit}: report ({name})")
+    if rows:
+        create_table_artifact(key="unit-reports", table=rows, description="The report of each business unit")
 
 
 def _markdown(summary: dict[str, Any]) -> str:

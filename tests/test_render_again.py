@@ -9,7 +9,7 @@ import pytest
 
 from capforecast import configuration, stages
 from capforecast.errors import StaleReferenceError, UsageError
-from deployments.direct import render_again
+from deployments.reports import Wanted, render_again
 
 
 def test_inputs_of_another_version_are_refused_in_words(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_inputs_of_another_version_are_refused_in_words(tmp_path: Path) -> None:
     (folder / "inputs.json").write_text(json.dumps(content))
     loaded = configuration.load(overrides={"store": str(tmp_path)})
     with pytest.raises(UsageError, match=r"another version of capforecast .*run again with --as-of 2025-09-12"):
-        render_again(loaded, "2025-09-12", "daily")
+        render_again(loaded, Wanted("2025-09-12"), ("json",), None)
 
 
 def test_tables_that_a_later_run_replaced_are_said_with_the_way_out(
@@ -41,6 +41,6 @@ def test_tables_that_a_later_run_replaced_are_said_with_the_way_out(
     def replaced(*given: object) -> None:
         raise StaleReferenceError("risks/...retail has changed")
 
-    monkeypatch.setattr(stages, "report", replaced)
+    monkeypatch.setattr(stages, "render", replaced)
     with pytest.raises(StaleReferenceError, match=r"later run of that day.*retail.*--as-of 2025-09-12"):
-        render_again(loaded, "2025-09-12", "daily")
+        render_again(loaded, Wanted("2025-09-12"), ("json",), None)

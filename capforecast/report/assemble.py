@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow.compute as pc
@@ -18,6 +20,7 @@ from capforecast.report.data import FanChart, ReportData
 from capforecast.report.fans import fan_charts
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.summary import Provenance, Quality, Risk
+from capforecast.report.unit_part import TERM, meaning, part_of_unit
 from capforecast.risk.scorecard import stated_horizons
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
 from capforecast.settings import Settings
@@ -57,42 +60,78 @@ def report_data(
     `previous_servers` (of its run before) and the tables of FURTHER, may be missing: the report then says so, or
     nothing of what is to be done or has changed.
     """
-    tables = _Tables(store, units, extras or {})
-    summary = build_summary(
-        as_of=as_of,
-        cadence=cadence,
-        horizon=settings.horizon(cadence),
-        settings=settings,
-        units=[*tables.inputs(), *(UnitInput(name=name, problem=problem) for name, problem in problems.items())],
-        quality=quality,
-        known_at=known_at,
-        evidence=tables.evidence(),
-        provenance=provenance,
-    )
-    return ReportData(
-        summary=summary,
-        servers=tables.of_units("servers"),
-        risks=tables.of_units("risks"),
-        backtests=tables.of_units("backtests"),
-        fans=tables.fans(summary.top_risks),
-        sources=pd.DataFrame() if validation is None else read_frame(store, validation),
-        scorecard=tables.of_fleet("scorecard"),
-        reliability=tables.of_fleet("reliability"),
-        changes=tables.changes[tables.changes["change"] != ""],
-        **{name: tables.of_fleet(name) for name in ADVISED},
-        **tables.further,
-    )
+    about = About(cadence, as_of, quality, validation, known_at, provenance)
+    return RunTables(store, units, extras or {}).data(settings, about, problems)
 
 
-class _Tables:
+@dataclass(frozen=True)
+class About:
+    """What is known of a run besides its tables; as in `report_data`."""
+
+    cadence: Cadence
+    as_of: pd.Timestamp
+    quality: Quality
+    validation: Reference | None = None
+    known_at: str | None = None
+    provenance: Provenance | None = None
+
+
+class RunTables:
     """The tables of a run, each read once: of its finished units, and of the fleet."""
 
     def __init__(self, store: Store, units: dict[str, dict[str, Reference]], extras: dict[str, Reference]) -> None:
         self._store, self._units = store, dict(sorted(units.items()))
         self._loaded = {name: _loaded(store, references) for name, references in self._units.items()}
         self._fleet = {name: read_frame(store, reference) for name, reference in extras.items()}
+        self._stack()
+
+    def _stack(self) -> None:
         self.further = {name: _stacked([*self._present(name), *self._summed(name)]) for name in FURTHER}
         self.changes = compared(self.of_units("previous_servers"), self.of_units("servers"))
+
+    def only(self, unit: str) -> RunTables:
+        """The part of one business unit, as if it were the fleet; of one that did not finish, without any server."""
+        part = copy(self)
+        part._units = {name: found for name, found in self._units.items() if name == unit}
+        part._loaded = {name: self._loaded[name] for name in part._units}
+        part._fleet = part_of_unit(self._fleet, unit)
+        part._stack()
+        return part
+
+    def data(self, settings: Settings, about: About, problems: dict[str, str]) -> ReportData:
+        """Everything a report of these tables shows; `problems`: why further units are missing."""
+        summary = build_summary(
+            as_of=about.as_of,
+            cadence=about.cadence,
+            horizon=settings.horizon(about.cadence),
+            settings=settings,
+            units=[*self.inputs(), *(UnitInput(name=name, problem=problem) for name, problem in problems.items())],
+            quality=about.quality,
+            known_at=about.known_at,
+            evidence=self.evidence(),
+            provenance=about.provenance,
+        )
+        return ReportData(
+            summary=summary,
+            servers=self.of_units("servers"),
+            risks=self.of_units("risks"),
+            backtests=self.of_units("backtests"),
+            fans=self.fans(summary.top_risks),
+            sources=pd.DataFrame() if about.validation is None else read_frame(self._store, about.validation),
+            scorecard=self.of_fleet("scorecard"),
+            reliability=self.of_fleet("reliability"),
+            changes=self.changes[self.changes["change"] != ""],
+            **{name: self.of_fleet(name) for name in ADVISED},
+            **self.further,
+        )
+
+    def data_of_unit(self, unit: str, settings: Settings, about: About, problem: str | None = None) -> ReportData:
+        """Everything the report of one business unit shows; the title names it. `problem`: why it did not finish."""
+        titled = settings.report.model_copy(update={"title": f"{settings.report.title}: {unit}"})
+        own = settings.model_copy(update={"report": titled})
+        data = self.only(unit).data(own, about, {} if problem is None else {unit: problem})
+        definitions = {TERM: meaning(unit), **data.summary.definitions}
+        return replace(data, summary=data.summary.model_copy(update={"definitions": definitions}))
 
     def of_units(self, name: str) -> pd.DataFrame:
         """The table of all units, one below the other."""

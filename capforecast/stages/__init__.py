@@ -7,9 +7,10 @@ what it reads is named in its arguments, and a reference whose object has change
 from capforecast.stages.actions import actions, actions_overview, decided
 from capforecast.stages.anomalies import anomalies
 from capforecast.stages.champion import champion, model_overview, why_train
+from capforecast.stages.delivery import deliver, delivers
 from capforecast.stages.drift import drift, drift_overview
 from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, shape_catalogue, source_overview
-from capforecast.stages.outputs import is_whole, report
+from capforecast.stages.outputs import is_whole, publish, render, report
 from capforecast.stages.pools import fleet_pools, pool_overview, pools
 from capforecast.stages.scorecard import scorecard, scorecard_overview, warnings
 from capforecast.stages.sizing import sizing
@@ -39,8 +40,9 @@ NEEDS = {  # which of a unit's references a stage reads
 }  # fmt: skip
 
 __all__ = [
-    "NEEDS", "actions", "actions_overview", "anomalies", "champion", "decided", "drift", "drift_overview",
+    "NEEDS", "actions", "actions_overview", "anomalies", "champion", "decided", "deliver", "delivers", "drift", "drift_overview",
     "fleet_pools", "forecast", "ingest", "is_whole", "model_overview", "overview", "parse_as_of", "parse_known_at",
-    "pool_overview", "pools", "read_panel", "report", "risk", "scorecard", "scorecard_overview", "shape_catalogue",
+    "pool_overview", "pools", "publish", "read_panel", "render", "report", "risk", "scorecard", "scorecard_overview",
+    "shape_catalogue",
     "sizing", "source_overview", "train", "validate", "warnings", "why_train",
 ]  # fmt: skip

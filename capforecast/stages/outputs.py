@@ -1,19 +1,74 @@
-"""What a run publishes: summary, PDF, workbook."""
+"""What a run publishes: summary, PDF, workbook and page, of the run and of each of its business units."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from pydantic import Field
+
 from capforecast.configuration import NOT_IN_RESULTS
-from capforecast.exchange import Ingested, Published, Unit
+from capforecast.exchange import Ingested, Published, Result, Unit
 from capforecast.forecast import registry
 from capforecast.lake.datasets import report_key, selection_segment, to_json
 from capforecast.lake.store import Store
-from capforecast.report.assemble import report_data
+from capforecast.report.assemble import About, RunTables
+from capforecast.report.data import ReportData
 from capforecast.report.excel import render_workbook
-from capforecast.report.pdf import render_pdf
-from capforecast.report.summary import Quality
+from capforecast.report.pdf import render_html, render_pdf
+from capforecast.report.summary import Quality, RunSummary
 from capforecast.schema import Reference
-from capforecast.settings import Settings
+from capforecast.settings import ReportFormat, ReportSettings, Settings
 from capforecast.stages.provenance import provenance
+
+log = logging.getLogger(__name__)
+Files = dict[str, bytes]
+INPUTS = "inputs.json"
+NAMES: dict[ReportFormat, tuple[str, str]] = {  # what a file is called among references, and in its folder
+    "json": ("summary", "summary.json"),
+    "pdf": ("pdf", "capacity-report.pdf"),
+    "xlsx": ("workbook", "capacity-report.xlsx"),
+    "html": ("html", "capacity-report.html"),
+}
+_RENDERERS: dict[ReportFormat, Callable[[ReportData, ReportSettings], bytes]] = {
+    "json": lambda data, settings: (data.summary.model_dump_json(indent=2) + "\n").encode(),
+    "pdf": render_pdf,
+    "xlsx": render_workbook,
+    "html": lambda data, settings: render_html(data, settings).encode(),
+}
+
+
+class ReportInputs(Result):
+    """What a report is made of, kept beside it: enough to render it again. Rows read are not named: too many."""
+
+    ingested: Ingested
+    units: list[Unit]
+    problems: dict[str, str]
+    extras: dict[str, Reference] = Field(default_factory=dict)
+    settings: dict[str, Any]
+    part: str | None = None  # the business unit of which this is the part of a larger run; null = all of the run
+
+    @property
+    def covered(self) -> list[str]:
+        """Business units of the run, finished or not."""
+        return sorted([*self.problems, *(unit.business_unit for unit in self.units)])
+
+    @property
+    def folder(self) -> str:
+        """Where the report lies, below that of the whole fleet: "", or `business_unit=<names>/`."""
+        return folder_of([self.part] if self.part else self.covered, self.ingested.business_units)
+
+    def only(self, name: str) -> ReportInputs:
+        """Those of one business unit's part."""
+        mine = [unit for unit in self.units if unit.business_unit == name]
+        problems = {unit: problem for unit, problem in self.problems.items() if unit == name}
+        return self.model_copy(update={"units": mine, "problems": problems, "part": name})
+
+
+def folder_of(names: list[str], every: list[str]) -> str:
+    """Folder of a report on some business units, below that of the whole fleet's."""
+    return "" if sorted(names) == sorted(every) else f"business_unit={selection_segment(names)}/"
 
 
 def report(
@@ -24,49 +79,107 @@ def report(
     problems: dict[str, str],
     extras: dict[str, Reference] | None = None,
 ) -> Published:
-    """Summary, PDF and workbook of the finished units; `problems` says of the others why they are missing;
-    `extras`: fleet-level tables to show, by name (`scorecard`, `reliability`).
+    """Publish the report of a run, and of each of its business units, in the formats of the settings.
 
-    A run of some business units only is published below `business_unit=<name>`, beside the fleet's report.
+    units: those that finished; `problems` says of the others why they are missing; `extras`: fleet-level tables to
+    show, by name (`scorecard`, `reliability`). A run of some business units only is published below
+    `business_unit=<names>`, beside the fleet's report; so is each unit's own.
     """
-    data = report_data(
-        store,
-        settings,
-        cadence=ingested.cadence,
-        as_of=ingested.cut_off,
-        units={unit.business_unit: unit.references for unit in units},
-        problems=problems,
-        quality=Quality.model_validate(ingested.model_dump(include=set(Quality.model_fields))),
-        validation=ingested.validation,
-        known_at=ingested.known_at,
-        extras=extras,
-        provenance=provenance(ingested, units, settings, extras or {}),
-    )
-    inputs = {
-        "ingested": ingested.model_dump(mode="json", exclude={"observations"}),
-        "units": [unit.model_dump(mode="json") for unit in units],
-        "problems": problems,
-        "extras": {name: reference.model_dump(mode="json") for name, reference in (extras or {}).items()},
-        "settings": settings.model_dump(mode="json", exclude=NOT_IN_RESULTS),
-    }
-    covered = sorted([*problems, *(unit.business_unit for unit in units)])
-    folder = "" if covered == ingested.business_units else f"business_unit={selection_segment(covered)}/"
-    files = {
-        "inputs": ("inputs.json", to_json(inputs)),
-        "pdf": ("capacity-report.pdf", render_pdf(data, settings.report)),
-        "workbook": ("capacity-report.xlsx", render_workbook(data, settings.report)),
-        "summary": ("summary.json", (data.summary.model_dump_json(indent=2) + "\n").encode()),
-    }
+    inputs = ReportInputs(
+        ingested=ingested.model_copy(update={"observations": []}), units=units, problems=problems,
+        extras=extras or {}, settings=settings.model_dump(mode="json", exclude=NOT_IN_RESULTS),
+    )  # fmt: skip
+    if len(inputs.covered) == 1 and inputs.folder:
+        inputs = inputs.only(inputs.covered[0])
+    tables = _tables(store, inputs)
+    formats = ("json", *settings.report.formats)
+    data = _data(tables, settings, inputs)
+    references = _replaced(store, inputs, files_of(data, formats, settings.report))
     return Published(
         complete=data.summary.complete,
         as_of=ingested.as_of,
         cadence=ingested.cadence,
         tiers=data.summary.tiers.model_dump(),
-        references={
-            name: store.put(report_key(ingested.cadence, ingested.cut_off, folder + file), content)
-            for name, (file, content) in files.items()
-        },
+        references=references,
+        business_units=dict(_each_unit(store, settings, inputs, tables, data.summary)),
     )
+
+
+def render(store: Store, settings: Settings, inputs: ReportInputs, formats: Iterable[ReportFormat]) -> Files:
+    """The files of a report by name, drawn again from the tables it was made of; nothing is written.
+
+    Raises MissingObjectError or StaleReferenceError where these are gone.
+    """
+    data = _data(_tables(store, inputs), settings, inputs)
+    return files_of(data, formats, settings.report)
+
+
+def files_of(data: ReportData, formats: Iterable[ReportFormat], settings: ReportSettings) -> Files:
+    """A report's files by name, one of each format."""
+    return {NAMES[each][1]: _RENDERERS[each](data, settings) for each in dict.fromkeys(formats)}
+
+
+def publish(store: Store, inputs: ReportInputs, files: Files) -> dict[str, Reference]:
+    """Put a report's files in its folder; returns their references. Files of other formats there are left alone."""
+    kinds = {file: kind for kind, file in NAMES.values()} | {INPUTS: "inputs"}
+    return {kinds[name]: store.put(key_of(inputs, name), content) for name, content in files.items()}
+
+
+def _replaced(store: Store, inputs: ReportInputs, files: Files) -> dict[str, Reference]:
+    """Publish a report with what it was made of; files that an earlier run left there would say something else."""
+    made = publish(store, inputs, {INPUTS: to_json(inputs.model_dump(mode="json"))} | files)
+    for _, name in NAMES.values():
+        if name not in files:
+            store.delete(key_of(inputs, name))
+    return made
+
+
+def key_of(inputs: ReportInputs, name: str) -> str:
+    """Key of a file of a report."""
+    return report_key(inputs.ingested.cadence, inputs.ingested.cut_off, inputs.folder + name)
+
+
+def _each_unit(
+    store: Store, settings: Settings, inputs: ReportInputs, tables: RunTables, summary: RunSummary
+) -> Iterator[tuple[str, dict[str, Reference]]]:
+    """Publish the report of each business unit; none where the run's own is the report of its only one."""
+    names = inputs.covered
+    if not settings.report.per_business_unit or len(names) < 2:
+        return
+    printed = _printed(summary, settings.report)
+    log.info("reports of %d business units", len(names))
+    for name in names:
+        part = inputs.only(name)
+        data = _data(tables, settings, part)
+        formats = [each for each in ("json", *settings.report.formats) if each != "pdf" or name in printed]
+        yield name, _replaced(store, part, files_of(data, formats, settings.report))
+
+
+def _printed(summary: RunSummary, settings: ReportSettings) -> set[str]:
+    """Business units whose report is printed: those with most servers at risk, where there are too many for all."""
+    ranked = sorted(summary.business_units, key=lambda u: (-u.tiers.critical - u.tiers.high, -u.servers, u.name))
+    chosen = ranked[: settings.most_unit_pdfs] if "pdf" in settings.formats else []
+    if chosen and len(chosen) < len(ranked):
+        log.info(
+            "PDFs of the %d business units with most servers at risk (setting report.most_unit_pdfs); the other %d "
+            "have the other formats. `capforecast report --business-unit NAME --format pdf` prints one",
+            len(chosen), len(ranked) - len(chosen),
+        )  # fmt: skip
+    return {unit.name for unit in chosen}
+
+
+def _tables(store: Store, inputs: ReportInputs) -> RunTables:
+    return RunTables(store, {unit.business_unit: unit.references for unit in inputs.units}, inputs.extras)
+
+
+def _data(tables: RunTables, settings: Settings, inputs: ReportInputs) -> ReportData:
+    history = inputs.ingested
+    quality = Quality.model_validate(history.model_dump(include=set(Quality.model_fields)))
+    made_from = provenance(history, inputs.units, settings, inputs.extras)
+    about = About(history.cadence, history.cut_off, quality, history.validation, history.known_at, made_from)
+    if inputs.part is None:
+        return tables.data(settings, about, inputs.problems)
+    return tables.data_of_unit(inputs.part, settings, about, inputs.problems.get(inputs.part))
 
 
 def is_whole(store: Store, reference: Reference) -> bool:

@@ -186,21 +186,27 @@ def prefect_server(prefect_api: str) -> str:
 def test_run_json_and_exit_codes(call: Call, fleet_folder: Path, tmp_path: Path, prefect_server: str) -> None:
     source = ["--source", fleet_folder / "observations.parquet", "--inventory", fleet_folder / "inventory.csv"]
     common = ["run", *source, "--store", tmp_path / "lake", "--horizon", "14", "--json"]
-    done = program(*common, PREFECT_API_URL=prefect_server)
+    done = program(*common, PREFECT_API_URL=prefect_server, CAPFORECAST_REPORT__MOST_UNIT_PDFS="1")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert Path(result["pdf"]).exists()
+    units = result["unit_reports"]
+    assert sorted(units) == [unit["name"] for unit in result["summary"]["business_units"]]
+    assert sorted(len(files) for files in units.values()) == [3, 3, 3, 4]  # one is printed
+    assert all(Path(file).exists() for files in units.values() for file in files.values())
     assert Path(result["log"]).exists()
     lines = [json.loads(line) for line in Path(result["log"]).read_text().splitlines()]
     assert {"stage_started", "stage_done"} <= {line.get("event") for line in lines}
     unit = result["summary"]["business_units"][0]["name"]
-    failed = program(*common, "--refresh", PREFECT_API_URL=prefect_server, CAPFORECAST_FLOW__DRILL=f"forecast:{unit}")
+    failed = program(*common, "--refresh", PREFECT_API_URL=prefect_server, CAPFORECAST_FLOW__DRILL=f"forecast:{unit}",
+                     CAPFORECAST_REPORT__PER_BUSINESS_UNIT="false")  # fmt: skip
     assert failed.returncode == 4, failed.stderr
     assert "flow-run retry" in json.loads(failed.stdout)["retry"]
     nothing = call("run", "--source", tmp_path / "no.csv", "--store", tmp_path / "lake")
     assert nothing.code == 3
     rendered = call("report", "--as-of", result["summary"]["as_of"], "--store", tmp_path / "lake", "--json")
     assert rendered.code == 0, rendered.err
+    assert set(json.loads(rendered.out)) == {"pdf", "xlsx", "json", "html"}
 
 
 def test_nothing_known_at_a_date_is_no_empty_report(call: Call, fleet_folder: Path, tmp_path: Path) -> None:

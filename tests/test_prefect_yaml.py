@@ -135,7 +135,7 @@ def test_all_deploy_and_a_worker_runs_the_weekly_one(environment: dict[str, str]
         start_new_session=True,
     )
     try:
-        parameters = json.dumps({"overrides": {"forecast.horizon_days": 14}})
+        parameters = json.dumps({"overrides": {"forecast.horizon_days": 14, "report.per_business_unit": False}})
         prefect(environment, "deployment", "run", "capacity-run/weekly-capacity", "--params", parameters, "--watch")
     finally:
         stop(worker)

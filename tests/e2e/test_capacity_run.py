@@ -47,6 +47,7 @@ def test_the_report_is_published_whole(outcome: dict[str, Any], lake: Path) -> N
     (workbook,) = lake.glob("reports/**/capacity-report.xlsx")
     assert pdf.read_bytes().startswith(b"%PDF")
     assert workbook.read_bytes().startswith(b"PK")
+    assert (pdf.with_suffix(".html")).read_text().startswith("<!")
     assert (lake / f"runs/{outcome['run_id']}/attempt=1/manifest.json").exists()
 
 
@@ -76,7 +77,8 @@ def test_the_prefect_ui_shows_subflows_and_artifacts(outcome: dict[str, Any], un
     assert shown["capacity-summary"].type == "markdown"
     assert shown["scorecard"].type == "markdown"
     assert shown["business-units"].data == 100.0
-    assert "capacity-report.pdf" in str(shown["report-pdf"].data)
+    files = {"pdf": "capacity-report.pdf", "workbook": ".xlsx", "html": ".html", "summary": "summary.json"}
+    assert all(file in str(shown[f"report-{kind}"].data) for kind, file in files.items())
     assert {f"{kind}-{unit}" for kind in ("tiers", "risks", "quality", "pools") for unit in units} <= {
         artifact.key for artifact in everything
     }

@@ -66,7 +66,7 @@ def call(*arguments: object, cwd: Path, environment: dict[str, str]) -> subproce
     return subprocess.run(
         list(map(str, arguments)),
         cwd=cwd,
-        env=outer | {"PYTHONPATH": str(ROOT)} | environment,
+        env=outer | {"PYTHONPATH": str(ROOT), "CAPFORECAST_REPORT__PER_BUSINESS_UNIT": "false"} | environment,
         capture_output=True,
         text=True,
         check=False,

@@ -38,7 +38,11 @@ def observed(path: Path, servers: dict[str, tuple[int, int]]) -> str:
 
 def ran(flow: Any, source: str, lake: Path, **more: Any) -> Any:
     """What a flow returned, or the exception that ended it."""
-    overrides = {"forecast.horizon_days": 14, "forecast.origins_daily": 5} | more.pop("overrides", {})
+    overrides = {
+        "forecast.horizon_days": 14,
+        "forecast.origins_daily": 5,
+        "report.per_business_unit": False,
+    } | more.pop("overrides", {})
     state = flow(source=source, store=str(lake), overrides=overrides, return_state=True, **more)
     return state.result(raise_on_failure=False)
 

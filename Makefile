@@ -20,7 +20,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fuzz ui system lint format peers schema clean stale
+.PHONY: help demo test fuzz ui system lint format notebooks peers schema clean stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ format: $(DEV) ## let ruff mend and format
 
 schema: $(DEV) ## write docs/summary.schema.json anew, the JSON Schema of summary.json
 	$(BIN)/python -m capforecast.report.schema > docs/summary.schema.json
+
+notebooks: $(DEV) ## run the notebooks of examples/ and write them as HTML below build/notebooks
+	$(BIN)/python scripts/export_notebooks.py
 
 peers: $(PEERS) ## make .venv-peers: Prophet, AutoETS and others that benchmarks compare with
 

@@ -21,7 +21,7 @@ def use() -> None:
         {
             "font.family": [style.FONT, style.FALLBACK_FONT], "font.size": 10, "text.color": style.INK,
             "figure.figsize": (9, 3.6), "figure.dpi": 110, "figure.constrained_layout.use": True,
-            "axes.titlelocation": "left", "axes.titleweight": 600, "axes.titlesize": 11,
+            "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.titlesize": 11,
             "axes.edgecolor": style.RULE, "axes.labelcolor": style.MUTED,
             "axes.spines.top": False, "axes.spines.right": False, "axes.grid.axis": "y", "axes.axisbelow": True,
             "grid.color": style.FAINT, "xtick.color": style.MUTED, "ytick.color": style.MUTED,

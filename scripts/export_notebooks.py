@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import nbformat
+from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
@@ -27,8 +28,9 @@ def executed(path: Path) -> NotebookNode:
     Raises CellExecutionError naming the cell and its error.
     """
     notebook = nbformat.read(path, as_version=4)
+    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # files, not ports that anybody may reach
     where = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=None, kernel_name="python3", resources=where).execute()
+    NotebookClient(notebook, km=kernel, timeout=None, resources=where).execute()
     return notebook
 
 

@@ -342,6 +342,9 @@ class SizingSettings(Section):
     replay_origins: Count = Field(12, description="newest past origins at which the rule is replayed")
     least_history_days: Count = Field(30, description="days a server must have been seen before it is made smaller")
     least_horizon_days: Count = Field(30, description="days a forecast must look ahead to make a server smaller")
+    least_cut: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="share of CPU or memory that a smaller size must save; less is not worth a change"
+    )
     least_vcpus: float = Field(1.0, gt=0, description="vCPUs below which no size is recommended")
     least_memory_gib: float = Field(1.0, gt=0, description="GiB below which no size is recommended")
     families: dict[str, tuple[str, ...]] = Field(

@@ -198,6 +198,7 @@ def _steps(
         units = next_step(np.maximum(need * sized, least), steps) / sized
         share = np.where(has > 0, units, next_step(need, SHARE_STEPS))
         share = np.where(need <= 1.0, np.minimum(share, 1.0), share)  # it holds what it needs: odd sizes stay
+        share = np.where(share > 1.0 - settings.least_cut, np.maximum(share, 1.0), share)
         share = np.where(at_risk, np.maximum(share, 1.0), np.minimum(share, 1.0))
         found.append(np.where(np.isnan(share), 1.0, share))
     return found[0], found[1]

@@ -1,6 +1,6 @@
 """The sizes a server could have: which instance types it may become, what they hold and cost.
 
-Without instance types, sizes are numbers of vCPUs and GiB in the steps that vendors and hypervisors commonly offer;
+Without instance types, sizes are whole vCPUs and GiB, in steps of an eighth at the most, as hypervisors allow;
 where not even these are known, shares of what there is now.
 """
 
@@ -19,8 +19,11 @@ from capforecast.schema import BoolArray
 from capforecast.settings import SizingSettings
 
 Array = npt.NDArray[np.float64]
-VCPU_STEPS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-GIB_STEPS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+VCPU_STEPS = (*range(1, 17), *range(18, 33, 2), *range(36, 65, 4), *range(72, 129, 8), 160, 192, 256)
+GIB_STEPS = (
+    *range(1, 17), *range(18, 33, 2), *range(36, 65, 4), *range(72, 129, 8), *range(144, 257, 16),
+    *range(288, 513, 32), *range(576, 1025, 64), 1280, 1536, 2048,
+)  # fmt: skip
 SHARE_STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of a size that is not known
 
 

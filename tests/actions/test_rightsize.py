@@ -174,11 +174,18 @@ def test_a_price_without_region_holds_in_every_region() -> None:
 def test_without_instance_types_sizes_are_vcpus_and_gib() -> None:
     row = one(needs([1.4], [5.0], instance_type="", vcpus=8.0, memory_gib=30.0))
     assert row["action"] == Action.DOWNSIZE
-    assert (row["to_type"], row["to_vcpus"], row["to_memory_gib"]) == ("", 2.0, 8.0)
+    assert (row["to_type"], row["to_vcpus"], row["to_memory_gib"]) == ("", 2.0, 7.0)
     assert row["to_cpu_share"] == pytest.approx(0.25)
     assert np.isnan(row["to_hourly"])
     odd = one(needs([5.3], [5.0], instance_type="", vcpus=7.0))
     assert odd["to_vcpus"] == 7.0, "a size between the usual ones that holds the need stays"
+
+
+def test_a_cut_that_is_not_worth_a_change_is_not_advised() -> None:
+    row = one(needs([5.1], [20.5], instance_type="", vcpus=8.0, memory_gib=30.0))
+    assert row["action"] == Action.KEEP, "7.1 of 8 vCPUs, 26.4 of 30 GiB"
+    half = one(needs([1.4], [20.5], instance_type="", vcpus=8.0, memory_gib=30.0))
+    assert (half["to_vcpus"], half["to_memory_gib"]) == (2.0, 30.0), "the memory stays as it is"
 
 
 def test_without_sizes_the_advice_is_a_share_of_what_there_is() -> None:

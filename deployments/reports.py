@@ -20,6 +20,7 @@ from capforecast.schema import Cadence
 from capforecast.settings import ReportFormat, Settings
 from capforecast.stages.outputs import INPUTS, NAMES, ReportInputs, folder_of, key_of
 
+_MOST_NAMED = 4
 FORMATS: tuple[ReportFormat, ...] = get_args(ReportFormat)
 
 
@@ -147,10 +148,19 @@ def inputs_of(store: Store, wanted: Wanted) -> ReportInputs:
 def _known(store: Store, cadence: Cadence) -> str:
     """The reports there are, in words."""
     prefix = f"reports/cadence={cadence}/as_of="
-    found = sorted(key.removeprefix(prefix) for key in store.keys("reports") if key.startswith(prefix))
-    places = [key.removesuffix(f"/{INPUTS}").split("/") for key in found if key.endswith(f"/{INPUTS}")]
-    said = [day + (f" ({' '.join(rest)})" if rest else "") for day, *rest in places]
-    return ", ".join(said) or "none"
+    found = sorted(key.removeprefix(prefix).split("/") for key in store.keys("reports") if key.startswith(prefix))
+    days: dict[str, list[str]] = {}
+    for day, *rest in found:
+        if rest[-1:] == [INPUTS]:
+            days.setdefault(day, []).append(rest[0].removeprefix("business_unit="))
+    return ", ".join(f"{day} ({_which(names)})" for day, names in days.items()) or "none"
+
+
+def _which(names: list[str]) -> str:
+    """Whom the reports of a day are about."""
+    units = [name for name in names if name != INPUTS]
+    fleet = ["the fleet"] if len(units) < len(names) else []
+    return ", ".join(fleet + (units if len(units) <= _MOST_NAMED else [f"{len(units)} business units"]))
 
 
 def _read(store: Store, key: str, wanted: Wanted) -> ReportInputs:

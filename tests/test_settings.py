@@ -9,6 +9,8 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from capforecast.configuration import load
+from capforecast.errors import ConfigError
 from capforecast.schema import Cadence
 from capforecast.settings import (
     BreachSettings,
@@ -107,3 +109,24 @@ def test_what_cannot_be_meant_is_refused(model, values, message):
 def test_settings_cannot_be_changed_in_place():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().forecast.horizon_days = 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"webhook_url_env": "https://hooks.example.com/hunter2"}, "must be the name of an environment variable"),
+        ({"webhook_url_env": "CAPFORECAST_HOOK"}, "give it another name"),
+        ({"smtp_host": "mail"}, "from whom and to whom"),
+        ({"smtp_user_env": "U"}, "go together"),
+        ({"smtp_user_env": "U", "smtp_password_env": "P", "smtp_security": "none"}, "in the clear"),
+        ({"smtp_from": "Us <a@example.com>\r\nBcc: x@example.com"}, "no e-mail address"),
+        ({"smtp_to": ["a@b@c"]}, "no e-mail address"),
+        ({"base_url": "https://us:hunter2@example.com"}, "must hold no user or password"),
+        ({"base_url": "ftp://example.com"}, "write https://host/path"),
+    ],
+)
+def test_delivery_is_refused_where_it_would_tell_a_secret_or_nobody(changes, words):
+    with pytest.raises(ConfigError) as refused:
+        load(environment={}, overrides={f"delivery.{key}": value for key, value in changes.items()})
+    assert words in str(refused.value)
+    assert "hunter2" not in str(refused.value)

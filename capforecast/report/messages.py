@@ -62,8 +62,8 @@ def slack(message: Message) -> dict[str, Any]:
         {"type": "section", "text": _plain(message.headline)},
         {"type": "section", "fields": [_plain(f"{name}: {count}") for name, count in message.tiers.items()]},
     ]
-    told = ([f"{name}: {text}" for name, text in message.facts], _told(message.risks))
-    blocks += [{"type": "section", "text": _plain("\n".join(lines))} for lines in told if lines]
+    paragraphs = ([f"{name}: {text}" for name, text in message.facts], _told(message.risks))
+    blocks += [{"type": "section", "text": _plain("\n".join(lines))} for lines in paragraphs if lines]
     if message.links:
         parts = [_link(name, address) for name, address in message.links.items()]
         blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": part} for part in parts]})

@@ -58,7 +58,7 @@ def _recounted(sizes: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFrame:
 
 def _tested(bounds: pd.DataFrame, actions: pd.DataFrame) -> pd.DataFrame:
     """Tests of the strata that the unit's servers are in."""
-    if not len(bounds) or "stratum" not in actions:
+    if not len(bounds) or not len(actions) or "stratum" not in actions:
         return bounds.iloc[:0]
     return bounds[bounds["stratum"].isin([*actions["stratum"].unique(), EVERYONE])].reset_index(drop=True)
 

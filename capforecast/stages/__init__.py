@@ -41,8 +41,9 @@ NEEDS = {  # which of a unit's references a stage reads
 
 __all__ = [
     "NEEDS", "actions", "actions_overview", "anomalies", "champion", "decided", "deliver", "delivers", "drift",
-    "drift_overview", "fleet_pools", "forecast", "ingest", "is_whole", "model_overview", "overview", "parse_as_of",
-    "parse_known_at", "pool_overview", "pools", "publish", "read_panel", "render", "report", "risk", "scorecard",
-    "scorecard_overview", "shape_catalogue", "sizing", "source_overview", "train", "validate", "warnings",
-    "why_train",
+    "drift_overview",
+    "fleet_pools", "forecast", "ingest", "is_whole", "model_overview", "overview", "parse_as_of", "parse_known_at",
+    "pool_overview", "pools", "publish", "read_panel", "render", "report", "risk", "scorecard", "scorecard_overview",
+    "shape_catalogue",
+    "sizing", "source_overview", "train", "validate", "warnings", "why_train",
 ]  # fmt: skip

@@ -33,6 +33,7 @@ from capforecast.report.summary import (
     Bin,
     Calibration,
     Quality,
+    RecentWarnings,
     Risk,
     RuleScore,
     RunSummary,
@@ -115,7 +116,13 @@ def section(title):
         ("Provenance in summary.json", Provenance.model_fields),
         (
             "Warnings in summary.json",
-            {**Scorecard.model_fields, **RuleScore.model_fields, **Calibration.model_fields, **Bin.model_fields},
+            {
+                **Scorecard.model_fields,
+                **RecentWarnings.model_fields,
+                **RuleScore.model_fields,
+                **Calibration.model_fields,
+                **Bin.model_fields,
+            },
         ),
         ("Models and drift in summary.json", {**ModelUsed.model_fields, **DriftCheck.model_fields}),
         ("Champions", (*(set(ModelUsed.model_fields) - {"sentence"}), *get_args(Outcome))),

@@ -86,7 +86,10 @@ def unknown_fact(summary: RunSummary) -> tuple[str, str] | None:
 
 def record(summary: RunSummary) -> tuple[str, str] | None:
     """How good the warnings were, where they could be replayed."""
-    return ("Warnings", tight(summary.warnings.sentence)) if summary.warnings else None
+    if summary.warnings is None:
+        return None
+    recent = summary.warnings.last_quarter
+    return "Warnings", tight(f"{recent.sentence if recent else ''} {summary.warnings.sentence}".strip())
 
 
 def _day(summary: RunSummary, days: int) -> str:

@@ -21,7 +21,7 @@ from capforecast.report.fans import fan_charts
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.summary import Provenance, Quality, Risk
 from capforecast.report.unit_part import TERM, meaning, part_of_unit
-from capforecast.risk.scorecard import stated_horizons
+from capforecast.risk.warnings_by_origin import by_origin, summed
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
 from capforecast.settings import Settings
 
@@ -108,7 +108,7 @@ class RunTables:
             units=[*self.inputs(), *(UnitInput(name=name, problem=problem) for name, problem in problems.items())],
             quality=about.quality,
             known_at=about.known_at,
-            evidence=self.evidence(),
+            evidence=self.evidence(settings),
             provenance=about.provenance,
         )
         return ReportData(
@@ -154,12 +154,14 @@ class RunTables:
             for name, parts in self._loaded.items()
         ]
 
-    def evidence(self) -> Evidence:
+    def evidence(self, settings: Settings) -> Evidence:
         """What is known beyond the risks of units."""
+        counts = _counted(self._store, self._units, settings)
         return Evidence(
             scorecard=self.of_fleet("scorecard"),
             reliability=self.of_fleet("reliability"),
-            origins=_origins(self._store, self._units),
+            origins=_origins(counts),
+            by_origin=counts,
             pools=self.further["pools"],
             anomalies=self.further["anomalies"],
             champions=_stacked(self._present("champion")),
@@ -220,17 +222,15 @@ def _with_series_figures(servers: pd.DataFrame, risks: pd.DataFrame) -> pd.DataF
     return servers.merge(risks[[SERVER_ID, METRIC, *names]], on=[SERVER_ID, METRIC], how="left", validate="one_to_one")
 
 
-def _origins(store: Store, units: dict[str, dict[str, Reference]]) -> dict[int, list[pd.Timestamp]]:
-    """Past origins of all units at which a warning can be scored, by horizon (days): stated then, outcome known."""
-    found: dict[int, set[pd.Timestamp]] = {}
-    for references in units.values():
-        if "warnings" not in references:
-            continue
-        table = read_frame(store, references["warnings"])
-        for horizon in stated_horizons(table):
-            scored = table[f"p_{horizon}d"].notna() & (table["observed_days"] >= horizon)
-            found.setdefault(horizon, set()).update(table.loc[scored, "origin"].unique())
-    return {horizon: sorted(moments) for horizon, moments in found.items()}
+def _counted(store: Store, units: dict[str, dict[str, Reference]], settings: Settings) -> pd.DataFrame:
+    """Past warnings of all units, and what came, counted by origin."""
+    found = [references["warnings"] for references in units.values() if "warnings" in references]
+    return summed([by_origin(read_frame(store, reference), settings) for reference in found])
+
+
+def _origins(counts: pd.DataFrame) -> dict[int, list[pd.Timestamp]]:
+    """Past origins at which a warning can be scored, by horizon (days): stated then, outcome known."""
+    return {int(horizon): sorted(rows["origin"]) for horizon, rows in counts.groupby("horizon_days", sort=True)}
 
 
 def series_by_model(store: Store, references: dict[str, Reference]) -> dict[str, int]:

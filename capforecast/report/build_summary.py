@@ -97,7 +97,7 @@ def _found(units: Sequence[UnitInput], servers: pd.DataFrame, known: Evidence, o
         "model_versions": model_versions(known.champions),
         "drift": drift_checks(known.drift),
         "changes": changes_part(known.changes, [unit.name for unit in units if unit.problem is None]),
-        "warnings": track_record(known.scorecard, known.reliability, known.origins, forecast),
+        "warnings": track_record(known.scorecard, known.reliability, known.origins, forecast, known.by_origin),
         "pools": pool_summaries(known.pools, origin),
         "pool_sums": pool_sums(known.pools, origin),
         "peaks_unseen": int((unseen_peaks(servers) != "").sum()) if len(servers) else 0,

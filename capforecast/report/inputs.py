@@ -38,10 +38,10 @@ class Evidence:
     """What a run knows beyond the risks of its units; empty where it does not.
 
     scorecard, reliability: SCORECARD_COLUMNS, RELIABILITY_COLUMNS, of the fleet.  origins: those scored at each
-    horizon (days).  pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.  champions, drift: tables of these names, a row
-    per business unit, and per business unit and check.  actions, savings, bounds, segment_sizes, consolidation,
-    realised: as schema.py, actions.segments and actions.lifecycle spell them, of the whole run.  changes: every server
-    beside the run before, as changes.CHANGED_COLUMNS.
+    horizon (days).  by_origin: counts of risk.warnings_by_origin.  pools: POOL_COLUMNS.  anomalies: ANOMALY_COLUMNS.
+    champions, drift: tables of these names, a row per business unit, and per business unit and check.  actions,
+    savings, bounds, segment_sizes, consolidation, realised: as schema.py, actions.segments and actions.lifecycle spell
+    them, of the whole run.  changes: every server beside the run before, as changes.CHANGED_COLUMNS.
     """
 
     scorecard: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -58,3 +58,4 @@ class Evidence:
     consolidation: pd.DataFrame = field(default_factory=pd.DataFrame)
     realised: pd.DataFrame = field(default_factory=pd.DataFrame)
     changes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    by_origin: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -11,12 +11,12 @@ from capforecast.report.summary_models import DriftCheck, ModelUsed
 from capforecast.report.summary_parts import Accuracy, Quality, Risk, RollUp, Tiers, UnitSummary
 from capforecast.report.summary_pools import PoolSummary
 from capforecast.report.summary_provenance import Provenance
-from capforecast.report.summary_warnings import Bin, Calibration, RuleScore, Scorecard
+from capforecast.report.summary_warnings import Bin, Calibration, RecentWarnings, RuleScore, Scorecard
 
 __all__ = [
     "Accuracy", "ActionsSummary", "Bin", "Calibration", "Changes", "DriftCheck", "ModelUsed", "PoolSummary",
-    "Provenance", "Quality",
-    "Risk", "RollUp", "RuleScore", "RunSummary", "Scorecard", "SegmentSummary", "Tiers", "UnitSummary",
+    "Provenance", "Quality", "RecentWarnings", "Risk", "RollUp", "RuleScore", "RunSummary", "Scorecard",
+    "SegmentSummary", "Tiers", "UnitSummary",
 ]  # fmt: skip
 
 

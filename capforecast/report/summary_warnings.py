@@ -61,6 +61,21 @@ class Bin(Part):
     rate: float = Field(description="Share that breached")
 
 
+class RecentWarnings(Part):
+    """Warnings of the last quarter that can be judged: of dates whose horizon is over. Counts as in `ours`."""
+
+    horizon_days: int = Field(description="Days within which a warning must come true")
+    origins: int = Field(description="Past dates at which warnings were made again")
+    first_origin: str = Field(description="The first of these dates")
+    last_origin: str = Field(description="The last of these dates")
+    cases: int = Field(description="Series, dates and levels not in breach then, whose outcome is known")
+    events: int = Field(description="Of these, breached within the horizon")
+    warned: int = Field(description="Warnings given")
+    came_true: int = Field(description="Warnings followed by a breach within the horizon")
+    missed: int = Field(description="Events that were not warned of")
+    sentence: str = Field(description="The same in one sentence")
+
+
 class Scorecard(Part):
     """How good the warnings were, replayed at past origins: whole fleet, both thresholds, at the headline horizons."""
 
@@ -75,4 +90,7 @@ class Scorecard(Part):
     calibration: list[Calibration] = Field(description="Stated probabilities, one row per horizon")
     rules: list[RuleScore] = Field(description="What operations use today, beside ours")
     reliability: list[Bin] = Field(description="Reliability diagram")
+    last_quarter: RecentWarnings | None = Field(
+        default=None, description="The latest quarter that can be judged; null = not on record"
+    )
     sentence: str = Field(description="The answer in one line")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from capforecast.report.accuracy import figure
+from capforecast.report.recent_warnings import recent_warnings
 from capforecast.report.scorecard_words import FEW_EVENTS
 from capforecast.report.summary import Bin, Calibration, RuleScore, Scorecard
 from capforecast.report.words import NBSP, count, date_text, listed, number, plural, probability, rate
@@ -28,12 +29,17 @@ _INTERVALS = ("recall_low", "recall_high", "our_recall", "recall_ratio", "ratio_
 
 
 def track_record(
-    scorecard: pd.DataFrame, reliability: pd.DataFrame, origins: Mapping[int, Sequence[pd.Timestamp]], of_servers: int
+    scorecard: pd.DataFrame,
+    reliability: pd.DataFrame,
+    origins: Mapping[int, Sequence[pd.Timestamp]],
+    of_servers: int,
+    by_origin: pd.DataFrame | None = None,
 ) -> Scorecard | None:
     """The fleet's scorecard at the headline horizons, or None where nothing could be replayed.
 
     scorecard, reliability: rows of SCORECARD_COLUMNS, RELIABILITY_COLUMNS.  origins: those scored at each
-    horizon (days).  of_servers: how many could be forecast in this run.
+    horizon (days).  of_servers: how many could be forecast in this run.  by_origin: counts of
+    risk.warnings_by_origin, where they are known.
     """
     rows = _fleet(scorecard)
     ours = rows[(rows["rule"] == OURS) & (rows["cases"] > 0)] if len(rows) else rows
@@ -56,6 +62,7 @@ def track_record(
         calibration=[_calibration(shown[h]) for h in days],
         rules=[_score(row) for h in days for row in _ours_first(others[others["horizon_days"] == h])],
         reliability=_bins(_fleet(reliability), days),
+        last_quarter=None if by_origin is None else recent_warnings(by_origin, days[-1]),
         sentence="",
     )
     return record.model_copy(update={"sentence": _sentence(record).replace(NBSP, " ")})

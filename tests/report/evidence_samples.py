@@ -14,6 +14,7 @@ from capforecast.report.inputs import Evidence
 from capforecast.report.pooling import pool_summaries, pool_sums
 from capforecast.report.terms import evidence_terms
 from capforecast.report.track_record import track_record
+from capforecast.risk.warnings_by_origin import ORIGIN_COLUMNS
 from capforecast.schema import (
     ANOMALY_COLUMNS,
     DEMAND_COLUMNS,
@@ -147,7 +148,14 @@ def evidence_of(servers: pd.DataFrame) -> Evidence:
     """All of it."""
     pools = pools_frame(servers)
     pools = pd.concat([pools, sums_frame(pools)], ignore_index=True)
-    return Evidence(scorecard_frame(), reliability_frame(), ORIGINS, pools, anomalies_frame(servers))
+    given = (scorecard_frame(), reliability_frame(), ORIGINS, pools, anomalies_frame(servers))
+    return Evidence(*given, by_origin=by_origin_frame())
+
+
+def by_origin_frame() -> pd.DataFrame:
+    """Past warnings at 90 d, date by date: they add up to the scorecard's, but for what does not divide by six."""
+    rows = [(90, origin.tz_localize("UTC"), 300, 40, 23, 15) for origin in ORIGINS[90]]
+    return pd.DataFrame(rows, columns=list(ORIGIN_COLUMNS))
 
 
 def with_evidence(data: ReportData, evidence: Evidence | None = None) -> ReportData:
@@ -155,7 +163,8 @@ def with_evidence(data: ReportData, evidence: Evidence | None = None) -> ReportD
     found = evidence or evidence_of(data.servers)
     tiers = data.summary.tiers
     marks = found.anomalies["kind"].value_counts().sort_index() if len(found.anomalies) else {}
-    record = track_record(found.scorecard, found.reliability, found.origins, tiers.total - tiers.unknown)
+    known = tiers.total - tiers.unknown
+    record = track_record(found.scorecard, found.reliability, found.origins, known, found.by_origin)
     pools = pool_summaries(found.pools, ORIGIN) if len(found.pools) else []
     terms = evidence_terms(Settings(), record, pools, len(found.anomalies), 2)
     summary = data.summary.model_copy(

@@ -61,17 +61,32 @@ def tables_of(name: str) -> dict[str, pd.DataFrame]:
     pools = pools_frame(made.servers)
     # The last two origins are too recent for 90 days to have passed, at the one before nothing could be stated.
     origins = [ORIGINS[90][0] + pd.Timedelta(days=28 * i) for i in (2, 1, 0, -1, -2, -3, -4, -5, -6)]
-    warnings = pd.DataFrame({"origin": pd.DatetimeIndex(origins, tz="UTC"), "p_90d": 0.2, "observed_days": 90})
+    warnings = pd.DataFrame({"origin": pd.DatetimeIndex(origins, tz="UTC"), "p_90d": 0.6, "observed_days": 90})
+    warnings["event_days"] = [30.0, 30.0, 30.0, 30.0, None, None, 120.0, 30.0, 30.0]
     warnings.loc[:1, "observed_days"] = 62
     warnings.loc[8, "p_90d"] = None
     return {
         "servers": made.servers.assign(capacity_remaining_units=3.25), "risks": risks,
+        "previous_servers": before(made.servers),
         "backtests": made.backtest, "pools": pools,
         "demand": demand_frame(pools), "anomalies": anomalies_frame(made.servers, 5), "warnings": warnings,
         "champion": pd.DataFrame([champion_row(name, MODELS[name], series_known=90, series_not_trained=3)]),
         "drift": pd.DataFrame(drift_rows(name, ALARMS[name], before=name == "media")),
         **({"drift_series": drift_series_frame(name)} if ALARMS[name] else {}),
     }  # fmt: skip
+
+
+def before(servers: pd.DataFrame) -> pd.DataFrame:
+    """The same servers a week earlier: the first is worse now, the second was not there, one more is gone since."""
+    earlier = servers.drop(index=servers.index[1])
+    earlier.loc[earlier.index[0], "tier"] = "ok"
+    gone = earlier.tail(1).assign(server_id=earlier["server_id"].iloc[0] + "-old", tier="critical")
+    return pd.concat([earlier, gone], ignore_index=True)
+
+
+def key_of(table: str, unit: str) -> str:
+    """Where a table lies; that of the run before below its own cut-off."""
+    return f"{table}/cadence=daily/as_of={'2025-12-29' if 'previous' in table else '2026-01-05'}/{unit}.parquet"
 
 
 def assembled(store: Store, units: dict[str, dict[str, Reference]], extras: dict[str, Reference]) -> ReportData:
@@ -86,7 +101,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     store = Store(tmp_path_factory.mktemp("lake"))
     tables = {name: tables_of(name) for name in UNITS}
     units = {
-        name: {table: write_table(store, f"{table}/{name}.parquet", frame) for table, frame in made.items()}
+        name: {table: write_table(store, key_of(table, name), frame) for table, frame in made.items()}
         for name, made in tables.items()
     }
     sums = sums_frame(pd.concat([made["pools"] for made in tables.values()], ignore_index=True))
@@ -151,6 +166,39 @@ def test_servers_by_tier_are_the_same_everywhere(
     assert {tier: sum(row[tier] for row in by_unit) for tier in TIER_ORDER} == truth
 
 
+def test_changes_are_counted_alike_everywhere(
+    run: Run, summary: dict[str, Any], book: Any, artifacts: dict[str, Any]
+) -> None:
+    changes, listed = summary["changes"], rows(book["Changes"])
+    now = pd.concat([made["servers"] for made in run.tables.values()])
+    then = pd.concat([made["previous_servers"] for made in run.tables.values()])
+    assert changes["tiers"] == summary["tiers"]
+    assert sum(changes["tiers_before"].values()) == len(then)
+    assert (changes["new"], changes["gone"]) == (
+        len(set(now["server_id"]) - set(then["server_id"])), len(set(then["server_id"]) - set(now["server_id"])),
+    )  # fmt: skip
+    assert (changes["new"], changes["gone"], changes["gone_at_risk"]) == (2, 2, 2)
+    assert sum(not row["Tier before"] for row in listed) == changes["new"]
+    assert sum(not row["Tier now"] for row in listed) == changes["gone"]
+    assert sum(row["Change"] == "newly at risk" for row in listed) == changes["newly_at_risk"]
+    assert {row["Since"] for row in listed} == {pd.Timestamp("2025-12-29")}
+    assert sum(unit["newly_at_risk"] for unit in changes["units"]) == changes["newly_at_risk"]
+    assert changes["sentence"] in artifacts["capacity-summary"]
+    front = [str(line[0]) for line in book["Summary"].iter_rows(values_only=True)]
+    said = f"Since 29\N{NO-BREAK SPACE}Dec\N{NO-BREAK SPACE}2025: {changes['sentence']}"
+    assert f"Changes: {said}" in front
+    assert said in render_html(run.data, ReportSettings())
+
+
+def test_an_earlier_run_that_was_replaced_is_not_compared_with(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    stale = run.units["media"]["previous_servers"].model_copy(update={"sha256": "0" * 64})
+    units = {"media": run.units["media"] | {"previous_servers": stale}, "retail": run.units["retail"]}
+    changes = assembled(run.store, units, run.extras).summary.changes
+    assert changes is not None
+    assert (changes.not_compared, [unit.business_unit for unit in changes.units]) == (["media"], ["retail"])
+    assert "has been replaced since" in caplog.text
+
+
 def test_demand_of_pools_adds_up_to_the_same_everywhere(
     run: Run, summary: dict[str, Any], book: Any, artifacts: dict[str, Any]
 ) -> None:
@@ -187,6 +235,10 @@ def test_warnings_and_events_are_counted_alike_everywhere(
     assert ours[90]["warned"] == ours[90]["came_true"] + ours[90]["false"] == 138
     assert summary["warnings"]["sentence"] in artifacts["capacity-summary"]
     assert "(19 May 2025 to 6 Oct 2025)" in summary["warnings"]["sentence"].replace("\N{NO-BREAK SPACE}", " ")
+    recent = summary["warnings"]["last_quarter"]
+    dates = (recent["origins"], recent["first_origin"], recent["last_origin"])
+    assert dates == (4, "2025-07-14", "2025-10-06")
+    assert (recent["cases"], recent["warned"], recent["came_true"], recent["missed"]) == (8, 8, 4, 0)
     assert len(rows(book["Anomalies"])) == sum(summary["anomalies"].values()) == 10
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 import nbformat
-from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
@@ -19,7 +17,6 @@ PAGE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 """
-_MERMAID = re.compile(r"<script type=\"module\">.*?</script>", re.DOTALL)
 
 
 def executed(path: Path) -> NotebookNode:
@@ -28,16 +25,16 @@ def executed(path: Path) -> NotebookNode:
     Raises CellExecutionError naming the cell and its error.
     """
     notebook = nbformat.read(path, as_version=4)
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # files, not ports that anybody may reach
+    options = {"timeout": None, "startup_timeout": 300}  # seconds; on a busy machine a kernel takes its time
     where = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, km=kernel, timeout=None, resources=where).execute()
+    NotebookClient(notebook, kernel_name="python3", resources=where, **options).execute()
     return notebook
 
 
 def html(notebook: NotebookNode) -> str:
     """One page that needs no other file."""
     page, _ = HTMLExporter(raw_template=PAGE).from_notebook_node(notebook)
-    return _MERMAID.sub("", page)
+    return str(page)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.summary import Provenance, Quality, Risk
 from capforecast.risk.scorecard import stated_horizons
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
-from capforecast.settings import Settings
+from capforecast.settings import CalendarSettings, Settings
 
 log = logging.getLogger(__name__)
 FURTHER = ("pools", "demand", "anomalies", "drift_series", "consolidation", "packing")  # of a unit, where it has them
@@ -74,7 +74,7 @@ def report_data(
         servers=tables.of_units("servers"),
         risks=tables.of_units("risks"),
         backtests=tables.of_units("backtests"),
-        fans=tables.fans(summary.top_risks),
+        fans=tables.fans(summary.top_risks, settings.calendar),
         sources=pd.DataFrame() if validation is None else read_frame(store, validation),
         scorecard=tables.of_fleet("scorecard"),
         reliability=tables.of_fleet("reliability"),
@@ -134,7 +134,7 @@ class _Tables:
             changes=self.changes,
         )
 
-    def fans(self, top: list[Risk]) -> list[FanChart]:
+    def fans(self, top: list[Risk], calendar: CalendarSettings) -> list[FanChart]:
         """Charts of the top risks that have a forecast; each unit's panel is read once."""
         charts: dict[tuple[str, str], FanChart] = {}
         for name, references in self._units.items():
@@ -145,7 +145,8 @@ class _Tables:
                 read_table(self._store, references[table]) for table in ("processed", "quality", "forecasts")
             )
             panel, risks = from_tables(processed, quality), self._loaded[name]["risks"]
-            charts |= fan_charts(panel, frames.from_table(predicted), risks, mine, self.further["anomalies"])
+            forecast, marks = frames.from_table(predicted), self.further["anomalies"]
+            charts |= fan_charts(panel, forecast, risks, mine, marks, calendar)
         return [charts[risk.server_id, risk.metric] for risk in top if (risk.server_id, risk.metric) in charts]
 
     def _present(self, name: str) -> list[pd.DataFrame]:

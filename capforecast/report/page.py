@@ -21,10 +21,11 @@ from capforecast.report.data import (
     units_by_metric,
 )
 from capforecast.report.page_actions import actions_fact, actions_page
-from capforecast.report.page_evidence import anomalies_part, picture, pools_page, warnings_page
+from capforecast.report.page_evidence import anomalies_part, pools_page, warnings_page
 from capforecast.report.page_models import models_fact, models_page
 from capforecast.report.page_segments import segments_page
 from capforecast.report.provenance_words import made_from
+from capforecast.report.pictures import picture
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.summary import Accuracy, RunSummary

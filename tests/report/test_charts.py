@@ -275,6 +275,14 @@ def test_one_wild_quantile_does_not_flatten_the_chart() -> None:
     assert 90 < top < 150
 
 
+def test_a_series_that_runs_high_is_not_pressed_to_the_top_of_its_chart() -> None:
+    quantiles = np.full((6, 10), 95.0)
+    low, top = ticks.value_limits(np.full(5, 92.0), quantiles, (80.0, 90.0), "percent")
+    assert 50 <= low < 80, "the lower threshold is seen, with room below it"
+    assert top >= 95
+    assert ticks.value_limits(np.array([3.0, 92.0]), quantiles, (80.0, 90.0), "percent")[0] == 0
+
+
 @given(st.text(max_size=300), st.integers(3, 80))
 def test_shortened_text_fits_and_keeps_both_ends(text: str, most: int) -> None:
     short = style.shorten(text, most)

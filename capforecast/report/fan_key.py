@@ -21,7 +21,6 @@ _CHARACTER = 3.14
 def fan_key() -> str:
     """SVG of the key to all fan charts: lines and bands, then what is marked along the way."""
     rows = (_lines(), _marks())
-    entries = [name for row in rows for name, _ in row]
 
     def paint(axes: Axes) -> None:
         for i, row in enumerate(rows):
@@ -31,7 +30,12 @@ def fan_key() -> str:
                 axes.text(x + _SAMPLE + 4, y, name, va="center", color=style.MUTED)
                 x += _SAMPLE + _GAP + _CHARACTER * len(name)
 
-    return draw(style.TEXT_WIDTH, _ROW * len(rows) + 1, "Key: " + ", ".join(entries), paint)
+    return draw(style.TEXT_WIDTH, _ROW * len(rows) + 1, fan_key_alt(), paint)
+
+
+def fan_key_alt() -> str:
+    """The key in words."""
+    return f"Key to the charts: {', '.join(name for name, _ in [*_lines(), *_marks()])}"
 
 
 def _lines() -> list[tuple[str, Painter]]:

@@ -47,7 +47,7 @@ from capforecast.report.words import (
 from capforecast.schema import BUSINESS_UNIT, REGION, SERVER_ID, TIER_ORDER, UNASSIGNED, Tier
 from capforecast.settings import ReportSettings
 
-_ACT_FIRST = 5  # servers named on page 1
+_ACT_FIRST, _ACT_FIRST_OF_PART = 5, 3  # servers named on page 1; fewer where units are missing: it is one page
 _EXAMPLES = 6  # servers named per reason
 _MOST_UNITS = 40  # rows of business units; the workbook lists all
 
@@ -86,6 +86,7 @@ def _front(data: ReportData) -> dict[str, Any]:
     facts = (reach(summary), where(summary), when(data), changes_fact(summary), actions_fact(summary),
              unknown_fact(summary), record(summary), models_fact(summary))  # fmt: skip
     several = len(summary.business_units) > 1
+    first = summary.top_risks[: _ACT_FIRST if summary.complete else _ACT_FIRST_OF_PART]
     return {
         "tiers": [_tile(summary, tier) for tier in TIER_ORDER],
         "as_of": date_text(as_of_time(summary)),
@@ -93,7 +94,7 @@ def _front(data: ReportData) -> dict[str, Any]:
         "headline": headline(summary),
         "facts": [fact for fact in facts if fact],
         "missing": [u for u in summary.business_units if u.status == "failed"],
-        "act_first": [{"risk": r, "why": tight(r.sentence)} for r in summary.top_risks[:_ACT_FIRST]],
+        "act_first": [{"risk": r, "why": tight(r.sentence)} for r in first],
         "forecast_quality": [quality_line(row) for row in fleet_rows(summary)],
         "quality_at_risk": quality_line(summary.accuracy_at_risk) if summary.accuracy_at_risk else None,
         "bars": picture(*_bars(summary)) if several and at_risk(summary.tiers) + summary.tiers.watch else None,

@@ -196,9 +196,17 @@ def test_matrix_reconciles_with_the_fleet() -> None:
 def test_units_and_regions_without_room_are_summed_not_dropped() -> None:
     summary = report_data(servers_frame(900, 60, 12), fans=0).summary
     shown = texts(risk_matrix(summary))
-    assert "16 others" in shown
-    assert "5 others" in shown
+    assert "25 others" in shown
+    assert "6 others" in shown
     assert shown[-1] == "of 900"
+
+
+def test_totals_of_a_large_fleet_fit_their_cells() -> None:
+    summary = report_data(servers_frame(10_000, 50, 12), fans=0).summary
+    svg = ElementTree.fromstring(risk_matrix(summary))
+    assert "of 10k" in ["".join(node.itertext()).strip() for node in svg.iter(f"{SVG}text")]
+    last = list(svg.iter(f"{SVG}text"))[-1]
+    assert float(last.get("x", "nan")) + 3.2 * len("of 10k") <= style.TEXT_WIDTH
 
 
 def test_a_unit_called_total_is_a_unit() -> None:

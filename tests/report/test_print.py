@@ -67,7 +67,7 @@ def test_structure_names_headings_tables_lists_and_figures(reader: Any) -> None:
 
 def test_every_figure_has_words_for_those_who_cannot_see_it(whole: ReportData, reader: Any) -> None:
     figures = [each for each in elements(reader.trailer["/Root"]["/StructTreeRoot"]["/K"]) if each["/S"] == "/Figure"]
-    assert len(figures) == len(re.findall("<img ", render_html(whole, SETTINGS)))
+    assert len(figures) == len(re.findall('<svg role="img"', render_html(whole, SETTINGS)))
     assert all(len(str(each.get("/Alt", ""))) > 20 for each in figures)
 
 

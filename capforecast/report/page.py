@@ -47,7 +47,7 @@ from capforecast.report.words import (
 from capforecast.schema import BUSINESS_UNIT, REGION, SERVER_ID, TIER_ORDER, UNASSIGNED, Tier
 from capforecast.settings import ReportSettings
 
-_ACT_FIRST, _ACT_FIRST_OF_PART = 5, 3  # servers named on page 1; fewer where units are missing: it is one page
+_ACT_FIRST, _ACT_FIRST_OF_PART = 5, 3  # servers named on page 1; fewer where more is to be said
 _EXAMPLES = 6  # servers named per reason
 _MOST_UNITS = 40  # rows of business units; the workbook lists all
 
@@ -86,7 +86,8 @@ def _front(data: ReportData) -> dict[str, Any]:
     facts = (reach(summary), where(summary), when(data), changes_fact(summary), actions_fact(summary),
              unknown_fact(summary), record(summary), models_fact(summary))  # fmt: skip
     several = len(summary.business_units) > 1
-    first = summary.top_risks[: _ACT_FIRST if summary.complete else _ACT_FIRST_OF_PART]
+    room = (_ACT_FIRST if summary.complete else _ACT_FIRST_OF_PART) - (summary.changes is not None)
+    first = summary.top_risks[:room]
     return {
         "tiers": [_tile(summary, tier) for tier in TIER_ORDER],
         "as_of": date_text(as_of_time(summary)),

@@ -33,7 +33,7 @@ def paint_marks(axes: Axes, fan: FanChart) -> None:
         labelled = day
         late = day > left + 0.35 * (right - left)
         axes.annotate(_shift(mark), (day, 0), xycoords=("data", "axes fraction"),
-                      xytext=(-2.5 if late else 2.5, 4), textcoords="offset points", ha="right" if late else "left",
+                      xytext=(-2.5 if late else 2.5, 7), textcoords="offset points", ha="right" if late else "left",
                       va="bottom", color=style.INK, fontsize=style.CHART_TEXT_SMALL, zorder=6)  # fmt: skip
 
 

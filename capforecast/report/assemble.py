@@ -23,7 +23,7 @@ from capforecast.report.summary import Provenance, Quality, Risk
 from capforecast.report.unit_part import TERM, meaning, part_of_unit
 from capforecast.risk.warnings_by_origin import by_origin, summed
 from capforecast.schema import METRIC, SERVER_ID, TIMESTAMP, Cadence, Reference
-from capforecast.settings import Settings
+from capforecast.settings import CalendarSettings, Settings
 
 log = logging.getLogger(__name__)
 FURTHER = ("pools", "demand", "anomalies", "drift_series", "consolidation", "packing")  # of a unit, where it has them
@@ -116,7 +116,7 @@ class RunTables:
             servers=self.of_units("servers"),
             risks=self.of_units("risks"),
             backtests=self.of_units("backtests"),
-            fans=self.fans(summary.top_risks),
+            fans=self.fans(summary.top_risks, settings.calendar),
             sources=pd.DataFrame() if about.validation is None else read_frame(self._store, about.validation),
             scorecard=self.of_fleet("scorecard"),
             reliability=self.of_fleet("reliability"),
@@ -175,7 +175,7 @@ class RunTables:
             changes=self.changes,
         )
 
-    def fans(self, top: list[Risk]) -> list[FanChart]:
+    def fans(self, top: list[Risk], calendar: CalendarSettings) -> list[FanChart]:
         """Charts of the top risks that have a forecast; each unit's panel is read once."""
         charts: dict[tuple[str, str], FanChart] = {}
         for name, references in self._units.items():
@@ -186,7 +186,8 @@ class RunTables:
                 read_table(self._store, references[table]) for table in ("processed", "quality", "forecasts")
             )
             panel, risks = from_tables(processed, quality), self._loaded[name]["risks"]
-            charts |= fan_charts(panel, frames.from_table(predicted), risks, mine, self.further["anomalies"])
+            forecast, marks = frames.from_table(predicted), self.further["anomalies"]
+            charts |= fan_charts(panel, forecast, risks, mine, marks, calendar)
         return [charts[risk.server_id, risk.metric] for risk in top if (risk.server_id, risk.metric) in charts]
 
     def _present(self, name: str) -> list[pd.DataFrame]:

@@ -63,8 +63,9 @@ def draw(width: float, height: float, alt: str, paint: Callable[[Axes], None]) -
 
 
 def _tidy(svg: str, alt: str) -> str:
-    """The bare <svg> element, with its text alternative."""
+    """The bare <svg> element, with its text alternative; of its ids those that something refers to."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"\s*<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r' id="[A-Za-z][A-Za-z0-9]*_\d+"', "", body)  # numbered anew in each chart; a page holds several
     label = escape(style.printable(alt), quote=True)
     return body.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

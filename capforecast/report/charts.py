@@ -15,6 +15,8 @@ from capforecast.report import style, ticks
 from capforecast.report.anomaly_marks import marks_alt, paint_marks
 from capforecast.report.canvas import draw
 from capforecast.report.data import FanChart
+from capforecast.report.fan_key import fan_key
+from capforecast.report.peak_marks import paint_peaks, peaks_alt
 from capforecast.report.rollup_charts import risk_matrix, tier_bar
 from capforecast.report.words import compact, date_text, unit_sign
 from capforecast.schema import QUANTILE_LEVELS
@@ -28,11 +30,11 @@ Days = npt.NDArray[np.float64]  # days since 1970
 
 _HISTORY_PER_HORIZON = 2  # how many horizons of history are drawn
 _Q025, _Q10, _Q50, _Q90, _Q975 = (QUANTILE_LEVELS.index(level) for level in (0.025, 0.1, 0.5, 0.9, 0.975))
-_PLOT = (0.088, 0.164, 0.715, 0.735)  # left, bottom, width, height of the plot within the picture
+_PLOT = (0.088, 0.186, 0.715, 0.705)  # left, bottom, width, height of the plot within the picture
 
 
 def fan_chart(fan: FanChart) -> str:
-    """SVG of one fan chart: history, median, 80 and 95 % bands, thresholds, origin and likely breach dates."""
+    """SVG of one fan chart: history, median, 80 and 95 % bands, thresholds, origin, likely breach dates, peaks."""
 
     def paint(axes: Axes) -> None:
         axes.set_position(_PLOT)
@@ -40,6 +42,7 @@ def fan_chart(fan: FanChart) -> str:
         _bands(axes, fan)
         _history(axes, fan)
         paint_marks(axes, fan)
+        paint_peaks(axes, fan, style.FAN_HEIGHT * _PLOT[3], style.FAN_WIDTH * _PLOT[2])
         _thresholds(axes, fan)
         _breach_window(axes, fan)
         _labels(axes, fan)
@@ -61,40 +64,7 @@ def fan_alt(fan: FanChart) -> str:
             f"Forecast for {date_text(fan.forecast_timestamps[-1])}: {end[_Q50]:.3g}{sign}, "
             f"80 % interval {end[_Q10]:.3g} to {end[_Q90]:.3g}{sign}."
         )
-    marks = marks_alt(fan)
-    return " ".join([*parts, marks] if marks else parts)
-
-
-def fan_key() -> str:
-    """SVG of the key to all fan charts, one line."""
-    entries = ("observed", "median forecast", "80 % interval", "95 % interval", "threshold high", "very high",
-               "likely breach (10–50 % of paths)")  # fmt: skip
-
-    def paint(axes: Axes) -> None:
-        x = 0.0
-        for entry in entries:
-            _swatch(axes, entry, x)
-            axes.text(x + 18, 6, entry, va="center", color=style.MUTED)
-            x += 25 + 3.14 * len(entry)
-
-    return draw(style.TEXT_WIDTH, 12, "Key: " + ", ".join(entries), paint)
-
-
-def _swatch(axes: Axes, entry: str, x: float) -> None:
-    from matplotlib.patches import Rectangle
-
-    boxes = {"80 % interval": style.BAND_80, "95 % interval": style.BAND_95, "likely": style.BREACH_WINDOW}
-    lines = {
-        "observed": (style.HISTORY, 0.9, "-"),
-        "median forecast": (style.MEDIAN, 1.3, "-"),
-        "threshold high": (style.THRESHOLD_HIGH, 0.9, (0, (4, 2))),
-        "very high": (style.THRESHOLD_VERY_HIGH, 0.9, "-"),
-    }
-    if entry in lines:
-        colour, width, dashes = lines[entry]
-        axes.plot([x, x + 14], [6, 6], color=colour, linewidth=width, linestyle=dashes)
-    else:
-        axes.add_patch(Rectangle((x, 2.5), 14, 7, facecolor=boxes.get(entry, style.BREACH_WINDOW), linewidth=0))
+    return " ".join([*parts, *filter(None, (marks_alt(fan), peaks_alt(fan)))])
 
 
 def _days(timestamps: pd.DatetimeIndex) -> Days:

@@ -27,12 +27,21 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Peak:
+    """A known peak that a chart marks (fleet.calendar.Occurrence): `month_end`, `holiday`, `event: <name>` ..."""
+
+    name: str
+    first: pd.Timestamp
+    last: pd.Timestamp  # its last day, inclusive
+
+
+@dataclass(frozen=True)
 class FanChart:
     """One series, past and forecast.
 
     history: float [T], NaN where nothing was observed.  quantiles: float32 [Q + 1, H], schema.QUANTILE_LEVELS, then
     the mean.  Thresholds in `unit`, None where there is none.  days_*: days from the origin (the last moment the model
-    saw) to the first breach of `high`; None (or NaN) = later than the horizon.
+    saw) to the first breach of `high`; None (or NaN) = later than the horizon.  peaks: known ones, past and ahead.
     in_breach: the breach rule fires on what was observed, so that dates of a first breach say nothing.
     """
 
@@ -55,6 +64,7 @@ class FanChart:
     days_q90: float | None = None
     in_breach: bool = False
     marks: tuple[Mark, ...] = ()
+    peaks: tuple[Peak, ...] = ()
     peaks_unseen: str = ""
 
     def __post_init__(self) -> None:

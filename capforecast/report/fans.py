@@ -1,33 +1,43 @@
-"""Fan charts of the top risks: what was seen of a series, what is expected, and what was marked in its history."""
+"""Fan charts of the top risks: what was seen, what is expected, marks on the history, known peaks past and ahead."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from capforecast.report.data import FanChart, Mark
+from capforecast.fleet.calendar import occurrences
+from capforecast.report.data import FanChart, Mark, Peak
 from capforecast.report.summary import Risk
 from capforecast.schema import METRIC, SERVER_ID, Cadence, Forecast, Panel
+from capforecast.settings import CalendarSettings
 
 HISTORY_SHOWN = {Cadence.DAILY: 365, Cadence.HOURLY: 21 * 24}  # points of history in a fan chart
 
 
 def fan_charts(
-    panel: Panel, predicted: Forecast, risks: pd.DataFrame, top: Sequence[Risk], anomalies: pd.DataFrame
+    panel: Panel,
+    predicted: Forecast,
+    risks: pd.DataFrame,
+    top: Sequence[Risk],
+    anomalies: pd.DataFrame,
+    calendar: CalendarSettings,
 ) -> dict[tuple[str, str], FanChart]:
     """Charts of those of the top risks that are of this business unit and have a forecast, by server and metric.
 
-    panel, predicted, risks: of the business unit.  anomalies: marks on the history, of any unit.
+    panel, predicted, risks: of the business unit.  anomalies: marks on the history, of any unit.  calendar: of the
+    known peaks, the same for all.
     """
+    peaks = _peaks(panel, predicted, calendar)
     keyed = risks.set_index([SERVER_ID, METRIC])
     charts = {}
     for risk in top:
         row = keyed.loc[(risk.server_id, risk.metric)]
-        chart = _fan(panel, predicted, risk, row, _marks(anomalies, risk))
+        chart = _fan(panel, predicted, risk, row)
         if chart is not None:
-            charts[risk.server_id, risk.metric] = chart
+            charts[risk.server_id, risk.metric] = replace(chart, marks=_marks(anomalies, risk), peaks=peaks)
     return charts
 
 
@@ -39,7 +49,16 @@ def _marks(anomalies: pd.DataFrame, risk: Risk) -> tuple[Mark, ...]:
     return tuple(Mark(str(r["kind"]), pd.Timestamp(r["began"]), float(r["value"]), float(r["size"])) for r in rows)
 
 
-def _fan(panel: Panel, predicted: Forecast, risk: Risk, row: pd.Series, marks: tuple[Mark, ...]) -> FanChart | None:
+def _peaks(panel: Panel, predicted: Forecast, calendar: CalendarSettings) -> tuple[Peak, ...]:
+    """Known peaks from the first moment that charts show to the last that is forecast."""
+    moments = panel.timestamps[-HISTORY_SHOWN[panel.cadence] :].append(predicted.timestamps)
+    if not len(moments):
+        return ()
+    found = occurrences(moments[0].date(), moments[-1].date(), calendar)
+    return tuple(Peak(each.peak, pd.Timestamp(each.first), pd.Timestamp(each.last)) for each in found)
+
+
+def _fan(panel: Panel, predicted: Forecast, risk: Risk, row: pd.Series) -> FanChart | None:
     column = _position(panel.series, risk)
     place = _position(predicted.series, risk)
     if column is None or place is None:
@@ -63,7 +82,6 @@ def _fan(panel: Panel, predicted: Forecast, risk: Risk, row: pd.Series, marks: t
         days_q10=risk.days_q10,
         days_q50=risk.days_q50,
         days_q90=risk.days_q90,
-        marks=marks,
         peaks_unseen=risk.peaks_unseen,
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from capforecast.report import style
 from capforecast.report.answer import headline, reach, record, unknown_fact, when, where
 from capforecast.report.changes_words import changes_fact
-from capforecast.report.charts import fan_alt, fan_chart, fan_key, risk_matrix, tier_bar
+from capforecast.report.charts import fan_alt, fan_chart, risk_matrix, tier_bar
 from capforecast.report.data import (
     FanChart,
     ReportData,
@@ -20,14 +20,16 @@ from capforecast.report.data import (
     text_column,
     units_by_metric,
 )
+from capforecast.report.fan_key import fan_key, fan_key_alt
+from capforecast.report.page_about import about_rows
+from capforecast.report.page_accuracy import accuracy_page, fleet_rows, quality_line
 from capforecast.report.page_actions import actions_fact, actions_page
-from capforecast.report.page_evidence import anomalies_part, picture, pools_page, warnings_page
+from capforecast.report.page_evidence import anomalies_part, pools_page, warnings_page
 from capforecast.report.page_models import models_fact, models_page
 from capforecast.report.page_segments import segments_page
-from capforecast.report.provenance_words import made_from
+from capforecast.report.pictures import picture
 from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
-from capforecast.report.sentences import forecast_by
-from capforecast.report.summary import Accuracy, RunSummary
+from capforecast.report.summary import RunSummary
 from capforecast.report.top_risks import unseen_peaks
 from capforecast.report.words import (
     NONE,
@@ -35,11 +37,8 @@ from capforecast.report.words import (
     count,
     date_text,
     is_missing,
-    number,
-    percent,
     place,
     plural,
-    probability,
     quantity,
     quoted,
     reason_text,
@@ -48,8 +47,9 @@ from capforecast.report.words import (
 from capforecast.schema import BUSINESS_UNIT, REGION, SERVER_ID, TIER_ORDER, UNASSIGNED, Tier
 from capforecast.settings import ReportSettings
 
-_ACT_FIRST = 5  # servers named on page 1
+_ACT_FIRST, _ACT_FIRST_OF_PART = 5, 3  # servers named on page 1; fewer where more is to be said
 _EXAMPLES = 6  # servers named per reason
+_MOST_UNITS = 40  # rows of business units; the workbook lists all
 
 
 def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
@@ -68,9 +68,9 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         "anomalies": anomalies_part(data, units),
         "models": models_page(data.summary),
         "unknown": _unknown(data),
-        "accuracy": [_accuracy_row(row, units) for row in _fleet_rows(data.summary)],
+        "accuracy": accuracy_page(data.summary, units),
+        "about": about_rows(data.summary),
         "quality": data.summary.quality,
-        "made_from": made_from(data.summary),
         **_TOOLS,
     }
 
@@ -86,17 +86,18 @@ def _front(data: ReportData) -> dict[str, Any]:
     facts = (reach(summary), where(summary), when(data), changes_fact(summary), actions_fact(summary),
              unknown_fact(summary), record(summary), models_fact(summary))  # fmt: skip
     several = len(summary.business_units) > 1
+    room = (_ACT_FIRST if summary.complete else _ACT_FIRST_OF_PART) - (summary.changes is not None)
+    first = summary.top_risks[:room]
     return {
         "tiers": [_tile(summary, tier) for tier in TIER_ORDER],
         "as_of": date_text(as_of_time(summary)),
         "as_of_iso": f"{as_of_time(summary):%Y-%m-%dT%H:%M:%SZ}",
         "headline": headline(summary),
-        "forecast_by": forecast_by(summary.models),
         "facts": [fact for fact in facts if fact],
         "missing": [u for u in summary.business_units if u.status == "failed"],
-        "act_first": [{"risk": r, "why": tight(r.sentence)} for r in summary.top_risks[:_ACT_FIRST]],
-        "forecast_quality": [_quality_line(row) for row in _fleet_rows(summary)],
-        "quality_at_risk": _quality_line(summary.accuracy_at_risk) if summary.accuracy_at_risk else None,
+        "act_first": [{"risk": r, "why": tight(r.sentence)} for r in first],
+        "forecast_quality": [quality_line(row) for row in fleet_rows(summary)],
+        "quality_at_risk": quality_line(summary.accuracy_at_risk) if summary.accuracy_at_risk else None,
         "bars": picture(*_bars(summary)) if several and at_risk(summary.tiers) + summary.tiers.watch else None,
     }
 
@@ -108,16 +109,26 @@ def _places(summary: RunSummary) -> dict[str, Any]:
     return {
         "matrix": picture(matrix, "Servers at risk by business unit and region") if matrix else None,
         "matrix_is_cut": len({cell.business_unit for cell in cells}) > MOST_ROWS,
-        "units": sorted(summary.business_units, key=lambda u: (u.status != "failed", *by_risk(u.tiers), u.name)),
+        **_units(summary),
         "criticalities": summary.by_criticality if len(summary.by_criticality) > 1 else [],
     }
+
+
+def _units(summary: RunSummary) -> dict[str, Any]:
+    """Business units, failed ones and the worst first; what has no room is summed, so that rows add up to the fleet."""
+    ranked = sorted(summary.business_units, key=lambda u: (u.status != "failed", *by_risk(u.tiers), u.name))
+    shown = ranked if len(ranked) <= _MOST_UNITS else ranked[: _MOST_UNITS - 1]
+    rest = ranked[len(shown) :]
+    tiers = {tier.value: sum(getattr(unit.tiers, tier) for unit in rest) for tier in TIER_ORDER}
+    sums = {"units": len(rest), "servers": sum(u.servers for u in rest), "series": sum(u.series for u in rest)}
+    return {"units": shown, "other_units": sums | {"tiers": tiers} if rest else None}
 
 
 def _risks(data: ReportData, units: dict[str, str], settings: ReportSettings) -> dict[str, Any]:
     """The charts of the top risks, and the table of servers at risk."""
     fans = _fans(data)[: settings.top_risks]
     return {
-        "fan_key": picture(fan_key(), "Key to the charts"),
+        "fan_key": picture(fan_key(), fan_key_alt()),
         "fans": [{"fan": f, "why": tight(f.sentence), "picture": picture(fan_chart(f), fan_alt(f))} for f in fans],
         "table": _table(data, units, settings.table_rows),
         "unseen": unseen,
@@ -145,46 +156,6 @@ def unseen(peaks: str) -> str:
 
 def _bars(summary: RunSummary) -> tuple[str, str]:
     return tier_bar(summary.business_units), "Servers that are critical, high or on watch, by business unit"
-
-
-def _fleet_rows(summary: RunSummary) -> list[Accuracy]:
-    return [row for row in summary.accuracy if row.business_unit is None]
-
-
-def _quality_line(row: Accuracy) -> dict[str, str]:
-    """One metric's accuracy as an executive reads it."""
-    against, worse = "nothing to compare with", False
-    if row.relative_mae is not None:
-        change = row.relative_mae - 1
-        worse = change >= 0.005
-        word = "larger" if worse else "smaller"
-        against = "same error as" if abs(change) < 0.005 else f"{probability(abs(change))} {word} error than"
-        against += " seasonal naive"
-    return {
-        "metric": row.metric,
-        "against": against,
-        "relative": number(row.relative_mae, 2),
-        "coverage": probability(row.coverage_80),
-        "worse": "worse" if worse else "",
-    }
-
-
-def _accuracy_row(row: Accuracy, units: dict[str, str]) -> dict[str, str]:
-    unit = units.get(row.metric, "")
-    return {
-        "metric": row.metric,
-        "unit": "points" if unit == "percent" else unit,
-        "series": count(row.series),
-        "origins": count(row.origins),
-        "mae": number(row.mae, 2),
-        "mae_naive": number(row.mae_naive, 2),
-        "relative_mae": number(row.relative_mae, 2),
-        "skill": percent(row.skill),
-        "mase": number(row.mase, 2),
-        "wape": percent(row.wape),
-        "coverage_80": probability(row.coverage_80),
-        "coverage_95": probability(row.coverage_95),
-    }
 
 
 def _table(data: ReportData, units: dict[str, str], most: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from capforecast.actions.bounds import EVERYONE, NEED
 from capforecast.report import action_words as words
+from capforecast.report.pictures import picture
+from capforecast.report.savings_chart import savings_alt, savings_chart, savings_title
 from capforecast.report.style import shorten
 from capforecast.report.summary import RunSummary
 from capforecast.report.summary_actions import (
@@ -41,6 +43,7 @@ def actions_page(summary: RunSummary) -> dict[str, Any] | None:
         "currency": found.currency,
         "discount": found.discount != "none" and bool(found.currency),
         "money": _money(found),
+        **_waterfall(found),
         "units": [_sum(row, row.name) for row in _changed(found)[:_MOST_UNITS]],
         "units_of": _units_note(found),
         "upsizes": [_row(advice) for advice in upsizes],
@@ -61,6 +64,14 @@ def actions_page(summary: RunSummary) -> dict[str, Any] | None:
 def actions_fact(summary: RunSummary) -> tuple[str, str] | None:
     """Page 1: the answer."""
     return ("Actions", summary.actions.sentence) if summary.actions else None
+
+
+def _waterfall(found: ActionsSummary) -> dict[str, Any]:
+    chart = savings_chart(found)
+    return {
+        "waterfall": picture(chart, savings_alt(found)) if chart else None,
+        "waterfall_title": savings_title(found) if chart else "",
+    }
 
 
 def _rule(found: ActionsSummary) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from typing import Any
 
@@ -12,6 +11,7 @@ from capforecast.report.anomaly_marks import KIND_NAMES
 from capforecast.report.data import ReportData, as_of_time, text_column
 from capforecast.report.evidence_sheets import NO_POOL, NO_RECORD
 from capforecast.report.odds import in_words
+from capforecast.report.pictures import picture
 from capforecast.report.pool_charts import demand_of, pool_alt, pool_chart
 from capforecast.report.pooling import RESOURCE_NAMES, is_short, pool_place, resource_unit
 from capforecast.report.reliability_chart import reliability_alt, reliability_chart
@@ -35,12 +35,6 @@ _MOST_POOLS = 20  # rows in print; the workbook lists all
 _YEAR_AHEAD = 300  # days from which a date carries its year
 _MOST_POOL_CHARTS = 6
 _MOST_ANOMALIES = 15
-
-
-def picture(svg: str, alt: str) -> dict[str, str]:
-    """An image that is part of the document, with its words."""
-    data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
-    return {"src": f"data:image/svg+xml;base64,{data}", "alt": alt}
 
 
 def warnings_page(data: ReportData) -> dict[str, Any]:

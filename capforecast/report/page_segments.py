@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from capforecast.report.page_evidence import picture
+from capforecast.report.pictures import picture
 from capforecast.report.segment_chart import MOST_SEGMENTS, segment_alt, segment_chart
 from capforecast.report.segment_features import metric_name, split
 from capforecast.report.summary import RunSummary

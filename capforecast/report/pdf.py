@@ -30,7 +30,8 @@ def render_pdf(data: ReportData, settings: ReportSettings) -> bytes:
         CapforecastError: WeasyPrint's native libraries are missing; the message names the packages.
     """
     weasyprint = _weasyprint()
-    html = _render(data, settings, {weight: _FONT_SCHEME + name for weight, name in style.FONT_FILES.items()})
+    fonts = {weight: _FONT_SCHEME + name for weight, name in style.FONT_FILES.items()}
+    html = _render(data, settings, fonts, inline=False)
     document = weasyprint.HTML(string=html, base_url=None, url_fetcher=_own_files_only())
     pdf: bytes = document.write_pdf(pdf_variant="pdf/ua-1", pdf_tags=True)
     logger.debug("report: %d bytes of PDF", len(pdf))
@@ -43,13 +44,14 @@ def render_html(data: ReportData, settings: ReportSettings) -> str:
     for weight, name in style.FONT_FILES.items():
         encoded = base64.b64encode((_HERE / "fonts" / name).read_bytes()).decode("ascii")
         fonts[weight] = f"data:font/ttf;base64,{encoded}"
-    return _render(data, settings, fonts)
+    return _render(data, settings, fonts, inline=True)
 
 
-def _render(data: ReportData, settings: ReportSettings, fonts: dict[int, str]) -> str:
+def _render(data: ReportData, settings: ReportSettings, fonts: dict[int, str], *, inline: bool) -> str:
+    """inline: charts as elements of the page, not as images."""
     from capforecast.report.page import context
 
-    return _environment().get_template("report.html").render(**context(data, settings), fonts=fonts)
+    return _environment().get_template("report.html").render(**context(data, settings), fonts=fonts, inline=inline)
 
 
 @lru_cache(maxsize=1)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _AT_RISK = (Tier.CRITICAL, Tier.HIGH, Tier.WATCH)
-_LABEL_WIDTH = 130.0
+_LABEL_WIDTH, _ROW_NAME = 130.0, 112.0  # points: names beside bars, and beside the rows of the matrix
 _TOTAL = "\x00total"  # no business unit or region can be called this
-MOST_ROWS, MOST_COLUMNS = 45, 8  # of the matrix; the workbook shows all
+MOST_ROWS, MOST_COLUMNS = 36, 7  # of the matrix; the workbook shows all
 
 
 def at_risk(tiers: Tiers) -> int:
@@ -30,7 +30,7 @@ def by_risk(tiers: Tiers) -> tuple[int, int, int, int]:
     return (-tiers.critical, -tiers.high, -tiers.watch, -tiers.total)
 
 
-def tier_bar(units: Sequence[UnitSummary], most: int = 8, width: float = style.TEXT_WIDTH) -> str:
+def tier_bar(units: Sequence[UnitSummary], most: int = 6, width: float = style.TEXT_WIDTH) -> str:
     """SVG of the servers that are critical, high or on watch, one bar per business unit, worst first."""
     ranked = sorted((u for u in units if u.status != "failed"), key=lambda u: (*by_risk(u.tiers), u.name))
     shown = ranked[:most]
@@ -59,12 +59,12 @@ def risk_matrix(summary: RunSummary) -> str:
     rows, columns, cells = _matrix(summary)
     row = 22.0 if len(rows) <= 20 else 14.5
     height = row * len(rows) + 16
-    column = (style.TEXT_WIDTH - _LABEL_WIDTH) / max(len(columns), 1)
+    column = (style.TEXT_WIDTH - _ROW_NAME) / max(len(columns), 1)
 
     def paint(axes: Axes) -> None:
         for j, name in enumerate(columns):
             label = style.shorten(_shown(name), max(int(column / 4.0), 4))
-            x = _LABEL_WIDTH + column * j + 4
+            x = _ROW_NAME + column * j + 4
             axes.text(x, height - 8, label, va="center", color=style.MUTED, fontsize=7)
         for i, name in enumerate(rows):
             y = height - 16 - row * (i + 1)
@@ -75,7 +75,7 @@ def risk_matrix(summary: RunSummary) -> str:
             for j, region in enumerate(columns):
                 tiers = cells.get((name, region))
                 if tiers is not None and tiers.total:
-                    _cell(axes, _LABEL_WIDTH + column * j + 4, y, column - 10, row, tiers)
+                    _cell(axes, _ROW_NAME + column * j + 4, y, column - 10, row, tiers)
 
     words = "; ".join(
         f"{_shown(unit)}, {_shown(region)}: {_in_words(t)}" for (unit, region), t in cells.items() if at_risk(t)
@@ -133,13 +133,19 @@ def _cell(axes: Axes, x: float, y: float, width: float, row: float, tiers: Tiers
         x, middle, f"{bad:,}", va="center", fontsize=8 if row > 20 else 7, color=colour,
         fontweight="bold" if bad else "normal",
     )  # fmt: skip
-    axes.text(
-        x + 5 + 4.6 * len(f"{bad:,}"), middle, f"of {tiers.total:,}", va="center", color=style.MUTED, fontsize=6.2
-    )
+    after = 3.5 + 4.4 * len(str(bad)) + 2 * (bad >= 1_000)
+    all_of_them = _fitting(tiers.total, width + 7 - after)
+    axes.text(x + after, middle, all_of_them, va="center", color=style.MUTED, fontsize=6.2)
     for tier in TIER_ORDER:
         length = width * getattr(tiers, tier) / tiers.total
         _segment(axes, x, y + 2.2, length, bar, tier, None)
         x += length
+
+
+def _fitting(servers: int, room: float) -> str:
+    """`of 1,256`; in thousands where there is no room (points) for more."""
+    whole = f"of {servers:,}"
+    return whole if 3.2 * len(whole) <= room or servers < 1_000 else f"of {servers / 1_000:.0f}k"
 
 
 def _segment(axes: Axes, x: float, y: float, width: float, height: float, tier: Tier, number: int | None) -> None:

@@ -53,10 +53,11 @@ TIER_MEANING = {
 }
 
 # Points (1/72 inch). A fan chart fills half the text width of A4, matrix and bars the whole of it.
-FAN_WIDTH, FAN_HEIGHT = 243.0, 130.0
+FAN_WIDTH, FAN_HEIGHT = 243.0, 118.0
 TEXT_WIDTH = 498.0
 CHART_TEXT = 6.8
 CHART_TEXT_SMALL = 6.2
+CHART_TEXT_TINY = 5.4
 
 
 def shorten(text: str, most: int) -> str:

@@ -65,7 +65,8 @@ def value_limits(
 ) -> tuple[float, float]:
     """Limits of the value axis: from zero (or the lowest value below it) to a little above everything that matters.
 
-    The 95 % band may be cut off at the top: one wild upper quantile must not flatten what is to be read.
+    The 95 % band may be cut off at the top: one wild upper quantile must not flatten what is to be read. Where all of
+    it lies in the upper half, the axis starts at a round value well below the lowest, not at zero.
     """
     past, future = np.asarray(history, dtype=float), np.asarray(quantiles, dtype=float)
     inner = future[1:4] if future.size else future  # 10 to 90 %
@@ -76,5 +77,10 @@ def value_limits(
     top = min(max(top, outer * 1.02), top * 1.25)
     if unit == "percent" and top > 80:
         top = max(top, 100.0)
+    drawn = [float(np.nanmin(a)) for a in (past, future) if np.isfinite(a).any()]
+    lowest = min([*drawn, *matter], default=0.0)
+    if lowest > 0.5 * top:
+        step = 10.0 ** np.floor(np.log10(top - lowest))
+        return float(np.floor((lowest - 0.6 * (top - lowest)) / step) * step), top
     lowest = min([0.0, *(float(np.nanmin(a)) for a in (past, inner) if np.isfinite(a).any())])
     return lowest, top if top > lowest else lowest + 1.0

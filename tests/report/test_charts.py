@@ -196,9 +196,17 @@ def test_matrix_reconciles_with_the_fleet() -> None:
 def test_units_and_regions_without_room_are_summed_not_dropped() -> None:
     summary = report_data(servers_frame(900, 60, 12), fans=0).summary
     shown = texts(risk_matrix(summary))
-    assert "16 others" in shown
-    assert "5 others" in shown
+    assert "25 others" in shown
+    assert "6 others" in shown
     assert shown[-1] == "of 900"
+
+
+def test_totals_of_a_large_fleet_fit_their_cells() -> None:
+    summary = report_data(servers_frame(10_000, 50, 12), fans=0).summary
+    svg = ElementTree.fromstring(risk_matrix(summary))
+    assert "of 10k" in ["".join(node.itertext()).strip() for node in svg.iter(f"{SVG}text")]
+    last = list(svg.iter(f"{SVG}text"))[-1]
+    assert float(last.get("x", "nan")) + 3.2 * len("of 10k") <= style.TEXT_WIDTH
 
 
 def test_a_unit_called_total_is_a_unit() -> None:
@@ -273,6 +281,14 @@ def test_one_wild_quantile_does_not_flatten_the_chart() -> None:
     quantiles[4] = 10_000
     _, top = ticks.value_limits(np.full(5, 40.0), quantiles, (80.0, 90.0), "percent")
     assert 90 < top < 150
+
+
+def test_a_series_that_runs_high_is_not_pressed_to_the_top_of_its_chart() -> None:
+    quantiles = np.full((6, 10), 95.0)
+    low, top = ticks.value_limits(np.full(5, 92.0), quantiles, (80.0, 90.0), "percent")
+    assert 50 <= low < 80, "the lower threshold is seen, with room below it"
+    assert top >= 95
+    assert ticks.value_limits(np.array([3.0, 92.0]), quantiles, (80.0, 90.0), "percent")[0] == 0
 
 
 @given(st.text(max_size=300), st.integers(3, 80))

@@ -12,6 +12,7 @@ from capforecast.lake.store import Store
 from capforecast.report.build_summary import build_summary
 from capforecast.report.data import FanChart, ReportData
 from capforecast.report.fans import fan_charts
+from capforecast.report.forecast_weeks import FORECAST_COLUMNS, forecast_weeks
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.summary import Quality, Risk
 from capforecast.risk.scorecard import stated_horizons
@@ -70,6 +71,7 @@ def report_data(
         sources=pd.DataFrame() if validation is None else read_frame(store, validation),
         scorecard=tables.of_fleet("scorecard"),
         reliability=tables.of_fleet("reliability"),
+        forecast_weeks=tables.weeks(),
         **{name: tables.of_fleet(name) for name in ADVISED},
         **tables.further,
     )
@@ -136,6 +138,13 @@ class _Tables:
             panel, risks = from_tables(processed, quality), self._loaded[name]["risks"]
             charts |= fan_charts(panel, frames.from_table(predicted), risks, mine, self.further["anomalies"])
         return [charts[risk.server_id, risk.metric] for risk in top if (risk.server_id, risk.metric) in charts]
+
+    def weeks(self) -> pd.DataFrame:
+        """Forecasts of all units by week."""
+        found = {name: references["forecasts"] for name, references in self._units.items() if "forecasts" in references}
+        return _stacked(
+            [forecast_weeks(read_table(self._store, each, FORECAST_COLUMNS), name) for name, each in found.items()]
+        )
 
     def _present(self, name: str) -> list[pd.DataFrame]:
         """The tables called `name` of the units that have one, by name of the unit."""

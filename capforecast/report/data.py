@@ -78,6 +78,7 @@ class ReportData:
     where the run has none.  drift_series: one row per series and check that is over its limit.
     actions, savings, bounds, segments, segment_sizes, consolidation, packing, realised: what to do, as
     schema.py, actions.segments and actions.lifecycle spell them.
+    forecast_weeks: one row per series that has a forecast, as report.forecast_weeks has it.
     """
 
     summary: RunSummary
@@ -100,6 +101,7 @@ class ReportData:
     consolidation: pd.DataFrame = field(default_factory=pd.DataFrame)
     packing: pd.DataFrame = field(default_factory=pd.DataFrame)
     realised: pd.DataFrame = field(default_factory=pd.DataFrame)
+    forecast_weeks: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from capforecast.fleet.snapshot import from_tables
 from capforecast.forecast import frames
-from capforecast.lake.datasets import read_frame, read_table
+from capforecast.lake.datasets import as_of_segment, read_frame, read_table
 from capforecast.lake.store import Store
 from capforecast.report.build_summary import build_summary
 from capforecast.report.data import FanChart, ReportData
@@ -72,6 +72,7 @@ def report_data(
         scorecard=tables.of_fleet("scorecard"),
         reliability=tables.of_fleet("reliability"),
         forecast_weeks=tables.weeks(),
+        partition=f"cadence={cadence}/as_of={as_of_segment(as_of)}",
         **{name: tables.of_fleet(name) for name in ADVISED},
         **tables.further,
     )

@@ -79,6 +79,7 @@ class ReportData:
     actions, savings, bounds, segments, segment_sizes, consolidation, packing, realised: what to do, as
     schema.py, actions.segments and actions.lifecycle spell them.
     forecast_weeks: one row per series that has a forecast, as report.forecast_weeks has it.
+    partition: where these tables lie in the lake, below the name of each: `cadence=daily/as_of=2026-11-23`.
     """
 
     summary: RunSummary
@@ -102,6 +103,7 @@ class ReportData:
     packing: pd.DataFrame = field(default_factory=pd.DataFrame)
     realised: pd.DataFrame = field(default_factory=pd.DataFrame)
     forecast_weeks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    partition: str = ""
 
 
 @dataclass(frozen=True)

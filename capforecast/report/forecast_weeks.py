@@ -6,6 +6,7 @@ import datetime as dt
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -61,10 +62,8 @@ def stretches(weeks: pd.DataFrame) -> list[Stretch]:
     return sorted(found, key=lambda each: (SHOWN.index(each.quantile), each.first))
 
 
-def _labels(times: pd.DatetimeIndex, cadence: Cadence) -> np.ndarray:  # type: ignore[type-arg]
-    if cadence is Cadence.HOURLY:
-        return times.strftime("%Y-%m-%d").to_numpy(dtype=str)
-    return times.strftime("%G-W%V").to_numpy(dtype=str)
+def _labels(times: pd.DatetimeIndex, cadence: Cadence) -> npt.NDArray[np.str_]:
+    return np.asarray(times.strftime("%Y-%m-%d" if cadence is Cadence.HOURLY else "%G-W%V"), dtype=np.str_)
 
 
 def _stretch(key: str) -> Stretch:

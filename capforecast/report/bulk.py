@@ -42,12 +42,17 @@ class BulkSheet(Worksheet):  # type: ignore[misc]
         self.dim_rowmin: int | None
         self.dim_rowmax: int | None
         self._first, self._count = 0, 0
+        self._heights: list[str] = []
         self._bulk: list[tuple[int, Cells, pa.Array]] = []
 
-    def fill(self, first: int, count: int, columns: Sequence[Cells]) -> None:
-        """Set rows first .. first + count - 1 (from 0), columns from A on; once, and nothing else into these rows."""
+    def fill(self, first: int, count: int, columns: Sequence[Cells], heights: Sequence[float] = ()) -> None:
+        """Set rows first .. first + count - 1 (from 0), columns from A on; once, and nothing else into these rows.
+
+        heights: of the rows, in points; none = the default.
+        """
         self._first, self._count = first, count
         self._bulk = [(at, cells, self._written(cells)) for at, cells in enumerate(columns)]
+        self._heights = [f' ht="{height:g}" customHeight="1"' for height in heights] or [""] * count
         self._check_dimensions(first + count - 1, len(columns) - 1)
 
     def _written(self, cells: Cells) -> pa.Array:
@@ -79,7 +84,14 @@ class BulkSheet(Worksheet):  # type: ignore[misc]
             rows = pc.cast(pa.array(numbers), pa.string())
             cells = [_cells(at, each, values.slice(start, size), start, rows) for at, each, values in self._bulk]
             lines = pc.binary_join_element_wise(
-                '<row r="', rows, '">', *cells, "</row>", "", null_handling="replace", null_replacement=""
+                '<row r="',
+                rows,
+                pa.array([f'"{height}>' for height in self._heights[start : start + size]]),
+                *cells,
+                "</row>",
+                "",
+                null_handling="replace",
+                null_replacement="",
             )
             end = int(np.frombuffer(lines.buffers()[1], dtype=np.int32, count=size + 1)[-1])
             yield str(memoryview(lines.buffers()[2])[:end], "ascii")

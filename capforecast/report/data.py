@@ -155,7 +155,11 @@ def text_column(frame: pd.DataFrame, name: str) -> pd.Series:
 
 def ranked_servers(data: ReportData) -> pd.DataFrame:
     """Servers worst first, in the order that top risks are chosen by."""
-    frame = data.servers
+    return worst_first(data.servers)
+
+
+def worst_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Servers or series worst first; figures that the frame lacks count as none."""
     if frame.empty:
         return frame
     absent = {

@@ -12,7 +12,7 @@ from capforecast.report import style
 from capforecast.report.action_sheets import write_actions
 from capforecast.report.answer import headline
 from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_order
-from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
+from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column, worst_first
 from capforecast.report.evidence_sheets import write_evidence
 from capforecast.report.forecast_sheets import ForecastTable, forecast_table
 from capforecast.report.model_sheets import write_models
@@ -86,7 +86,7 @@ class _Table(NamedTuple):
 
 def _server_tables(data: ReportData, forecasts: ForecastTable) -> list[_Table]:
     servers = forecasts.outlook(_with_dates(ranked_servers(data), data.summary))
-    risks = forecasts.outlook(_with_dates(_columns(data.risks, RISK_COLUMNS), data.summary))
+    risks = forecasts.outlook(_with_dates(_columns(worst_first(data.risks), RISK_COLUMNS), data.summary))
     return [
         _Table("Servers", servers, *risk_order(servers), empty="No server was read.", dataset="servers"),
         _Table("Risks", risks, *risk_order(risks), empty="No series was read.", dataset="risks"),
@@ -244,5 +244,5 @@ def _definitions_sheet(sheets: Sheets, summary: RunSummary) -> None:
         [Column("kind", "Kind", "A term of the report, or a column of this workbook.", width=10),
          Column("name", "Name", "Term or heading.", width=26),
          Column("meaning", "Meaning", "How it is defined.", width=110, wrap=True)],
-        "",
+        "", rows_on_paper=len(frame),
     )  # fmt: skip

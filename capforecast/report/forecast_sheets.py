@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from capforecast.report.columns import PLACE, Column, columns_of
-from capforecast.report.data import ReportData
+from capforecast.report.data import ReportData, units_by_metric, worst_first
 from capforecast.report.forecast_weeks import Stretch, stretches
 from capforecast.report.sheets import MAX_ROWS, Over, Sheets, Spark
 from capforecast.schema import METRIC, SERVER_ID
@@ -26,7 +26,7 @@ _LARGEST = {
 
 
 class ForecastTable(NamedTuple):
-    """What the sheet Forecasts shows: rows of `risks` in their order, with their weeks."""
+    """What the sheet Forecasts shows: rows of `risks`, worst first, with their weeks."""
 
     frame: pd.DataFrame
     columns: list[Column]
@@ -52,14 +52,18 @@ class ForecastTable(NamedTuple):
 
 
 def forecast_table(data: ReportData) -> ForecastTable:
-    """All series of `risks`, unknown ones too, with the weeks of those that have a forecast."""
-    own = data.risks[[name for name in _BEFORE if name in data.risks]]
+    """All series of `risks`, worst first, unknown ones too, with the weeks of those that have a forecast."""
+    ranked = worst_first(data.risks)
+    own = ranked[[name for name in _BEFORE if name in ranked]]
     if not len(data.forecast_weeks) or not len(own):
         empty = pd.DataFrame(columns=list(_BEFORE))
         return ForecastTable(empty, columns_of(empty))
     weeks = stretches(data.forecast_weeks)
     kept = data.forecast_weeks[[SERVER_ID, METRIC, *(each.key for each in weeks)]]
-    frame = own.reindex(columns=list(_BEFORE)).merge(kept, on=[SERVER_ID, METRIC], how="left", validate="many_to_one")
+    named = units_by_metric(data)
+    own = own.reindex(columns=list(_BEFORE))
+    own = own.assign(unit=own["unit"].where(own["unit"].notna(), own[METRIC].map(named)))
+    frame = own.merge(kept, on=[SERVER_ID, METRIC], how="left", validate="many_to_one")
     columns = columns_of(frame, _BEFORE)[: len(_BEFORE)]
     for quantile, (name, note) in _LARGEST.items():
         mine = [each for each in weeks if each.quantile == quantile]

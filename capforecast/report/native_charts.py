@@ -57,11 +57,17 @@ def pool_charts(
     if not drawn:
         return
     sheet, form = sheets.page("Pool charts", (12,) * 16, repeat_row=None)
+    sheet.fit_to_pages(1, 1)
     sheet.set_row(0, 26)
     sheet.write_string(0, 0, f"Demand of the tightest pools, from the sheet {source}", form("headline"))
     for i, (pool, rows) in enumerate(drawn):
         top, left = 2 + 17 * (i // 2), 8 * (i % 2)
-        sheet.write_string(top - 1, left, style.printable(pool.sentence[:180]), form("muted"))
+        sheet.write_string(
+            top - 1,
+            left,
+            style.shorten(style.printable(pool.sentence.removeprefix(f"{pool.name}: ")), 110),
+            form("muted"),
+        )
         chart = _pool_chart(sheets, pool, rows, columns, source)
         sheet.insert_chart(top, left, chart, {"description": style.printable(pool.sentence)})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,8 @@ from capforecast.report.words import quoted
 
 MAX_ROWS = 1_048_576  # of a sheet, with heading and notes
 MAX_COLUMNS = 16_384
-MOST_PRINTED = 200  # rows of a table that go to paper: five pages
+MOST_PRINTED = 300  # rows of a table that go to paper: five pages
+LINE = 13.5  # points, of a line of text
 
 
 class Over(NamedTuple):
@@ -41,7 +43,7 @@ class Sheets:
         """partition: of the lake's tables that the sheets show, e.g. `cadence=daily/as_of=2026-11-23`."""
         self._book = book
         self._paper = 9 if page_size == "A4" else 1  # Excel's paper codes
-        self._footer = style.shorten(style.printable(footer), 100).replace("&", "&&")
+        self._footer = style.shorten(style.printable(footer), 70).replace("&", "&&")
         self._partition = partition
         self._formats: dict[str, Any] = {}
         self._columns: dict[str, Column] = {}
@@ -91,11 +93,12 @@ class Sheets:
         most: int = MAX_ROWS,
         over: Sequence[Over] = (),
         on_paper: str = "",
+        rows_on_paper: int = MOST_PRINTED,
     ) -> None:
         """A sheet with one table: frozen heading with notes, filter, widths, bars on probabilities, colours on tiers.
 
         To paper go the first `printed` columns (0 = all; a line across one page would be too small to read) and the
-        first MOST_PRINTED rows; where `on_paper` says why not, only that. A table longer than `most`, or than a sheet
+        first `rows_on_paper`; where `on_paper` says why not, only that. A table longer than `most`, or than a sheet
         can be, is cut: a note says so and names the `dataset` of the lake that has all of it.
 
         Raises:
@@ -113,7 +116,7 @@ class Sheets:
             self._rows(sheet, kept, columns, note)
             for rule in over:
                 self._mark(sheet, len(kept), columns, rule)
-            self._print(sheet, len(kept), printed or len(columns), on_paper)
+            self._print(sheet, len(kept), printed or len(columns), on_paper, rows_on_paper)
         else:
             sheet.write_string(1, 0, empty, self.format("muted"))
         for column in columns:  # by heading: a key may mean another thing on another sheet
@@ -143,7 +146,8 @@ class Sheets:
         from capforecast.report.cells import cells_of
 
         last = len(frame)
-        sheet.fill(1, last, [cells_of(c, frame[c.key], self.format, _after(columns, i)) for i, c in enumerate(columns)])
+        cells = [cells_of(c, frame[c.key], self.format, _after(columns, i)) for i, c in enumerate(columns)]
+        sheet.fill(1, last, cells, _heights(frame, columns))
         for i, column in enumerate(columns):
             if column.kind == "probability":
                 sheet.conditional_format(1, i, last, i, BAR)
@@ -165,17 +169,26 @@ class Sheets:
         options = {"type": "formula", "criteria": formula, "format": self.format(rule.look), "stop_if_true": True}
         sheet.conditional_format(1, first, last, end, options)
 
-    def _print(self, sheet: Any, rows: int, printed: int, on_paper: str) -> None:
+    def _print(self, sheet: Any, rows: int, printed: int, on_paper: str, most: int) -> None:
         if on_paper:
             sheet.write_string(rows + 3, 0, on_paper, self.format("muted"))
             sheet.print_area(rows + 3, 0, rows + 3, printed - 1)
             return
-        sheet.print_area(0, 0, min(rows, MOST_PRINTED), printed - 1)
-        if rows > MOST_PRINTED:
-            self._foot(sheet, f"; the first {MOST_PRINTED:,} of {rows:,} rows, the others on the screen")
+        sheet.print_area(0, 0, min(rows, most), printed - 1)
+        if rows > most:
+            self._foot(sheet, f"; the first {most:,} of {rows:,} rows")
 
     def _foot(self, sheet: Any, further: str = "") -> None:
         sheet.set_footer(f"&L{self._footer}{further}&C&A&RPage &P of &N")
+
+
+def _heights(frame: pd.DataFrame, columns: Sequence[Column]) -> list[float]:
+    """Heights of rows that hold texts of several lines, since not every program finds them itself; else none."""
+    wrapped = [column for column in columns if column.wrap]
+    if not wrapped:
+        return []
+    lines = pd.concat([frame[c.key].astype("str").str.len() / (c.width * 1.05) for c in wrapped], axis=1).max(axis=1)
+    return [LINE * max(1, math.ceil(each)) + 1.5 for each in lines.fillna(1).tolist()]
 
 
 def _sparklines(sheet: Any, at: int, sparks: Sequence[object]) -> None:
@@ -195,5 +208,5 @@ def _sparklines(sheet: Any, at: int, sparks: Sequence[object]) -> None:
 
 
 def _after(columns: Sequence[Column], at: int) -> str:
-    """Suffix of the format of a text column: indented where it follows a number, which it would touch."""
-    return "_after" if at and columns[at].kind == "text" and columns[at - 1].kind in NUMBERS else ""
+    """Suffix of the format of a text column, or a heading: indented where it follows a number, which it would touch."""
+    return "_after" if at and columns[at].kind in ("text", "spark") and columns[at - 1].kind in NUMBERS else ""

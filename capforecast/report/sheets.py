@@ -187,7 +187,7 @@ def _heights(frame: pd.DataFrame, columns: Sequence[Column]) -> list[float]:
     wrapped = [column for column in columns if column.wrap]
     if not wrapped:
         return []
-    lines = pd.concat([frame[c.key].astype("str").str.len() / (c.width * 1.05) for c in wrapped], axis=1).max(axis=1)
+    lines = pd.concat([frame[c.key].astype("str").str.len() / (c.width * 1.15) for c in wrapped], axis=1).max(axis=1)
     return [LINE * max(1, math.ceil(each)) + 1.5 for each in lines.fillna(1).tolist()]
 
 

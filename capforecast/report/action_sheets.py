@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from capforecast.report.data import ReportData
 from capforecast.report.segment_features import feature_title
 from capforecast.report.sheets import Sheets
 
-MOST_PACKED = 200_000  # writing a sheet takes a second for every ten thousand rows
+MOST_PACKED = 200_000
 NO_MONEY = f"No money: {SIZES_ONLY[:1].lower()}{SIZES_ONLY[1:]}"
 NO_BOUND = "The rule could not be replayed: no past origin with a known outcome has enough past forecasts behind it."
 NO_PACKING = "Nothing is proposed: no group of servers could be packed more tightly, or its hours are not known."
@@ -27,7 +28,8 @@ _TESTS = {"size": "of sizes", "need": "of needs"}
 def write_actions(sheets: Sheets, data: ReportData) -> None:
     """Write the sheets on actions, money, evidence, segments, packing and advice followed, where the run has them."""
     if data.summary.actions is not None:
-        _write(sheets, "Actions", in_order(data.actions), spelled.ACTIONS, "", spelled.ACTIONS_PRINTED)
+        actions = in_order(data.actions)
+        _write(sheets, "Actions", actions, spelled.ACTIONS, "", spelled.ACTIONS_PRINTED, dataset="actions")
         _write(sheets, "Savings", _savings(data.savings), spelled.SAVINGS, NO_MONEY)
         _write(sheets, "Bounds", _bounds(data.bounds), spelled.BOUNDS, NO_BOUND)
     if data.summary.segments:
@@ -36,15 +38,23 @@ def write_actions(sheets: Sheets, data: ReportData) -> None:
     if data.summary.actions is not None:
         groups = _consolidation(data)
         _write(sheets, "Consolidation", groups, spelled.CONSOLIDATION, NO_GROUP, spelled.CONSOLIDATION_PRINTED)
-        _write(sheets, "Packing", data.packing.head(MOST_PACKED), spelled.PACKING, NO_PACKING)
-        _write(sheets, "Realised", data.realised, spelled.REALISED, NO_REALISED)
+        _write(sheets, "Packing", data.packing, spelled.PACKING, NO_PACKING, dataset="packing", most=MOST_PACKED)
+        _write(sheets, "Realised", data.realised, spelled.REALISED, NO_REALISED, dataset="realised")
 
 
 def _write(
-    sheets: Sheets, name: str, frame: pd.DataFrame, columns: Sequence[Column], empty: str, printed: int = 0
+    sheets: Sheets,
+    name: str,
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    empty: str,
+    printed: int = 0,
+    **options: Any,
 ) -> None:
     """A sheet of exactly these columns; one that the frame lacks is empty."""
-    sheets.table(name, frame.reindex(columns=[column.key for column in columns]), list(columns), empty, printed)
+    sheets.table(
+        name, frame.reindex(columns=[column.key for column in columns]), list(columns), empty, printed, **options
+    )
 
 
 def _savings(table: pd.DataFrame) -> pd.DataFrame:

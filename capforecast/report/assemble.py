@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 from capforecast.errors import MissingObjectError, StaleReferenceError
 from capforecast.fleet.snapshot import from_tables
 from capforecast.forecast import frames
-from capforecast.lake.datasets import cut_off_of, read_frame, read_table
+from capforecast.lake.datasets import as_of_segment, cut_off_of, read_frame, read_table
 from capforecast.lake.store import Store
 from capforecast.report.build_summary import build_summary
 from capforecast.report.changes import SINCE, compared
 from capforecast.report.data import FanChart, ReportData
 from capforecast.report.fans import fan_charts
+from capforecast.report.forecast_weeks import FORECAST_COLUMNS, forecast_weeks
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.summary import Provenance, Quality, Risk
 from capforecast.report.unit_part import TERM, meaning, part_of_unit
@@ -121,6 +122,8 @@ class RunTables:
             scorecard=self.of_fleet("scorecard"),
             reliability=self.of_fleet("reliability"),
             changes=self.changes[self.changes["change"] != ""],
+            forecast_weeks=self.weeks(),
+            partition=f"cadence={about.cadence}/as_of={as_of_segment(about.as_of)}",
             **{name: self.of_fleet(name) for name in ADVISED},
             **self.further,
         )
@@ -189,6 +192,13 @@ class RunTables:
             forecast, marks = frames.from_table(predicted), self.further["anomalies"]
             charts |= fan_charts(panel, forecast, risks, mine, marks, calendar)
         return [charts[risk.server_id, risk.metric] for risk in top if (risk.server_id, risk.metric) in charts]
+
+    def weeks(self) -> pd.DataFrame:
+        """Forecasts of all units by week."""
+        found = {name: references["forecasts"] for name, references in self._units.items() if "forecasts" in references}
+        return _stacked(
+            [forecast_weeks(read_table(self._store, each, FORECAST_COLUMNS), name) for name, each in found.items()]
+        )
 
     def _present(self, name: str) -> list[pd.DataFrame]:
         """The tables called `name` of the units that have one, by name of the unit."""

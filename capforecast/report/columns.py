@@ -11,7 +11,7 @@ import pandas as pd
 from capforecast.report.data import ProbabilityColumn, probability_columns
 
 Kind = Literal["text", "tier", "figure", "score", "count", "share", "rate", "fine", "probability", "percent", "date",
-               "flag"]  # fmt: skip
+               "flag", "spark"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Column:
     note: str
     kind: Kind = "text"
     width: float = 12
+    wrap: bool = False  # a text of several lines
+    listed: bool = True  # among the definitions; False: another column's note says what it is
 
 
 _KNOWN = {
@@ -191,6 +193,14 @@ _KNOWN = {
         Column(
             "pinball", "Pinball loss", "Mean pinball loss over the quantile levels, in the metric's unit.", "score", 9
         ),
+        Column(
+            "outlook",
+            "Weeks ahead",
+            "Sparkline: the largest median of each week (hourly: day), as on the sheet "
+            "Forecasts; percent from 0 to 100, else from 0 to its own largest.",
+            "spark",
+            16,
+        ),
         Column("environment", "Environment", "From the inventory.", width=13),
         Column("owner", "Owner", "From the inventory.", width=16),
         Column("host_id", "Host", "From the inventory.", width=16),
@@ -220,7 +230,7 @@ def risk_order(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
         tuple(p.name for p in probability_columns(frame) if p.level == level) for level in ("high", "very_high")
     )
     printed = (*PLACE, "tier", "reason", "metric", "statistic", "unit", "last_value", "threshold_high",
-               "probability_high", *high, "breach_10", "breach_50", "capacity_remaining")  # fmt: skip
+               "outlook", "probability_high", *high, "breach_10", "breach_50", "capacity_remaining")  # fmt: skip
     further = ("capacity_remaining_units", "trend_per_month", "trend_since", "unseen_peaks", "in_breach_high",
                "in_breach_very_high", "threshold_very_high", "probability_very_high", *very_high,
                "breach_90", "peak_q50", "peak_q90", "days_q10", "days_q50", "days_q90")  # fmt: skip

@@ -89,6 +89,8 @@ class ReportData:
     actions, savings, bounds, segments, segment_sizes, consolidation, packing, realised: what to do, as
     schema.py, actions.segments and actions.lifecycle spell them.  changes: servers in another tier than at the run
     before (changes.CHANGED_COLUMNS).
+    forecast_weeks: one row per series that has a forecast, as report.forecast_weeks has it.
+    partition: where these tables lie in the lake, below the name of each: `cadence=daily/as_of=2026-11-23`.
     """
 
     summary: RunSummary
@@ -112,6 +114,8 @@ class ReportData:
     packing: pd.DataFrame = field(default_factory=pd.DataFrame)
     realised: pd.DataFrame = field(default_factory=pd.DataFrame)
     changes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    forecast_weeks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    partition: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,11 @@ def text_column(frame: pd.DataFrame, name: str) -> pd.Series:
 
 def ranked_servers(data: ReportData) -> pd.DataFrame:
     """Servers worst first, in the order that top risks are chosen by."""
-    frame = data.servers
+    return worst_first(data.servers)
+
+
+def worst_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Servers or series worst first; figures that the frame lacks count as none."""
     if frame.empty:
         return frame
     absent = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -10,12 +11,16 @@ from capforecast.report import columns_evidence as spelled
 from capforecast.report.anomaly_marks import KIND_NAMES
 from capforecast.report.columns import Column
 from capforecast.report.data import ReportData, breach_dates
+from capforecast.report.native_charts import pool_charts
 from capforecast.report.pooling import POOL_REASONS, RESOURCE_NAMES, is_sum, resource_unit
-from capforecast.report.sheets import Sheets
+from capforecast.report.sheets import Over, Sheets
 from capforecast.report.track_record import rule_name
 from capforecast.schema import ALL_REGIONS, BUSINESS_UNIT, FLEET, METRIC, REGION, SERVER_ID
 
-MOST_ANOMALIES = 50_000  # the latest; writing a sheet takes a second for every ten thousand rows
+MOST_ANOMALIES = 50_000  # the latest
+SHORT = (Over("demand_now", "pool_peak_q90", "usable"),)
+OVER_USABLE = (Over("demand_q50", "demand_q50", "usable", "far_over"), Over("demand_q10", "demand_q975", "usable"))
+NOT_PRINTED = "Not printed, for its length: the sheet Pools has a line for each pool, Pool charts draws the tightest."
 NO_RECORD = "No track record yet: history is too short to replay past warnings and see what came."
 NO_POOL = "No pool can be shown: the inventory gives no server's vCPUs or memory."
 NO_SUMS = "No sums over pools: a business unit is missing, or there is no pool."
@@ -25,21 +30,36 @@ NO_ANOMALY = "Nothing was marked in the history."
 def write_evidence(sheets: Sheets, data: ReportData) -> None:
     """Write the sheets. Sums of pools have their own, so that a column of pools adds up to the fleet."""
     pools, sums = _apart(_pools(data))
-    _write(sheets, "Pools", pools, spelled.POOLS, NO_POOL, spelled.POOLS_PRINTED)
-    _write(sheets, "Pool sums", sums, spelled.POOLS, NO_SUMS, spelled.POOLS_PRINTED)
     demand, summed = _apart(_demand(data.demand))
-    _write(sheets, "Demand by date", demand, spelled.DEMAND, NO_POOL)
-    _write(sheets, "Demand sums by date", summed, spelled.DEMAND, NO_SUMS)
-    _write(sheets, "Scorecard", _scorecard(data.scorecard), spelled.SCORECARD, NO_RECORD, spelled.SCORECARD_PRINTED)
-    _write(sheets, "Reliability", _reliability(data.reliability), spelled.RELIABILITY, NO_RECORD)
-    _write(sheets, "Anomalies", _anomalies(data.anomalies), spelled.ANOMALIES, NO_ANOMALY)
+    printed = spelled.POOLS_PRINTED
+    _write(sheets, "Pools", pools, spelled.POOLS, NO_POOL, printed, dataset="pools", over=SHORT)
+    if len(demand):
+        by_key = demand.assign(resource=data.demand["resource"].reindex(demand.index))
+        pool_charts(sheets, data.summary.pools, by_key, spelled.DEMAND, "Demand by date")
+    _write(sheets, "Pool sums", sums, spelled.POOLS, NO_SUMS, printed, dataset="pools", over=SHORT)
+    by_date: dict[str, Any] = {"dataset": "demand", "over": OVER_USABLE, "on_paper": NOT_PRINTED}
+    _write(sheets, "Demand by date", demand, spelled.DEMAND, NO_POOL, **by_date)
+    _write(sheets, "Demand sums by date", summed, spelled.DEMAND, NO_SUMS, **by_date)
+    scores, bins = _scorecard(data.scorecard), _reliability(data.reliability)
+    _write(sheets, "Scorecard", scores, spelled.SCORECARD, NO_RECORD, spelled.SCORECARD_PRINTED, dataset="scorecard")
+    _write(sheets, "Reliability", bins, spelled.RELIABILITY, NO_RECORD, dataset="reliability")
+    marks = _anomalies(data.anomalies)
+    _write(sheets, "Anomalies", marks, spelled.ANOMALIES, NO_ANOMALY, dataset="anomalies", most=MOST_ANOMALIES)
 
 
 def _write(
-    sheets: Sheets, name: str, frame: pd.DataFrame, columns: Sequence[Column], empty: str, printed: int = 0
+    sheets: Sheets,
+    name: str,
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    empty: str,
+    printed: int = 0,
+    **options: Any,
 ) -> None:
     """A sheet of exactly these columns; one that the frame lacks is empty."""
-    sheets.table(name, frame.reindex(columns=[column.key for column in columns]), list(columns), empty, printed)
+    sheets.table(
+        name, frame.reindex(columns=[column.key for column in columns]), list(columns), empty, printed, **options
+    )
 
 
 def _pools(data: ReportData) -> pd.DataFrame:
@@ -103,5 +123,4 @@ def _anomalies(table: pd.DataFrame) -> pd.DataFrame:
     if not len(table):
         return table
     latest = table.sort_values(["began", SERVER_ID, METRIC], ascending=[False, True, True], kind="stable")
-    latest = latest.head(MOST_ANOMALIES)
     return latest.assign(kind=latest["kind"].map(lambda kind: KIND_NAMES.get(kind, kind)))

@@ -14,15 +14,17 @@ from capforecast.report.answer import headline
 from capforecast.report.changes_sheet import write_changes
 from capforecast.report.changes_words import changes_fact
 from capforecast.report.columns import PLACE, SCORES, Column, columns_of, risk_order
-from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column
+from capforecast.report.data import ReportData, as_of_time, breach_dates, ranked_servers, text_column, worst_first
 from capforecast.report.evidence_sheets import write_evidence
+from capforecast.report.forecast_sheets import ForecastTable, forecast_table
 from capforecast.report.model_sheets import write_models
+from capforecast.report.native_charts import tier_chart
 from capforecast.report.page_actions import actions_fact
 from capforecast.report.page_models import models_fact
 from capforecast.report.provenance_words import made_from
 from capforecast.report.rollup_charts import by_risk
 from capforecast.report.sentences import forecast_by
-from capforecast.report.sheets import Sheets
+from capforecast.report.sheets import Over, Sheets
 from capforecast.report.summary import Accuracy, RunSummary
 from capforecast.report.words import quoted, reason_text
 from capforecast.schema import BACKTEST_COLUMNS, DIMENSIONS, RISK_COLUMNS, SERVER_ID, TIER_ORDER, Tier
@@ -32,12 +34,12 @@ from capforecast.settings import ReportSettings
 def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
     """The report as .xlsx: all servers and series, accuracy, quality and definitions, dated `as_of`.
 
-    A table longer than a sheet can be is continued on further sheets.
+    A table longer than a sheet can be is cut; its sheet and the summary say so and where in the lake the whole is.
     """
     import xlsxwriter
 
     buffer = io.BytesIO()
-    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
+    options = {"use_zip64": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
                "nan_inf_to_errors": False}  # fmt: skip
     book = xlsxwriter.Workbook(buffer, options)
     summary = data.summary
@@ -45,11 +47,13 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
         {"title": summary.title, "company": summary.organisation, "author": f"capforecast {summary.product_version}",
          "subject": headline(summary), "created": as_of_time(summary).to_pydatetime()}
     )  # fmt: skip
-    sheets = Sheets(book, settings.page_size, f"{summary.title}, as of {as_of_time(summary):%Y-%m-%d}")
-    _summary_sheet(sheets, summary)
-    for table in _server_tables(data):
+    sheets = Sheets(book, settings.page_size, f"{summary.title}, as of {as_of_time(summary):%Y-%m-%d}", data.partition)
+    front = _summary_sheet(sheets, summary)
+    forecasts = forecast_table(data)
+    for table in _server_tables(data, forecasts):
         table.write(sheets)
     write_changes(sheets, data)
+    forecasts.write(sheets)
     write_actions(sheets, data)
     write_evidence(sheets, data)
     for table in _accuracy_tables(data):
@@ -58,6 +62,8 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
     _quality_sheet(sheets, summary)
     _sources_sheet(sheets, data.sources)
     _definitions_sheet(sheets, summary)
+    if sheets.shortened:
+        front.write_string(2, 0, f"NOT WHOLE HERE: {'. '.join(sheets.shortened)}", sheets.format("alarm"))
     book.close()
     return buffer.getvalue()
 
@@ -70,19 +76,24 @@ class _Table(NamedTuple):
     printed: tuple[str, ...]
     further: tuple[str, ...]
     empty: str  # what to say when there is no row
+    dataset: str = ""  # of the lake, which holds all rows
+    over: tuple[Over, ...] = ()
 
     def write(self, sheets: Sheets) -> None:
         columns = columns_of(self.frame, (*self.printed, *self.further))
         printed = sum(column.key in self.printed for column in columns)
-        sheets.table(self.name, self.frame, columns, self.empty, printed)
+        sheets.table(
+            self.name, self.frame, columns, self.empty, printed, dataset=self.dataset,
+            over=[rule for rule in self.over if rule.first in self.frame],
+        )  # fmt: skip
 
 
-def _server_tables(data: ReportData) -> list[_Table]:
-    servers = _with_dates(ranked_servers(data), data.summary)
-    risks = _with_dates(_columns(data.risks, RISK_COLUMNS), data.summary)
+def _server_tables(data: ReportData, forecasts: ForecastTable) -> list[_Table]:
+    servers = forecasts.outlook(_with_dates(ranked_servers(data), data.summary))
+    risks = forecasts.outlook(_with_dates(_columns(worst_first(data.risks), RISK_COLUMNS), data.summary))
     return [
-        _Table("Servers", servers, *risk_order(servers), empty="No server was read."),
-        _Table("Risks", risks, *risk_order(risks), empty="No series was read."),
+        _Table("Servers", servers, *risk_order(servers), empty="No server was read.", dataset="servers"),
+        _Table("Risks", risks, *risk_order(risks), empty="No series was read.", dataset="risks"),
         _Table("Unknown", _unknown(data), (), (), empty="Every server could be forecast."),
     ]
 
@@ -91,10 +102,11 @@ def _accuracy_tables(data: ReportData) -> list[_Table]:
     accuracy = pd.DataFrame([row.model_dump() for row in data.summary.accuracy], columns=list(Accuracy.model_fields))
     accuracy["business_unit"] = accuracy["business_unit"].fillna("(fleet)").astype("str")
     backtests = _columns(data.backtests, BACKTEST_COLUMNS)
+    worse = (Over("relative_mae", "relative_mae", 1.0),)
     no_backtest = "No series had enough history for a backtest."
     return [
-        _Table("Accuracy", accuracy, ("business_unit", "metric", *SCORES), (), empty=no_backtest),
-        _Table("Accuracy by series", backtests, (*PLACE, "metric", *SCORES), (), empty=no_backtest),
+        _Table("Accuracy", accuracy, ("business_unit", "metric", *SCORES), (), no_backtest, over=worse),
+        _Table("Accuracy by series", backtests, (*PLACE, "metric", *SCORES), (), no_backtest, "backtests", worse),
     ]
 
 
@@ -119,8 +131,8 @@ def _unknown(data: ReportData) -> pd.DataFrame:
     return frame.sort_values(["reason", "business_unit", SERVER_ID], kind="stable")
 
 
-def _summary_sheet(sheets: Sheets, summary: RunSummary) -> None:
-    """The answer, the missing units, and servers by tier in every roll-up, with a chart."""
+def _summary_sheet(sheets: Sheets, summary: RunSummary) -> Any:
+    """The answer, the missing units, and servers by tier in every roll-up, with a chart; row 3 is left free."""
     sheet, form = sheets.page("Summary", (34, *(11,) * 7), repeat_row=None)
     for at, height in ((0, 26), (3, 19)):
         sheet.set_row(at, height)
@@ -146,8 +158,9 @@ def _summary_sheet(sheets: Sheets, summary: RunSummary) -> None:
             first = row
             row = _tier_table(sheet, form, row, title, rows)
             if title == "Business unit" and len(finished) > 1:
-                row = sheets.tier_chart(sheet, "Summary", first, len(finished), row)
+                row = tier_chart(sheets, sheet, "Summary", first, len(finished), row)
     sheet.activate()
+    return sheet
 
 
 def _notes(sheet: Any, form: Callable[[str], Any], summary: RunSummary) -> int:
@@ -235,6 +248,6 @@ def _definitions_sheet(sheets: Sheets, summary: RunSummary) -> None:
         "Definitions", frame,
         [Column("kind", "Kind", "Term, column of this workbook, or what the report is made from.", width=10),
          Column("name", "Name", "Term or heading.", width=26),
-         Column("meaning", "Meaning", "How it is defined.", width=110)],
-        "",
+         Column("meaning", "Meaning", "How it is defined.", width=110, wrap=True)],
+        "", rows_on_paper=len(frame),
     )  # fmt: skip

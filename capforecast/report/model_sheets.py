@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ from capforecast.report.part import Part
 from capforecast.report.sheets import Sheets
 from capforecast.report.summary_models import DriftCheck, ModelUsed
 
-MOST_SERIES = 50_000  # writing a sheet takes a second for every ten thousand rows
+MOST_SERIES = 50_000
 NO_VERSION = "This run has no model's version on record."
 NO_CHECK = "Nothing was checked for drift."
 NO_DRIFT = "No series drifted, or none could be checked."
@@ -55,7 +56,7 @@ DRIFT = (
     Column("series", "Series checked", "Series behind it.", "count", 9),
     Column("series_over", "Series over", "Of these, over their own limit.", "count", 9),
     Column("example", "Example", "A server that shows it.", width=26),
-    Column("said", "In words", "The same as a sentence.", width=80),
+    Column("said", "In words", "The same as a sentence.", width=80, wrap=True),
 )
 
 
@@ -64,14 +65,23 @@ def write_models(sheets: Sheets, data: ReportData) -> None:
     summary = data.summary
     _write(sheets, "Models", _versions(summary.model_versions), MODELS, NO_VERSION, MODELS_PRINTED)
     _write(sheets, "Drift", _checks(summary.drift), DRIFT, NO_CHECK)
-    flagged = data.drift_series.head(MOST_SERIES)
-    sheets.table("Drift by series", _series(flagged), _series_columns(flagged), NO_DRIFT)
+    flagged = data.drift_series
+    sheets.table("Drift by series", _series(flagged), _series_columns(flagged), NO_DRIFT, dataset="drift_series",
+                 most=MOST_SERIES)  # fmt: skip
 
 
 def _write(
-    sheets: Sheets, name: str, frame: pd.DataFrame, columns: Sequence[Column], empty: str, printed: int = 0
+    sheets: Sheets,
+    name: str,
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    empty: str,
+    printed: int = 0,
+    **options: Any,
 ) -> None:
-    sheets.table(name, frame.reindex(columns=[column.key for column in columns]), list(columns), empty, printed)
+    sheets.table(
+        name, frame.reindex(columns=[column.key for column in columns]), list(columns), empty, printed, **options
+    )
 
 
 def _versions(models: Sequence[ModelUsed]) -> pd.DataFrame:

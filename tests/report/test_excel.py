@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import io
 from typing import Any
@@ -14,7 +15,7 @@ from report_samples import NASTY, accuracy_row, report_data, servers_frame
 
 from capforecast.errors import CapforecastError
 from capforecast.report import sheets
-from capforecast.report.data import ReportData
+from capforecast.report.data import ReportData, ranked_servers
 from capforecast.report.excel import render_workbook
 from capforecast.report.summary import Quality, Tiers
 from capforecast.settings import ReportSettings
@@ -22,12 +23,15 @@ from capforecast.settings import ReportSettings
 openpyxl = pytest.importorskip("openpyxl")
 pytestmark = pytest.mark.filterwarnings("ignore:.*xtension is not supported:UserWarning:openpyxl")
 SETTINGS = ReportSettings()
+CHARTS = "Pool charts"  # no table
 SHEETS = [
     "Summary",
     "Servers",
     "Risks",
     "Unknown",
+    "Forecasts",
     "Pools",
+    CHARTS,
     "Pool sums",
     "Demand by date",
     "Demand sums by date",
@@ -45,6 +49,19 @@ SHEETS = [
 ]
 
 
+WEEKS = {f"2026-W{week:02d} {name}" for week in range(2, 6) for name in ("median", "90 %")}
+
+
+def with_weeks(data: ReportData) -> ReportData:
+    """With forecasts of four weeks: medians rise by 10 from what was seen last, 90 % values lie 5 above."""
+    known = data.risks[data.risks["tier"] != "unknown"]
+    weeks = known[["server_id", "metric", "business_unit"]].copy()
+    for q, add in (("q50", 0.0), ("q90", 5.0)):
+        for i in range(4):
+            weeks[f"{q}:2026-W{i + 2:02d}"] = (known["last_value"] + 10 * i + add).astype("float32")
+    return dataclasses.replace(data, forecast_weeks=weeks)
+
+
 def opened(data: ReportData, settings: ReportSettings = SETTINGS) -> Any:
     return openpyxl.load_workbook(io.BytesIO(render_workbook(data, settings)))
 
@@ -57,7 +74,7 @@ def rows(sheet: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def whole() -> ReportData:
-    data = with_evidence(report_data(servers_frame(60), fans=0, failed=("Payments",)))
+    data = with_weeks(with_evidence(report_data(servers_frame(60), fans=0, failed=("Payments",))))
     checks = pd.DataFrame(drift_rows("Logistics", alarms=("input_level",)))
     return with_models(data, champions_frame({"Logistics": "kept"}), checks, drift_series_frame("Logistics"))
 
@@ -89,7 +106,7 @@ def test_every_series_has_its_probabilities_by_horizon(whole: ReportData, book: 
     for level in ("high", "very_high"):
         for days in (7, 14, 30, 60, 90):
             heading = f"P({level.replace('_', ' ')}) {days}\N{NO-BREAK SPACE}d"
-            assert listed[first["server_id"]][heading] == pytest.approx(first[f"p_{level}_{days}d"])
+            assert listed[first["server_id"]][heading] == pytest.approx(first[f"p_{level}_{days}d"], abs=1e-6)
 
 
 def test_missing_figures_are_empty_cells_and_dates_are_dates(whole: ReportData, book: Any) -> None:
@@ -173,9 +190,10 @@ def test_labels_of_the_source_are_kept() -> None:
 def test_sheets_are_ready_to_use_and_to_print(book: Any) -> None:
     for sheet in book:
         assert sheet.sheet_properties.pageSetUpPr.fitToPage, sheet.title
-        assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) in {(None, 0), (1, 0)}
+        on_one = sheet.title == CHARTS
+        assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (None, None if on_one else 0)
         assert sheet.page_setup.orientation == "landscape"
-    for name in SHEETS[1:]:
+    for name in set(SHEETS[1:]) - {CHARTS}:
         sheet = book[name]
         assert sheet.freeze_panes == "B2"
         assert sheet.auto_filter.ref.startswith("A1:")
@@ -186,6 +204,17 @@ def test_sheets_are_ready_to_use_and_to_print(book: Any) -> None:
     bars = [rule.type for rules in book["Servers"].conditional_formatting for rule in rules.rules]
     assert set(bars) == {"dataBar"}
     assert len(bars) == 12, "one bar per probability column"
+    assert book["Definitions"]["C2"].alignment.wrap_text
+
+
+def test_what_is_too_long_to_print_prints_a_note_or_its_first_rows(whole: ReportData, book: Any) -> None:
+    demand = book["Demand by date"]
+    last = demand.max_row
+    assert demand.print_area.split("!")[-1].startswith(f"$A${last}:")
+    assert demand[f"A{last}"].value.startswith("Not printed, for its length: the sheet Pools")
+    long = opened(report_data(servers_frame(500), fans=0))["Servers"]
+    assert long.print_area.endswith(f"${sheets.MOST_PRINTED + 1}")
+    assert "the first 300 of 500 rows" in long.oddFooter.left.text
 
 
 def test_paper_is_what_was_asked_for() -> None:
@@ -205,8 +234,8 @@ def test_print_leaves_out_what_would_not_be_readable(book: Any) -> None:
 def test_every_column_and_term_is_defined(whole: ReportData, book: Any) -> None:
     defined = {row["Name"]: row["Meaning"] for row in rows(book["Definitions"])}
     assert defined["breach probability"] == whole.summary.definitions["breach probability"]
-    for name in SHEETS[1:13]:
-        assert {cell.value for cell in book[name][1]} <= set(defined)
+    for name in set(SHEETS[1:-1]) - {CHARTS}:
+        assert {cell.value for cell in book[name][1]} <= set(defined) | WEEKS
 
 
 def test_accuracy_of_fleet_units_and_series(whole: ReportData, book: Any) -> None:
@@ -234,7 +263,7 @@ def test_empty_frames_make_valid_sheets(frame: pd.DataFrame) -> None:
         }
     )  # fmt: skip
     book = opened(ReportData(summary, frame, frame, frame))
-    assert book.sheetnames == SHEETS
+    assert book.sheetnames == [name for name in SHEETS if name != CHARTS]
     assert "No series was read." in [cell.value for cell in book["Risks"]["A"]]
 
 
@@ -245,14 +274,20 @@ def test_absent_accuracy_figures_are_empty_cells() -> None:
     assert listed[0]["MAE"] is not None
 
 
-def test_a_table_longer_than_a_sheet_goes_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_longer_than_a_sheet_is_cut_and_says_where_all_of_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheets, "MAX_ROWS", 26)
-    data = report_data(servers_frame(60), fans=0)
+    data = dataclasses.replace(report_data(servers_frame(60), fans=0), partition="cadence=daily/as_of=2026-01-05")
     book = opened(data)
-    parts = [name for name in book.sheetnames if name.startswith("Servers")]
-    assert parts == ["Servers (1)", "Servers (2)", "Servers (3)"]
-    listed = [row["Server"] for part in parts for row in rows(book[part])]
-    assert sorted(listed) == sorted(data.servers["server_id"])
+    said = "the first 22 of 60 rows; all are in the lake, as Parquet below servers/cadence=daily/as_of=2026-01-05"
+    listed = [cell.value for cell in book["Servers"]["A"]]
+    assert listed[1:23] == list(ranked_servers(data)["server_id"][:22])
+    assert listed[23:] == [None, f"Not all: {said}"]
+    assert book["Servers"]["A1"].comment.text.startswith(f"Not all: {said}. Name of the server")
+    assert f"Servers shows {said}" in book["Summary"]["A3"].value
+
+
+def test_a_whole_workbook_says_nothing_of_cuts(book: Any) -> None:
+    assert book["Summary"]["A3"].value is None
 
 
 def test_more_columns_than_a_sheet_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

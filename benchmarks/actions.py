@@ -45,8 +45,8 @@ INTRODUCTION = (
 
 
 SLACK = (
-    "Where servers are used as well as in the fleet as made, half cannot be cut in these steps of vCPU and GiB: what is",
-    "needed would cut more than half, the next step up takes the rest. Finer steps would make more servers a little smaller.",
+    "Where servers are used as well as in the fleets as made, steps of vCPU and GiB do not cut half: what is needed",
+    "would, the next step up takes the rest. Finer steps made more servers smaller, each by less (tried on one fleet).",
 )
 
 

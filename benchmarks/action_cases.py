@@ -18,7 +18,7 @@ from capforecast.actions.idle import idle
 from capforecast.actions.needs import RESOURCES, needs_of
 from capforecast.actions.replay import replayed
 from capforecast.actions.rightsize import rightsize
-from capforecast.actions.segments import Segments, segment
+from capforecast.actions.segments import segment
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet import shapes
 from capforecast.fleet.activity import activity
@@ -50,7 +50,8 @@ class Case:
     """A fleet at one date, sized in one way.
 
     fleet: how roomy, and its seed.  sized: rows of `rightsize`, [S]; idle ones stop.  replays: rows of `replayed`.
-    segments: of the fleet.  used: [H, S] vCPU and GiB that were used in the days that followed; NaN = not observed.
+    segments: each server's, before the replays and now.  used: [H, S] vCPU and GiB that were used in the days that
+    followed; NaN = not observed.
     """
 
     fleet: str
@@ -58,7 +59,7 @@ class Case:
     way: str
     sized: pd.DataFrame
     replays: pd.DataFrame
-    segments: pd.DataFrame
+    segments: tuple[pd.Series, pd.Series]
     used: tuple[Array, Array]
 
     @property
@@ -104,7 +105,8 @@ def _at(batch: Batch, cut: pd.Timestamp, name: str) -> Iterator[Case]:
     tiers = server_tiers(assess(panel, forecast, errors, settings), servers).set_index(SERVER_ID)["tier"]
     servers = servers.assign(tier=servers[SERVER_ID].map(tiers)).reset_index(drop=True)
     features = server_features(panel, servers, settings)
-    found: Segments = segment(features, settings)
+    found = segment(features, settings)
+    now = found.table(features).set_index(SERVER_ID)["name"].astype("str")
     used = _used(batch, cut, servers, listed, settings)
     known = batch.observations[batch.observations["timestamp"] < cut]
     nothing = idle(activity(known, batch.cadence, cut, settings), servers, settings.idle)
@@ -116,7 +118,9 @@ def _at(batch: Batch, cut: pd.Timestamp, name: str) -> Iterator[Case]:
         sized = rightsize(needs_of(panel, forecast, errors, asked, ruled), sizes, changed)
         replays = replayed(usable, past, asked, sizes, ruled)
         sized = with_idle(sized.assign(tier=servers["tier"]), nothing)
-        yield Case(name, cut, way, sized, replays, found.table(features), used)
+        first = panel.until(replays["origin"].min()) if len(replays) else panel
+        before = found.assigned(server_features(first, servers, settings))
+        yield Case(name, cut, way, sized, replays, (before, now), used)
 
 
 def _used(

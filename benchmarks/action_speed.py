@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from synthetic_panels import fleet_panel
 
-from capforecast.actions import bounds
+from capforecast.actions import advice, bounds
 from capforecast.actions.consolidate import Use, consolidate
 from capforecast.actions.features import server_features
 from capforecast.actions.needs import needs_of
@@ -29,7 +29,7 @@ from capforecast.actions.sizes import Sizes
 from capforecast.configuration import config_folder
 from capforecast.fleet import inventory as inventories
 from capforecast.fleet.synthetic import Fleet
-from capforecast.schema import DIMENSIONS, SERIES_COLUMNS, Cadence, ErrorPaths, Forecast, Panel
+from capforecast.schema import DIMENSIONS, SERIES_COLUMNS, SERVER_ID, Cadence, ErrorPaths, Forecast, Panel
 from capforecast.settings import Settings
 from capforecast.stages import shape_catalogue
 
@@ -81,7 +81,7 @@ def daily_input(count: int) -> tuple[Panel, Forecast, ErrorPaths, pd.DataFrame]:
     rng, width = np.random.default_rng(SEED), len(made.series)
     series = made.series.assign(unseen_peaks="")
     series = series.assign(**{name: "" for name in SERIES_COLUMNS if name not in series})
-    panel, keys = Panel(made.values, made.timestamps, series, made.cadence), series[["server_id", "metric"]]
+    panel, keys = Panel(made.values, made.timestamps, series, made.cadence), series[[SERVER_ID, "metric"]]
     level = np.nan_to_num(np.nanmedian(made.values[-HORIZON:], axis=0))
     quantiles = np.broadcast_to(level, (6, HORIZON, width)).copy()
     noise = rng.standard_normal((HORIZON, 1000), dtype=np.float32) * 3
@@ -109,7 +109,8 @@ def sized(count: int, settings: Settings, clock: Clock) -> None:
     with clock.part("features"):
         features = server_features(panel, servers, settings)
     with clock.part("segments"):
-        segments = segment(features, settings).table(features)
+        found = segment(features, settings)
+        now = found.table(features).set_index(SERVER_ID)["name"].astype("str")
     with clock.part("needs"):
         needs = needs_of(panel, forecast, errors, servers, settings)
     with clock.part("right-sizing"):
@@ -119,14 +120,16 @@ def sized(count: int, settings: Settings, clock: Clock) -> None:
     with clock.part("replay"):
         replays = replayed(panel, errors, servers, sizes, settings)
     with clock.part("bounds"):
-        bounds.bounds(replays, bounds.strata(replays, segments, settings.sizing), settings.sizing)
+        before = found.assigned(server_features(panel.until(replays["origin"].min()), servers, settings))
+        of_cases, stratum = bounds.strata(replays, before, now, settings.sizing)
+        advice.tested(table, stratum, bounds.verdicts(bounds.bounds(replays, of_cases, settings.sizing)), 0.01)
 
 
 def hourly_input(count: int, weeks: int) -> tuple[Use, pd.DataFrame]:
     """Hourly means of a synthetic fleet in vCPU and GiB, and its inventory."""
     fleet = Fleet(count, 7 * weeks, Cadence.HOURLY, SEED, dirty=False)
     servers = servers_of(fleet)
-    place = pd.Index(servers["server_id"])
+    place = pd.Index(servers[SERVER_ID])
     used = [np.full((24 * 7 * weeks, count), np.nan, np.float32) for _ in range(2)]
     for block in fleet.blocks():
         at = place.get_indexer(block.servers.server_id)

@@ -29,8 +29,8 @@ Rows = list[list[str]]
 
 def tested(case: Case, rules: SizingSettings) -> pd.DataFrame:
     """One row per server, in order: stratum, the 95 % limit `upper` of its replay; advised: it keeps the promise."""
-    stratum = bounds.strata(case.replays, case.segments, rules)
-    found = bounds.verdicts(bounds.bounds(case.replays, stratum, rules))
+    of_cases, stratum = bounds.strata(case.replays, *case.segments, rules)
+    found = bounds.verdicts(bounds.bounds(case.replays, of_cases, rules))
     mine = case.sized[SERVER_ID].map(stratum)
     advised = mine.map(found["kept"]).eq(True)
     return pd.DataFrame({"stratum": mine, "upper": mine.map(found["bound_upper"]), "advised": advised})

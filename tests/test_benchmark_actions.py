@@ -110,3 +110,12 @@ def test_hours_to_pack_are_use_in_units_of_the_servers() -> None:
     assert seen.any(axis=0).mean() > 0.8
     assert (np.nan_to_num(use.vcpus) <= servers["vcpus"].to_numpy()).all()
     assert np.nanmax(use.memory_gib / servers["memory_gib"].to_numpy()) > 0.5
+
+
+def test_the_clock_is_no_verdict_while_others_keep_the_cores_busy() -> None:
+    import actions
+
+    assert actions.within(40.0, 1.5, 100.0) is True
+    assert actions.within(80.0, 1.5, 0.5) is False
+    assert actions.within(80.0, 1.5, 1000.0) is None
+    assert actions.within(40.0, 2.5, 1000.0) is False

@@ -111,9 +111,10 @@ def _by_type(
     count, table, row = len(servers), sizes.table, np.arange(len(servers))
     up = at_risk[:, None]
     allowed = sizes.allowed(servers, settings) & np.where(up, (cpu >= 1) & (memory >= 1), (cpu <= 1) & (memory <= 1))
-    fit = np.empty((count, len(table)))
+    fit = np.full((count, len(table)), np.nan)
     for t in range(len(table)):
-        fit[:, t] = held.fits(cpu[:, t], memory[:, t])
+        which = allowed[:, t]
+        fit[which, t] = held.part(which).fits(cpu[which, t], memory[which, t])
     rank = np.where(np.isfinite(costs), costs, _UNPRICED + np.arange(len(table)))
     rank = np.where(allowed & (fit >= settings.fit_share), rank, np.inf)
     best, now = rank.argmin(axis=1) if count else np.zeros(0, np.int64), sizes.place(servers[INSTANCE_TYPE])

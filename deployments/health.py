@@ -25,7 +25,7 @@ def check_all(load: Callable[[], Any]) -> list[dict[str, Any]]:
     checks = [_python(), _native(), _pdf(), _fastapi()]
     loaded = _settings(load, checks)
     if loaded is not None:
-        checks.append(_store(loaded))
+        checks += [_store(loaded), *_delivery(loaded)]
     checks.append(_prefect())
     return checks
 
@@ -91,6 +91,23 @@ def _store(loaded: Any) -> dict[str, Any]:
         bucket = loaded.settings.store.startswith("s3:")
         return _check("store", False, str(error), fix if bucket else "give a folder you may write: --store FOLDER")
     return _check("store", True, f"{url}: written, refused to overwrite, read back, listed, deleted")
+
+
+def _delivery(loaded: Any) -> list[dict[str, Any]]:
+    """Are the environment variables set that delivery names? Nothing is sent. No check where nobody is to be told."""
+    from capforecast.configuration import secret
+
+    asked = loaded.settings.delivery
+    if asked.webhook_url_env is None and asked.smtp_host is None:
+        return []
+    try:
+        for key in ("webhook_url_env", "smtp_user_env", "smtp_password_env"):
+            secret(getattr(asked, key), f"delivery.{key}")
+    except CapforecastError as error:
+        return [_check("delivery", False, str(error), "set it where runs start")]
+    ways = ["webhook"] if asked.webhook_url_env else []
+    ways += [f"e-mail to {', '.join(asked.smtp_to)}"] if asked.smtp_host else []
+    return [_check("delivery", True, " and ".join(ways))]
 
 
 def _prefect() -> dict[str, Any]:

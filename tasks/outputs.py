@@ -147,7 +147,9 @@ def _link(job: Job, made: Published) -> None:
     rows = []
     for unit, references in made.business_units.items():
         links = {name: job.address(references[name]) for name in FILES if name in references}
-        rows.append({"business unit": unit} | {name: f"[{name}]({link})" for name, link in links.items()})
+        rows.append(
+            {"business unit": unit} | {name: f"[{name}]({links[name]})" if name in links else "" for name in FILES}
+        )
         for name, link in links.items() if len(made.business_units) <= MOST_LINKED else ():
             create_link_artifact(key=f"report-{name}-{slug(unit)}", link=link, link_text=f"{unit}: report ({name})")
     if rows:

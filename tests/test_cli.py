@@ -91,13 +91,21 @@ def test_generated_data_can_be_clean_and_bring_its_truth(call: Call, tmp_path: P
     assert "midnight" in refused.err
 
 
-def test_doctor_says_what_to_do(call: Call, tmp_path: Path) -> None:
+def test_doctor_says_what_to_do(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     done = call("doctor", "--store", tmp_path / "file" / "lake")
     assert done.code == 1
     assert "FAIL store" in done.out
     assert "fix:" in done.out
     assert call("doctor", "--store", tmp_path / "lake").code == 0
+    monkeypatch.setenv("CAPFORECAST_DELIVERY__WEBHOOK_URL_ENV", "REPORT_HOOK")
+    unset = call("doctor", "--store", tmp_path / "lake")
+    assert unset.code == 1
+    assert "environment variable REPORT_HOOK, which is not set" in unset.out
+    monkeypatch.setenv("REPORT_HOOK", "https://hooks.example.com/hunter2")
+    ready = call("doctor", "--store", tmp_path / "lake")
+    assert ready.code == 0
+    assert "hunter2" not in ready.out
 
 
 def test_train_then_forecast_then_report(call: Call, fleet_folder: Path, tmp_path: Path) -> None:

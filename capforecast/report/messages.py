@@ -38,6 +38,8 @@ class Message:
 def message_of(summary: RunSummary, links: Mapping[str, str]) -> Message:
     """What is said of a run's report."""
     facts = [("Missing", f"{unit.name}: {unit.problem}") for unit in summary.business_units if unit.status == "failed"]
+    if summary.changes is not None and summary.changes.sentence:
+        facts.append(("Changes", summary.changes.sentence))
     if summary.actions is not None:
         facts.append(("Actions", summary.actions.sentence))
     facts += [("Pool", pool.sentence) for pool in summary.pools if pool.buy_q90][:_POOLS]

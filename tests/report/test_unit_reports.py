@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -178,3 +179,25 @@ def test_parts_of_all_units_make_up_the_fleet() -> None:
     nobody = part_of_unit(tables, "nobody")
     assert {name: len(table) for name, table in nobody.items() if len(table)} == {}
     assert part_of_unit({}, "media") == {}
+
+
+@pytest.mark.parametrize("most", [20, 1])
+def test_every_file_is_linked_in_the_prefect_ui(lake: Lake, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    from tasks import outputs as tasks
+
+    made, shown = lake.report(), {}
+    monkeypatch.setattr(tasks, "MOST_LINKED", most)
+    monkeypatch.setattr(tasks, "create_markdown_artifact", lambda **given: None)
+    for kind, content in (("table", "table"), ("link", "link")):
+        monkeypatch.setattr(
+            tasks, f"create_{kind}_artifact", lambda key, name=content, **given: shown.update({key: given[name]})
+        )
+    job = SimpleNamespace(store=lake.store, address=lambda reference: reference.uri)
+    tasks.show_report.fn(job, made.model_dump(mode="json"))
+    links = {key: link for key, link in shown.items() if isinstance(link, str)}
+    assert links["report-workbook"] == f"{FOLDER}capacity-report.xlsx"
+    of_units = {f"report-{kind}-{unit}" for kind in ("workbook", "summary") for unit in UNITS} if most > 1 else set()
+    assert set(links) == {"report-workbook", "report-summary"} | of_units
+    assert [(row["business unit"], row["pdf"], row["workbook"]) for row in shown["unit-reports"]] == [
+        (unit, "", f"[workbook]({FOLDER}business_unit={unit}/capacity-report.xlsx)") for unit in sorted(UNITS)
+    ]

@@ -12,7 +12,7 @@ import pytest
 from action_samples import actions_frame, bounds_frame, realised_frame, savings_frame, segment_sizes_frame
 from evidence_samples import reliability_frame, scorecard_frame
 from test_pdf import native_libraries
-from test_reconciliation import UNITS, tables_of
+from test_reconciliation import UNITS, key_of, tables_of
 
 from capforecast.exchange import Ingested, Published, Unit
 from capforecast.lake.datasets import write_table
@@ -52,7 +52,7 @@ class Lake:
         self.store = Store(folder)
         self.units = [
             Unit(cadence=Cadence.DAILY, as_of=AS_OF, business_unit=name, servers=4, series=4, usable=3, horizon=90,
-                 references={table: write_table(self.store, f"{table}/{name}.parquet", frame)
+                 references={table: write_table(self.store, key_of(table, name), frame)
                              for table, frame in tables_of(name).items()})
             for name in UNITS
         ]  # fmt: skip
@@ -116,6 +116,10 @@ def test_figures_of_a_units_report_are_the_fleets_row_of_it(lake: Lake) -> None:
         assert mine["warnings"]["ours"][-1]["warned"] == 7 + list(UNITS).index(name)
         assert [(part["name"], part["servers"]) for part in mine["segments"]] == [("idle", row["servers"])]
         assert {risk["business_unit"] for risk in mine["top_risks"]} <= {name}
+        assert mine["changes"]["units"] == [unit for unit in fleet["changes"]["units"] if unit["business_unit"] == name]
+        assert mine["changes"]["newly_at_risk"] == mine["changes"]["units"][0]["newly_at_risk"]
+        recent = mine["warnings"]["last_quarter"]
+        assert recent["warned"] * len(UNITS) == fleet["warnings"]["last_quarter"]["warned"] == 8
 
 
 def test_the_run_says_which_formats_there_are_and_the_summary_is_always_one(lake: Lake) -> None:

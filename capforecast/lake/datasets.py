@@ -60,7 +60,9 @@ def as_of_segment(as_of: pd.Timestamp) -> str:
 
 
 def cut_off_of(reference: Reference) -> pd.Timestamp:
-    """The cut-off (UTC) of the partition that a reference names."""
+    """The cut-off (UTC) of the partition that a reference names. Raises LakeError where it names none."""
+    if "/as_of=" not in reference.uri:
+        raise LakeError(f"{reference.uri} is no partition of a run: its key has no as_of")
     day, _, hour = reference.uri.split("/as_of=")[1].split("/")[0].partition("T")
     return pd.Timestamp(f"{day}T{hour or '00'}:00", tz="UTC")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from capforecast.errors import LakeError
 from capforecast.lake.datasets import (
+    cut_off_of,
     read_frame,
     selection_segment,
     table_of,
@@ -22,7 +23,7 @@ from capforecast.lake.datasets import (
     write_table,
 )
 from capforecast.lake.store import Store
-from capforecast.schema import FLEET, Cadence
+from capforecast.schema import FLEET, Cadence, Reference
 
 DAY = pd.Timestamp("2026-11-23", tz="UTC")
 
@@ -90,3 +91,12 @@ def test_the_same_table_gives_the_same_bytes() -> None:
 
 def test_json_does_not_depend_on_order() -> None:
     assert to_json({"b": 1, "a": 2}) == to_json({"a": 2, "b": 1})
+
+
+@pytest.mark.parametrize("moment", ["2026-03-02", "2026-03-02T14:00"])
+def test_the_cut_off_of_a_partition_is_read_from_its_key(moment: str) -> None:
+    as_of = pd.Timestamp(moment, tz="UTC")
+    key = unit_key("servers", Cadence.HOURLY, as_of, "retail & more")
+    assert cut_off_of(Reference(uri=key, sha256="0" * 64, rows=1)) == as_of
+    with pytest.raises(LakeError, match="no as_of"):
+        cut_off_of(Reference(uri="raw/inventory/part-0.parquet", sha256="0" * 64, rows=1))

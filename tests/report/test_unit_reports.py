@@ -117,6 +117,10 @@ def test_figures_of_a_units_report_are_the_fleets_row_of_it(lake: Lake) -> None:
         assert mine["warnings"]["ours"][-1]["warned"] == 7 + list(UNITS).index(name)
         assert [(part["name"], part["servers"]) for part in mine["segments"]] == [("idle", row["servers"])]
         assert {risk["business_unit"] for risk in mine["top_risks"]} <= {name}
+        assert mine["changes"]["units"] == [unit for unit in fleet["changes"]["units"] if unit["business_unit"] == name]
+        assert mine["changes"]["newly_at_risk"] == mine["changes"]["units"][0]["newly_at_risk"]
+        recent = mine["warnings"]["last_quarter"]
+        assert recent["warned"] * len(UNITS) == fleet["warnings"]["last_quarter"]["warned"] == 8
 
 
 def test_the_run_says_which_formats_there_are_and_the_summary_is_always_one(lake: Lake) -> None:

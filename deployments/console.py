@@ -113,6 +113,8 @@ def show_tiers(summary: dict[str, Any]) -> None:
     for risk in summary["top_risks"][:5]:
         told = _escaped(f"{risk['server_id']}: {risk['sentence']}")
         out.print(f"  [{TIER_STYLE[risk['tier']]}]{risk['tier']}[/] {told}", soft_wrap=True)
+    if summary["actions"]:
+        out.print(f"  [cyan]actions[/] {_escaped(summary['actions']['sentence'])}", soft_wrap=True)
     if summary["warnings"]:
         out.print(f"  [cyan]track record[/] {_escaped(summary['warnings']['sentence'])}", soft_wrap=True)
 

@@ -48,12 +48,17 @@ def test_no_score_is_cut_off_in_a_narrow_terminal(width: int, monkeypatch: pytes
     assert all(name in text for name in ("seasonal-naive", *names))
 
 
-def test_the_answer_comes_with_how_good_past_warnings_were(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_answer_comes_with_what_to_do_and_how_good_past_warnings_were(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Console(width=200, record=True, quiet=False)
     monkeypatch.setattr(console, "out", shown)
     tiers = dict.fromkeys(("critical", "high", "watch", "ok", "unknown"), 1)
     told = a_summary(tiers=tiers, servers=5, as_of="2026-11-23T00:00:00", business_units=[], top_risks=[])
-    console.show_tiers(told | {"warnings": {"sentence": "6 of 10 warnings came true."}})
-    assert "track record 6 of 10 warnings came true." in shown.export_text()
-    console.show_tiers(told | {"warnings": None})
-    assert "track record" not in shown.export_text()
+    evidence = {"warnings": {"sentence": "6 of 10 warnings came true."}, "actions": {"sentence": "1 server can stop."}}
+    console.show_tiers(told | evidence)
+    text = shown.export_text()
+    assert "track record 6 of 10 warnings came true." in text
+    assert "actions 1 server can stop." in text
+    console.show_tiers(told | {"warnings": None, "actions": None})
+    text = shown.export_text()
+    assert "track record" not in text
+    assert "actions" not in text

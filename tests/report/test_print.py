@@ -57,6 +57,12 @@ def destinations(outline: list[Any]) -> list[Any]:
     return [found for each in outline for found in (destinations(each) if isinstance(each, list) else [each])]
 
 
+def test_nothing_of_the_style_is_ignored_in_print(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", logger="weasyprint"):
+        render_pdf(report_data(servers_frame(3, 1, 1), fans=0), SETTINGS)
+    assert caplog.messages == []
+
+
 def test_structure_names_headings_tables_lists_and_figures(reader: Any) -> None:
     root = reader.trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]

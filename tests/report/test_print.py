@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections import Counter
+from html import unescape
 from typing import Any
 
 import pytest
 from action_samples import with_actions
 from evidence_samples import with_evidence
+from markupsafe import escape
 from report_samples import accuracy_row, report_data, servers_frame
 
 from capforecast.report.data import ReportData
+from capforecast.report.excel import render_workbook
 from capforecast.report.pdf import render_html, render_pdf
-from capforecast.report.summary import UnitSummary
+from capforecast.report.style import shorten
+from capforecast.report.summary import RunSummary, UnitSummary
 from capforecast.settings import ReportSettings
 
 pypdf = pytest.importorskip("pypdf")
@@ -50,6 +55,12 @@ def elements(node: Any) -> list[Any]:
 
 def destinations(outline: list[Any]) -> list[Any]:
     return [found for each in outline for found in (destinations(each) if isinstance(each, list) else [each])]
+
+
+def test_nothing_of_the_style_is_ignored_in_print(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", logger="weasyprint"):
+        render_pdf(report_data(servers_frame(3, 1, 1), fans=0), SETTINGS)
+    assert caplog.messages == []
 
 
 def test_structure_names_headings_tables_lists_and_figures(reader: Any) -> None:
@@ -117,3 +128,44 @@ def test_accuracy_stands_there_for_each_business_unit(whole: ReportData) -> None
     assert re.search(r'class="n worse">1\.20<small>79.% inside', part)
     assert "MAPE, floored" in html
     assert "RMSE" in html
+
+
+def test_a_large_fleet_prints_on_few_pages() -> None:
+    """Tables are cut at fixed lengths, so 50 units of 30 servers make as many pages as 50 units of 200."""
+    data = with_evidence(with_actions(report_data(servers_frame(1_500, 50, 8), fans=12)))
+    pdf = render_pdf(data, SETTINGS)
+    pages = pypdf.PdfReader(io.BytesIO(pdf)).pages
+    assert len(pages) <= 40
+    assert len(pdf) < 3_000_000
+    first = pages[0].extract_text()
+    assert "How far to trust the forecasts" in first, "page 1 holds the whole answer"
+    assert "Where the risk is" not in first
+
+
+ODD = ('=HYPERLINK("http://x","y")', "<script>alert(1)</script>", "x" * 300, "שרת-שלום", "شركة", "db-\U0001f680-1",
+       "@SUM(1)")  # fmt: skip
+
+
+def test_odd_names_are_text_in_every_format() -> None:
+    frame = servers_frame(len(ODD), 1, 1, (1, 0, 0, 0, 0))
+    frame["server_id"] = list(ODD)
+    data = with_actions(report_data(frame, fans=3))
+    html = render_html(data, SETTINGS)
+    summary = RunSummary.model_validate_json(data.summary.model_dump_json())
+    assert {risk.server_id for risk in summary.top_risks} == set(ODD)
+    with zipfile.ZipFile(io.BytesIO(render_workbook(data, SETTINGS))) as book:
+        cells = unescape(book.read("xl/sharedStrings.xml").decode())
+        parts = [book.read(name) for name in book.namelist() if name.startswith("xl/worksheets/")]
+    assert not any(b"<f>" in part or b'TargetMode="External"' in part for part in parts)
+    for name in ODD:
+        assert f">{name}<" in cells
+        assert escape(shorten(name, 140)) in html
+    assert "<script" not in html
+    assert "<a " not in html
+
+
+def test_on_a_narrow_screen_tables_scroll_and_nothing_is_cut(whole: ReportData) -> None:
+    html = render_html(whole, SETTINGS)
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html
+    assert html.count("<table") == html.count('<div class="scroll"><table')
+    assert re.search(r"@media screen and \(max-width: \d+px\)", html)

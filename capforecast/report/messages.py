@@ -10,6 +10,7 @@ from email.policy import SMTP
 from typing import Any
 
 from capforecast.report.answer import headline
+from capforecast.report.changes_words import changes_fact
 from capforecast.report.data import as_of_time
 from capforecast.report.model_notes import model_notes
 from capforecast.report.style import printable, shorten
@@ -38,8 +39,8 @@ class Message:
 def message_of(summary: RunSummary, links: Mapping[str, str]) -> Message:
     """What is said of a run's report."""
     facts = [("Missing", f"{unit.name}: {unit.problem}") for unit in summary.business_units if unit.status == "failed"]
-    if summary.changes is not None and summary.changes.sentence:
-        facts.append(("Changes", summary.changes.sentence))
+    if (changed := changes_fact(summary)) is not None:
+        facts.append(changed)
     if summary.actions is not None:
         facts.append(("Actions", summary.actions.sentence))
     facts += [("Pool", pool.sentence) for pool in summary.pools if pool.buy_q90][:_POOLS]

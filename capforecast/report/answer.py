@@ -85,11 +85,11 @@ def unknown_fact(summary: RunSummary) -> tuple[str, str] | None:
 
 
 def record(summary: RunSummary) -> tuple[str, str] | None:
-    """How good the warnings were, where they could be replayed."""
+    """How good the last quarter's warnings were, or all that could be replayed where quarters are not on record."""
     if summary.warnings is None:
         return None
     recent = summary.warnings.last_quarter
-    return "Warnings", tight(f"{recent.sentence if recent else ''} {summary.warnings.sentence}".strip())
+    return "Warnings", tight(recent.sentence if recent else summary.warnings.sentence)
 
 
 def _day(summary: RunSummary, days: int) -> str:

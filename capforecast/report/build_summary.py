@@ -13,6 +13,7 @@ from capforecast.report.accuracy import metric_accuracy
 from capforecast.report.action_terms import action_terms
 from capforecast.report.actions_part import actions_summary, segment_summaries
 from capforecast.report.changes import changes_part
+from capforecast.report.changes_words import change_terms
 from capforecast.report.definitions import definitions
 from capforecast.report.inputs import Evidence, UnitInput
 from capforecast.report.model_parts import drift_checks, model_versions
@@ -126,6 +127,7 @@ def _definitions(
         **evidence_terms(
             settings, found["warnings"], found["pools"], sum(found["anomalies"].values()), found["peaks_unseen"]
         ),
+        **change_terms(found["changes"]),
         **model_terms(settings, found["model_versions"], found["drift"]),
         **action_terms(settings, found["actions"], found["segments"]),
     }

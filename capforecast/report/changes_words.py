@@ -22,6 +22,16 @@ def changes_fact(summary: RunSummary) -> tuple[str, str] | None:
     return "Changes", f"{since_words(summary.changes, pd.Timestamp(summary.as_of))}: {summary.changes.sentence}"
 
 
+def change_terms(changes: Changes | None) -> dict[str, str]:
+    """How changes are counted, where the report has them."""
+    if changes is None:
+        return {}
+    return {
+        "changes": "Each server beside itself at the run before, of the business units that both runs have. At risk: "
+        "critical or high. Newly at risk counts servers that were new or unknown then, too."
+    }
+
+
 def since_words(changes: Changes, as_of: pd.Timestamp) -> str:
     """`Since 23 Nov`, with the year where it is another; `Since 16 to 23 Nov` where a unit missed a run."""
     first, last = pd.Timestamp(changes.since_first), pd.Timestamp(changes.since)

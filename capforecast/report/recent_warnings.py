@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from capforecast.report.scorecard_words import FEW_EVENTS
 from capforecast.report.summary_warnings import RecentWarnings
 from capforecast.report.words import NBSP, count, date_text, plural
 from capforecast.risk.warnings_by_origin import last_quarter
@@ -39,4 +40,5 @@ def _sentence(found: RecentWarnings, first: pd.Timestamp, last: pd.Timestamp) ->
     if not found.events:
         return f"{when}: {told}; nothing breached."
     announced = found.events - found.missed
-    return f"{when}: {told}; {count(announced)} of {plural(found.events, 'breach', 'es')} had been warned of."
+    few = " Too few to judge by." if found.events < FEW_EVENTS else ""
+    return f"{when}: {told}; {count(announced)} of {plural(found.events, 'breach', 'es')} had been warned of.{few}"

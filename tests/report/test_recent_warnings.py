@@ -22,11 +22,14 @@ def counts(*rows: tuple[int, int, int, int]) -> pd.DataFrame:
     [
         (((50, 9, 9, 9), (50, 3, 2, 1), (50, 2, 3, 2)),
          "The last quarter that can be judged (6 Oct to 1 Dec 2025): 3 of 5 warnings came true within 90 d; "
-         "3 of 5 breaches had been warned of."),
+         "3 of 5 breaches had been warned of. Too few to judge by."),
         (((50, 0, 1, 0),), "The last quarter that can be judged (1 Dec 2025): 0 of 1 warning came true within 90 d; "
          "nothing breached."),
+        (((50, 40, 22, 20),),
+         "The last quarter that can be judged (1 Dec 2025): 20 of 22 warnings came true within 90 d; "
+         "20 of 40 breaches had been warned of."),
         (((50, 1, 0, 0),), "The last quarter that can be judged (1 Dec 2025): no warning was given; "
-         "0 of 1 breach had been warned of."),
+         "0 of 1 breach had been warned of. Too few to judge by."),
         (((50, 0, 0, 0),), "The last quarter that can be judged (1 Dec 2025): no warning was given; nothing breached."),
     ],
 )  # fmt: skip

@@ -182,6 +182,7 @@ def test_changes_are_counted_alike_everywhere(
     assert sum(not row["Tier now"] for row in listed) == changes["gone"]
     assert sum(row["Change"] == "newly at risk" for row in listed) == changes["newly_at_risk"]
     assert {row["Since"] for row in listed} == {pd.Timestamp("2025-12-29")}
+    assert summary["definitions"]["changes"].startswith("Each server beside itself")
     assert sum(unit["newly_at_risk"] for unit in changes["units"]) == changes["newly_at_risk"]
     assert changes["sentence"] in artifacts["capacity-summary"]
     front = [str(line[0]) for line in book["Summary"].iter_rows(values_only=True)]

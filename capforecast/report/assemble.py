@@ -84,6 +84,7 @@ class RunTables:
         self._store, self._units = store, dict(sorted(units.items()))
         self._loaded = {name: _loaded(store, references) for name, references in self._units.items()}
         self._fleet = {name: read_frame(store, reference) for name, reference in extras.items()}
+        self._weeks: dict[str, pd.DataFrame] = {}
         self._stack()
 
     def _stack(self) -> None:
@@ -194,11 +195,13 @@ class RunTables:
         return [charts[risk.server_id, risk.metric] for risk in top if (risk.server_id, risk.metric) in charts]
 
     def weeks(self) -> pd.DataFrame:
-        """Forecasts of all units by week."""
-        found = {name: references["forecasts"] for name, references in self._units.items() if "forecasts" in references}
-        return _stacked(
-            [forecast_weeks(read_table(self._store, each, FORECAST_COLUMNS), name) for name, each in found.items()]
-        )
+        """Forecasts of all units by week; each unit's are read once, for the fleet's report and its own."""
+        having = {
+            name: references["forecasts"] for name, references in self._units.items() if "forecasts" in references
+        }
+        for name in having.keys() - self._weeks.keys():
+            self._weeks[name] = forecast_weeks(read_table(self._store, having[name], FORECAST_COLUMNS), name)
+        return _stacked([self._weeks[name] for name in having])
 
     def _present(self, name: str) -> list[pd.DataFrame]:
         """The tables called `name` of the units that have one, by name of the unit."""

@@ -1,6 +1,6 @@
 """Worksheets of many rows: whole columns are turned into the sheet's XML by Arrow, not cell by cell by XlsxWriter.
 
-Cell by cell, 10,000 servers (7 million cells) take 35 CPU seconds and 1.7 GiB; so 8 and a quarter of a GiB.
+Cell by cell, 10,000 servers (7 million cells) take 35 CPU seconds and 1.7 GiB; so 7 and a quarter of a GiB.
 What is not rows (widths, notes, formats, bars, filters, print set-up) stays XlsxWriter's. This uses what XlsxWriter
 keeps to itself (`_write_rows`, `_check_dimensions`, the shared strings), of the version that the lock pins.
 """

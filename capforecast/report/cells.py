@@ -30,7 +30,8 @@ def cells_of(column: Column, values: pd.Series, form: Callable[[str], Any], afte
         figures = _figures(column, values)
         return Cells(pa.array(figures, mask=~np.isfinite(figures)), [form(column.kind)])
     if column.kind == "flag":
-        said = values.notna().to_numpy(dtype=bool) & values.fillna(False).astype(bool).to_numpy()
+        said = values.notna().to_numpy(dtype=bool, copy=True)
+        said[said] = values[said].astype(bool).to_numpy()
         return Cells(pa.array(np.zeros(len(values), np.int32), mask=~said), [form("flag")], words=["yes"])
     if column.kind == "spark":
         return Cells(pa.nulls(len(values), pa.int32()), [], words=[])

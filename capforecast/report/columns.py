@@ -195,7 +195,7 @@ _KNOWN = {
         ),
         Column(
             "outlook",
-            "Weeks ahead",
+            "Outlook",
             "Sparkline: the largest median of each week (hourly: day), as on the sheet "
             "Forecasts; percent from 0 to 100, else from 0 to its own largest.",
             "spark",

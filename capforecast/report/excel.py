@@ -52,8 +52,8 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
     forecasts = forecast_table(data)
     for table in _server_tables(data, forecasts):
         table.write(sheets)
-    write_changes(sheets, data)
     forecasts.write(sheets)
+    write_changes(sheets, data)
     write_actions(sheets, data)
     write_evidence(sheets, data)
     for table in _accuracy_tables(data):

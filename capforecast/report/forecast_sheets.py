@@ -67,7 +67,7 @@ def forecast_table(data: ReportData) -> ForecastTable:
     columns = columns_of(frame, _BEFORE)[: len(_BEFORE)]
     for quantile, (name, note) in _LARGEST.items():
         mine = [each for each in weeks if each.quantile == quantile]
-        columns += [Column(name, f"Weeks ahead, {name}", note, "spark", 18), *(_column(each, name) for each in mine)]
+        columns += [Column(name, f"Outlook, {name}", note, "spark", 18), *(_column(each, name) for each in mine)]
         frame[name] = _cells(frame, mine, len(columns) - len(mine))
     return ForecastTable(frame[[column.key for column in columns]], columns)
 

@@ -86,12 +86,10 @@ def _pool_chart(sheets: Sheets, pool: PoolSummary, rows: pd.DataFrame, columns: 
              keys.index("date")], "values": [source, first, at, last, at], "categories_data": days,
              "values_data": rows[key].tolist()}
         )  # fmt: skip
-    _titled(chart, style.shorten(style.printable(pool.name), 60))
-    near = days[-1] - days[0] <= 45
-    unit = {
-        "major_unit": 7 if near else max(1, round(len(days) / 210)),
-        "major_unit_type": "days" if near else "months",
-    }
+    _titled(chart, style.shorten(f"Demand of {style.printable(pool.name)}", 70))
+    span = days[-1] - days[0] + 1
+    step = 1 if span <= 10 else 7 if span <= 45 else max(1, round(span / 210))
+    unit = {"major_unit": step, "major_unit_type": "days" if span <= 45 else "months"}
     chart.set_x_axis({"date_axis": True, "num_format": "d mmm", "num_font": _FONT, **unit,
                       "major_gridlines": {"visible": False}})  # fmt: skip
     chart.set_y_axis({"name": resource_unit(pool.resource), "name_font": {**_FONT, "bold": False}, "num_font": _FONT,
@@ -101,5 +99,7 @@ def _pool_chart(sheets: Sheets, pool: PoolSummary, rows: pd.DataFrame, columns: 
 
 
 def _titled(chart: Any, title: str) -> None:
-    chart.set_title({"name": title, "name_font": {**_FONT, "size": 11}, "overlay": False})
+    """With a title that is text: XlsxWriter would take `X!A1` in a name for the address of a cell."""
+    text = title.replace("!", "!\N{WORD JOINER}")
+    chart.set_title({"name": text, "name_font": {**_FONT, "size": 11}, "overlay": False})
     chart.set_legend({"position": "bottom", "font": _FONT})

@@ -83,4 +83,4 @@ def test_percent_is_drawn_from_0_to_100_and_other_units_to_their_own_largest(dat
 def test_without_a_forecast_the_sheet_says_so_and_no_sparkline_is_drawn() -> None:
     book = opened(report_data(servers_frame(4), fans=0))
     assert book["Forecasts"]["A2"].value == "No series could be forecast."
-    assert "Weeks ahead" not in {cell.value for cell in book["Risks"][1]}
+    assert "Outlook" not in {cell.value for cell in book["Risks"][1]}

@@ -36,7 +36,7 @@ def test_the_tightest_pools_are_drawn_over_a_date_axis(data: ReportData, charts:
     tightest = data.summary.pools[:MOST_POOLS]
     assert len(charts) == len(tightest)
     for pool, xml in zip(tightest, charts, strict=True):
-        assert f"<a:t>{escape(pool.name)}</a:t>" in xml
+        assert f"<a:t>Demand of {escape(pool.name)}</a:t>" in xml
         assert "<c:dateAx>" in xml
         assert 'formatCode="d mmm" sourceLinked="0"' in xml
 
@@ -55,6 +55,16 @@ def test_each_line_draws_the_rows_of_its_pool(data: ReportData, charts: list[str
         assert len(drawn) == 90
         cached = re.findall(r"<c:v>([^<]+)</c:v>", xml.split("<c:val>")[1])
         assert float(cached[0]) == pytest.approx(sheet[f"{spans[0][0]}{first}"].value, rel=1e-5)
+
+
+def test_a_name_that_looks_like_a_formula_is_a_title() -> None:
+    frame = servers_frame(6)
+    frame["business_unit"] = "=Servers!$A$1"
+    book = zipfile.ZipFile(io.BytesIO(render_workbook(with_evidence(report_data(frame, fans=0)), SETTINGS)))
+    xml = book.read("xl/charts/chart1.xml").decode()
+    title = xml[xml.index("<c:title>") : xml.index("</c:title>")]
+    assert "<a:t>Demand of =Servers!\N{WORD JOINER}$A$1" in title
+    assert "<c:f>" not in title
 
 
 def test_without_a_demand_there_is_no_sheet_of_charts() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,7 @@ from capforecast.report.page_evidence import anomalies_part, pools_page, warning
 from capforecast.report.page_models import models_fact, models_page
 from capforecast.report.page_segments import segments_page
 from capforecast.report.pictures import picture
-from capforecast.report.rollup_charts import MOST_ROWS, at_risk, by_risk
+from capforecast.report.rollup_charts import MOST_BARS, MOST_ROWS, at_risk, by_risk
 from capforecast.report.summary import RunSummary
 from capforecast.report.top_risks import unseen_peaks
 from capforecast.report.words import (
@@ -47,7 +48,9 @@ from capforecast.report.words import (
 from capforecast.schema import BUSINESS_UNIT, REGION, SERVER_ID, TIER_ORDER, UNASSIGNED, Tier
 from capforecast.settings import ReportSettings
 
-_ACT_FIRST, _ACT_FIRST_OF_PART = 5, 3  # servers named on page 1; fewer where more is to be said
+_ACT_FIRST, _ACT_FIRST_LEAST, _BARS_LEAST = 5, 2, 3  # servers and bars on page 1; fewer where more is to be said
+_FULL, _LINE = 7.5, 95  # lines of facts that fit beside 5 servers and 6 bars; characters of a line
+_PER_SERVER, _PER_BAR = 2.4, 1.3  # lines that each takes
 _EXAMPLES = 6  # servers named per reason
 _MOST_UNITS = 40  # rows of business units; the workbook lists all
 
@@ -83,23 +86,35 @@ _TOOLS = {"style": style, "count": count, "plural": plural, "shorten": style.sho
 def _front(data: ReportData) -> dict[str, Any]:
     """Page 1: the answer, servers by tier, facts, what is missing, whom to look at, how far to trust it."""
     summary = data.summary
-    facts = (reach(summary), where(summary), when(data), changes_fact(summary), actions_fact(summary),
-             unknown_fact(summary), record(summary), models_fact(summary))  # fmt: skip
+    possible = (reach(summary), where(summary), when(data), changes_fact(summary), actions_fact(summary),
+                unknown_fact(summary), record(summary), models_fact(summary))  # fmt: skip
+    facts = [fact for fact in possible if fact]
+    missing = [unit for unit in summary.business_units if unit.status == "failed"]
     several = len(summary.business_units) > 1
-    room = (_ACT_FIRST if summary.complete else _ACT_FIRST_OF_PART) - (summary.changes is not None)
-    first = summary.top_risks[:room]
+    servers, bars = _room(summary, facts, len(missing))
     return {
         "tiers": [_tile(summary, tier) for tier in TIER_ORDER],
         "as_of": date_text(as_of_time(summary)),
         "as_of_iso": f"{as_of_time(summary):%Y-%m-%dT%H:%M:%SZ}",
         "headline": headline(summary),
-        "facts": [fact for fact in facts if fact],
-        "missing": [u for u in summary.business_units if u.status == "failed"],
-        "act_first": [{"risk": r, "why": tight(r.sentence)} for r in first],
+        "facts": facts,
+        "missing": missing,
+        "act_first": [{"risk": r, "why": tight(r.sentence)} for r in summary.top_risks[:servers]],
         "forecast_quality": [quality_line(row) for row in fleet_rows(summary)],
         "quality_at_risk": quality_line(summary.accuracy_at_risk) if summary.accuracy_at_risk else None,
-        "bars": picture(*_bars(summary)) if several and at_risk(summary.tiers) + summary.tiers.watch else None,
+        "bars": picture(*_bars(summary, bars)) if several and at_risk(summary.tiers) + summary.tiers.watch else None,
     }
+
+
+def _room(summary: RunSummary, facts: list[tuple[str, str]], missing: int) -> tuple[int, int]:
+    """How many servers and bars page 1 has room for, so that it is one page and holds the whole answer."""
+    bars = min(len(summary.business_units) - missing, MOST_BARS)
+    over = sum(-(-len(text) // _LINE) for _, text in facts) + _PER_BAR * (bars - MOST_BARS) - _FULL
+    over += 1.2 * (len(fleet_rows(summary)[:5]) - 5 + (summary.accuracy_at_risk is not None))
+    over += 4 + min(missing, 6) if missing else 0
+    servers = max(_ACT_FIRST - max(math.ceil(over / _PER_SERVER), 0), _ACT_FIRST_LEAST)
+    over -= _PER_SERVER * (_ACT_FIRST - servers)
+    return servers, max(bars - max(math.ceil(over / _PER_BAR), 0), _BARS_LEAST)
 
 
 def _places(summary: RunSummary) -> dict[str, Any]:
@@ -154,8 +169,8 @@ def unseen(peaks: str) -> str:
     return f"{peaks} ahead, not in its history" if peaks else ""
 
 
-def _bars(summary: RunSummary) -> tuple[str, str]:
-    return tier_bar(summary.business_units), "Servers that are critical, high or on watch, by business unit"
+def _bars(summary: RunSummary, most: int) -> tuple[str, str]:
+    return tier_bar(summary.business_units, most), "Servers that are critical, high or on watch, by business unit"
 
 
 def _table(data: ReportData, units: dict[str, str], most: int) -> dict[str, Any]:

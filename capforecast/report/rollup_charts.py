@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _AT_RISK = (Tier.CRITICAL, Tier.HIGH, Tier.WATCH)
 _LABEL_WIDTH, _ROW_NAME = 130.0, 112.0  # points: names beside bars, and beside the rows of the matrix
 _TOTAL = "\x00total"  # no business unit or region can be called this
+MOST_BARS = 6
 MOST_ROWS, MOST_COLUMNS = 36, 7  # of the matrix; the workbook shows all
 
 
@@ -30,7 +31,7 @@ def by_risk(tiers: Tiers) -> tuple[int, int, int, int]:
     return (-tiers.critical, -tiers.high, -tiers.watch, -tiers.total)
 
 
-def tier_bar(units: Sequence[UnitSummary], most: int = 6, width: float = style.TEXT_WIDTH) -> str:
+def tier_bar(units: Sequence[UnitSummary], most: int = MOST_BARS, width: float = style.TEXT_WIDTH) -> str:
     """SVG of the servers that are critical, high or on watch, one bar per business unit, worst first."""
     ranked = sorted((u for u in units if u.status != "failed"), key=lambda u: (*by_risk(u.tiers), u.name))
     shown = ranked[:most]

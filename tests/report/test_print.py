@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import zipfile
@@ -19,7 +20,8 @@ from capforecast.report.data import ReportData
 from capforecast.report.excel import render_workbook
 from capforecast.report.pdf import render_html, render_pdf
 from capforecast.report.style import shorten
-from capforecast.report.summary import RunSummary, UnitSummary
+from capforecast.report.summary import RunSummary, Tiers, UnitSummary
+from capforecast.report.summary_changes import Changes
 from capforecast.settings import ReportSettings
 
 pypdf = pytest.importorskip("pypdf")
@@ -132,7 +134,7 @@ def test_accuracy_stands_there_for_each_business_unit(whole: ReportData) -> None
 
 def test_a_large_fleet_prints_on_few_pages() -> None:
     """Tables are cut at fixed lengths, so 50 units of 30 servers make as many pages as 50 units of 200."""
-    data = with_evidence(with_actions(report_data(servers_frame(1_500, 50, 8), fans=12)))
+    data = _told_much(with_evidence(with_actions(report_data(servers_frame(1_500, 50, 8), fans=12))))
     pdf = render_pdf(data, SETTINGS)
     pages = pypdf.PdfReader(io.BytesIO(pdf)).pages
     assert len(pages) <= 40
@@ -140,6 +142,19 @@ def test_a_large_fleet_prints_on_few_pages() -> None:
     first = pages[0].extract_text()
     assert "How far to trust the forecasts" in first, "page 1 holds the whole answer"
     assert "Where the risk is" not in first
+
+
+def _told_much(data: ReportData) -> ReportData:
+    """With all that page 1 may have to say: what has changed, in many words, metrics, a missing business unit."""
+    names = ", ".join(f"payments-database-{i:03d}" for i in range(6))
+    tiers, then = data.summary.tiers, "2025-12-29T00:00:00Z"
+    changes = Changes(tiers_before=tiers, tiers=tiers, since=then, since_first=then, sentence=f"6 changed ({names}).")
+    failed = UnitSummary(name="Lost", status="failed", problem="LakeError: the store did not answer within 30 s",
+                         servers=0, series=0, tiers=Tiers(), unknown_reasons={})  # fmt: skip
+    accuracy = [accuracy_row(metric) for metric in ("cpu", "mem", "disk", "net_in", "net_out")]
+    update = {"changes": changes, "accuracy": accuracy, "accuracy_at_risk": accuracy_row("servers at risk"),
+              "complete": False, "business_units": [*data.summary.business_units, failed]}  # fmt: skip
+    return dataclasses.replace(data, summary=data.summary.model_copy(update=update))
 
 
 ODD = ('=HYPERLINK("http://x","y")', "<script>alert(1)</script>", "x" * 300, "שרת-שלום", "شركة", "db-\U0001f680-1",

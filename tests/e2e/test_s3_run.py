@@ -132,7 +132,7 @@ def test_results_are_json_below_the_store_and_a_second_run_reuses_them(
     before = data_outputs(lake)
     again = start(fleet_folder, s3_lake)
     champions = [f"champion:{unit['business_unit']}" for unit in again["units"]]
-    assert executed(lake, again["run_id"], 1) == sorted(["ingest:_fleet", *champions])
+    assert executed(lake, again["run_id"], 1) == sorted(["ingest:_fleet", "decided:_fleet", *champions])
     assert data_outputs(lake) == before
 
 

@@ -33,6 +33,7 @@ def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """
     if not len(before) or not len(now):
         return pd.DataFrame(columns=list(CHANGED_COLUMNS))
+    before = before.sort_values(SINCE, kind="stable").drop_duplicates(SERVER_ID, keep="last")
     mine = now[now[BUSINESS_UNIT].isin(before[BUSINESS_UNIT]) | now[SERVER_ID].isin(before[SERVER_ID])]
     both = _sided(before).merge(_sided(mine), on=SERVER_ID, how="outer", suffixes=("_before", ""))
     for name in DIMENSIONS:

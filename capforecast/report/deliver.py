@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import smtplib
 import ssl
 import time
@@ -12,13 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from http.client import HTTPException, InvalidURL
 from typing import Any, Never
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from capforecast.settings import DeliverySettings
 
 _BUSY = (408, 425, 429)  # answers of a web server after which trying again may help; 5xx too
 _LONGEST_ANSWER = 200  # characters of an answer that are repeated
+_MOST_READ = 4_000  # bytes of it; what may hold a secret is looked through before it is cut
+_SHORTEST_SECRET = 6  # characters; shorter parts of an address hold none, and are parts of common words
 
 
 class DeliveryError(Exception):
@@ -50,21 +54,48 @@ def patiently(send: Callable[[], None], retries: int, pause: Callable[[float], N
 
 def post(url: str, content: Mapping[str, Any], timeout: float) -> None:
     """Send JSON to a webhook. Redirects are not followed. Raises DeliveryError, which does not name the address."""
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise DeliveryError("the address of the webhook does not begin with https:// or http://")
+    if not _is_web(url):
+        raise DeliveryError("the address of the webhook is none that begins with https:// or http:// and names a host")
     body = json.dumps(content, ensure_ascii=False).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json; charset=utf-8"}, method="POST")
     try:
         with urllib.request.build_opener(_NoRedirects).open(request, timeout=timeout):
             return
     except urllib.error.HTTPError as error:
-        answer = error.read(_LONGEST_ANSWER).decode(errors="replace").strip()
-        said = f"the webhook answered {error.code} {error.reason}" + (f" ({answer})" if answer else "")
-        raise DeliveryError(said, passing=error.code in _BUSY or error.code >= 500) from None
-    except (OSError, ValueError) as error:  # no connection, no answer in time, an address that cannot be
+        said = _without(url, f"{error.code} {error.reason}{_answer(error)}")
+        raise DeliveryError(
+            f"the webhook answered {said[:_LONGEST_ANSWER]}", passing=error.code in _BUSY or error.code >= 500
+        ) from None
+    except (OSError, ValueError, HTTPException) as error:  # no connection, no answer in time, no HTTP, a bad address
         reason = getattr(error, "reason", error)
         known = reason if isinstance(reason, OSError) else type(error).__name__
-        raise DeliveryError(f"the webhook cannot be reached ({known})", passing=isinstance(error, OSError)) from None
+        passing = isinstance(error, OSError | HTTPException) and not isinstance(error, InvalidURL)
+        raise DeliveryError(f"the webhook cannot be reached ({known})", passing=passing) from None
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets of an IPv6 address that do not match
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _answer(error: urllib.error.HTTPError) -> str:
+    """The beginning of what a web server says of a refusal, in brackets; "" where it does not come in time."""
+    try:
+        text = " ".join(error.read(_MOST_READ).decode(errors="replace").split())
+    except (OSError, HTTPException):
+        return ""
+    return f" ({text})" if text else ""
+
+
+def _without(url: str, text: str) -> str:
+    """Text without what follows the host in an address: many servers repeat the path that they do not know."""
+    secrets = [part for part in re.split(r"[/?&=#;]", url.partition("://")[2])[1:] if len(part) >= _SHORTEST_SECRET]
+    for part in {*secrets, *map(unquote, secrets)}:
+        text = text.replace(part, "***")
+    return text
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

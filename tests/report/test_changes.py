@@ -117,6 +117,14 @@ def test_a_unit_that_missed_a_run_is_compared_with_the_one_it_has():
     assert [unit.since for unit in found.units] == [earlier.isoformat(), WEEK.isoformat()]
 
 
+def test_a_server_that_moved_while_its_unit_missed_a_run_counts_once():
+    earlier = servers({"moved": "ok", "stays": "ok"}, "old", since=WEEK - pd.Timedelta(days=7))
+    before = pd.concat([servers({"moved": "high", "b": "ok"}, since=WEEK), earlier])
+    now = pd.concat([servers({"moved": "high", "b": "ok"}), servers({"stays": "ok"}, "old")])
+    found = part(before, now, ("old", "retail"))
+    assert (found.tiers_before.total, found.tiers.total, found.newly_at_risk) == (3, 3, 0)
+
+
 def test_ten_are_named_and_all_are_counted():
     many = {f"s{i:02d}": "ok" for i in range(30)}
     found = part(servers(many, since=WEEK), servers(dict.fromkeys(many, "high")))

@@ -32,7 +32,7 @@ class Web:
                 self.send_response(outer.answers.pop(0) if outer.answers else 200)
                 self.send_header("Location", f"{outer.url}/elsewhere")
                 self.end_headers()
-                self.wfile.write(b"no_service")
+                self.wfile.write(b"no_service" + (self.path.encode() if "echoed" in self.path else b""))
 
             do_GET = do_POST
 
@@ -136,15 +136,47 @@ def test_a_webhook_that_refuses_is_quoted_but_not_named() -> None:
     assert "secret" not in str(failed.value)
 
 
+def test_a_webhook_that_repeats_its_address_gives_no_secret_away() -> None:
+    with web(404) as server, pytest.raises(DeliveryError, match="no_service") as failed:
+        post(f"{server.url}/{'x' * 300}/echoed-T0KEN?sig=S3CR3T%2B", {}, 5)
+    assert "T0KEN" not in str(failed.value)
+    assert "S3CR3T" not in str(failed.value)
+    assert len(str(failed.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(b"HTTP/1.1 500 Down\r\nContent-Length: 99\r\n\r\nhalf", "answered 500 Down"), (b"220 mail\r\n", "BadStatusLine")],
+)
+def test_an_answer_that_stops_halfway_or_is_no_http_may_pass(answer: bytes, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def once() -> None:
+            peer, _ = listening.accept()
+            peer.recv(65_536)
+            peer.sendall(answer)
+            done.wait(5)
+            peer.close()
+
+        done = threading.Event()
+        thread = threading.Thread(target=once)
+        thread.start()
+        with pytest.raises(DeliveryError, match=said) as failed:
+            post(f"http://127.0.0.1:{listening.getsockname()[1]}/hook", {}, 0.3)
+        done.set()
+        thread.join()
+    assert failed.value.passing
+
+
 def test_nothing_is_sent_where_a_webhook_redirects_to() -> None:
     with web(302) as server, pytest.raises(DeliveryError, match="302"):
         post(f"{server.url}/hook", {}, 5)
     assert [path for path, _ in server.seen] == ["/hook"]
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "hooks.example.com/secret", "http://"])
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "hooks.example.com/secret", "http://", "http://[::1/secret"])
 def test_an_address_that_is_none_is_not_repeated(url: str) -> None:
-    with pytest.raises(DeliveryError, match="does not begin with https") as failed:
+    with pytest.raises(DeliveryError, match="none that begins with https") as failed:
         post(url, {}, 5)
     assert "secret" not in str(failed.value)
 

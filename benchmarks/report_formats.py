@@ -49,10 +49,11 @@ def main() -> None:
         target("the same bytes twice", ", ".join(files), same),
     ]
     each = [[kind, f"{spent.wall:.1f}", f"{spent.cpu:.1f}", f"{spent.peak:.2f}"] for kind, spent in single.items()]
+    command = "python benchmarks/report_formats.py LAKE --as-of DATE"
     body = "\n".join(
         [
-            "## The report of 10,000 servers", "", "```",
-            "python benchmarks/report_formats.py LAKE --as-of DATE", "```", "", setting(), "", *targets(rows), "", "Each alone, start and reading of the tables included:", "",
+            "## The report of 10,000 servers", "", "```", command, "```", "", setting(), "", *targets(rows), "",
+            "Each alone, start and reading of the tables included:", "",
             *table(["format", "wall, s", "CPU, s", "GiB"], each), "",
             *table(["file", "MB"], [[file, f"{size:.2f}"] for file, size in sizes.items()]),
         ]

@@ -142,18 +142,20 @@ def inputs_of(store: Store, wanted: Wanted) -> ReportInputs:
         if unknown:
             known = ", ".join(whole.covered)
             raise UsageError(f"no business unit is called {', '.join(map(repr, unknown))}; known: {known}")
-    raise UsageError(f"no {cadence} report {wanted.about} in {store.url}; there are: {_known(store, cadence)}")
+    known = _known(store, cadence)
+    told = f"there are: {known}" if known else "there is none yet: `capforecast run` makes them"
+    raise UsageError(f"no {cadence} report {wanted.about} in {store.url}; {told}")
 
 
 def _known(store: Store, cadence: Cadence) -> str:
-    """The reports there are, in words."""
+    """The reports there are, in words; "" without any."""
     prefix = f"reports/cadence={cadence}/as_of="
     found = sorted(key.removeprefix(prefix).split("/") for key in store.keys("reports") if key.startswith(prefix))
     days: dict[str, list[str]] = {}
     for day, *rest in found:
         if rest[-1:] == [INPUTS]:
             days.setdefault(day, []).append(rest[0].removeprefix("business_unit="))
-    return ", ".join(f"{day} ({_which(names)})" for day, names in days.items()) or "none"
+    return ", ".join(f"{day} ({_which(names)})" for day, names in days.items())
 
 
 def _which(names: list[str]) -> str:

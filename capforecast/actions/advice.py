@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -20,7 +22,7 @@ def risk_basis(servers: pd.DataFrame) -> list[str]:
     """What the tier of each server (risk.tiers) rests on, in words; "" of those that are ok or unknown."""
     said = []
     shown = ["tier", "metric", "statistic", "threshold_high", "threshold_very_high", "in_breach_high",
-             "in_breach_very_high", "probability_high", "probability_very_high", "horizon_days"]  # fmt: skip
+             "in_breach_very_high", "probability_high", "probability_very_high", "horizon_days", "paths"]  # fmt: skip
     for row in servers[shown].itertuples(index=False):
         if row.tier not in (Tier.CRITICAL, Tier.HIGH, Tier.WATCH):
             said.append("")
@@ -32,8 +34,16 @@ def risk_basis(servers: pd.DataFrame) -> list[str]:
         else:
             chance = row.probability_very_high if top else row.probability_high
             within = "" if top else f" within {row.horizon_days:g} days"
-            said.append(f"{what} will pass {level:g}{within} with probability {chance:.0%}")
+            said.append(f"{what} will pass {level:g}{within} with probability {_chance(chance, row.paths)}")
     return said
+
+
+def _chance(chance: float, paths: float) -> str:
+    """A probability in percent, never finer than the number of paths behind it can tell, so never certain."""
+    finest = math.ceil(100 * max(0.01, 1 / max(paths, 1)) - 1e-9) / 100
+    if chance > 1 - finest:
+        return f"> {1 - finest:.0%}"
+    return f"< {finest:.0%}" if chance < finest else f"{chance:.0%}"
 
 
 def with_idle(sizing: pd.DataFrame, idle: pd.DataFrame) -> pd.DataFrame:
@@ -91,13 +101,14 @@ def _why(row: pd.Series, stratum: str, promised: float) -> str:
     """Why a stratum's replay is not good enough, in words."""
     if row["bound_upper"] > promised:
         return (
-            f"{int(row['bound_servers'])} servers replayed ({stratum}) prove no less than {row['bound_upper']:.1%} of "
-            f"periods above what the rule said they need; {promised:.1%} is promised"
+            f"{int(row['bound_servers'])} servers replayed ({stratum}) cannot rule out that {row['bound_upper']:.1%} "
+            f"of periods lie above what the rule said they need; at most {promised:.1%} is promised"
         )
     share = row["size_over"] / max(row["size_periods"], 1)
     if share <= promised:
         return NO_TEST  # of one of the resources
-    return f"of servers like it ({stratum}) {share:.1%} of periods lay above such a size; {promised:.1%} is promised"
+    over = f"of servers like it ({stratum}) {share:.1%} of periods lay above such a size"
+    return f"{over}; at most {promised:.1%} is promised"
 
 
 def _size(table: pd.DataFrame) -> pd.Series:

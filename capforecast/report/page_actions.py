@@ -200,7 +200,7 @@ def _bounds(bounds: Sequence[Bound]) -> dict[str, Any]:
 
 def _promise(strata: set[str], broken: set[str]) -> str:
     if len(strata) == 1:
-        return "The replay does not bear the promise out." if broken else "The replay bears the promise out."
+        return "The replay does not prove that the promise is kept." if broken else "The replay bears the promise out."
     return (
         f"The replay bears the promise out in {count(len(strata - broken))} of {count(len(strata))} groups of servers."
     )

@@ -74,7 +74,7 @@ def test_what_its_test_does_not_bear_out_is_withheld_with_the_figures() -> None:
     found = advice.tested(table, stratum, verdicts(kept=False, bound_upper=0.02), 0.01)
     assert found["action"].tolist() == ["withheld", "withheld"]
     assert found["withheld_action"].tolist() == ["downsize", "downsize"]
-    assert "200 servers replayed (idle) prove no less than 2.0%" in found["reason"][0]
+    assert "200 servers replayed (idle) cannot rule out that 2.0%" in found["reason"][0]
     assert "m5.large" in found["reason"][0]
     assert "could not be tested" in found["reason"][1]
     assert found["to_vcpus"].isna().all()
@@ -88,12 +88,19 @@ def test_what_a_tier_rests_on_is_said() -> None:
         "metric": "cpu", "statistic": "p95", "threshold_high": 80.0, "threshold_very_high": 90.0,
         "in_breach_high": False, "in_breach_very_high": False,
         "probability_high": 0.62, "probability_very_high": 0.55, "horizon_days": 90.0,
+        "paths": 60.0,
     }  # fmt: skip
     servers = pd.DataFrame(
         [row | {"tier": tier, "in_breach_very_high": now} for tier, now in (("critical", True), ("critical", False))]
-        + [row | {"tier": "high"}, row | {"tier": "ok"}, row | {"tier": "unknown", "metric": ""}]
+        + [
+            row | {"tier": "high"},
+            row | {"tier": "high", "probability_high": 1.0},
+            row | {"tier": "ok"},
+            row | {"tier": "unknown", "metric": ""},
+        ]
     )
     assert advice.risk_basis(servers) == [
         "cpu p95 is above 90 now", "cpu p95 will pass 90 with probability 55%",
-        "cpu p95 will pass 80 within 90 days with probability 62%", "", "",
+        "cpu p95 will pass 80 within 90 days with probability 62%",
+        "cpu p95 will pass 80 within 90 days with probability > 98%", "", "",
     ]  # fmt: skip

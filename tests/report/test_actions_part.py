@@ -83,7 +83,7 @@ def test_reasons_are_counted_none_is_lost() -> None:
     rows = [action_row(f"s{i}", "withheld", reason=f"odd reason {i}") for i in range(40)]
     rows += [action_row(f"r{i}", "withheld", reason=f"rejected on 2025-12-0{i + 1} by kim: note {i}") for i in range(9)]
     rows += [action_row("u", "withheld", withheld_action="upsize")]
-    why = "a smaller size ({} vCPU, 8 GiB) would hold its peaks, but 12 servers replayed (hot) prove no less than 3.3%"
+    why = "a smaller size ({} vCPU, 8 GiB) would hold its peaks, but 12 servers (hot) cannot rule out that 3.3%"
     rows += [action_row(f"t{i}", "withheld", reason=why.format(i)) for i in range(10)]
     found = told(rows)
     assert (found.withheld[0].reason, found.withheld[0].servers) == (why[why.index("12 ") :], 10)

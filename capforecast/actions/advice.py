@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 
+from capforecast.actions.needs import RESOURCES
 from capforecast.actions.rightsize import MOVES, Action
-from capforecast.schema import SERVER_ID, Tier
+from capforecast.schema import SERVER_ID, TIER_ORDER, Tier
 
 IDLE = "it has been idle: ask its owner, then stop it"
 ZOMBIE = "it has been idle and nobody owns it: find out whose it is, then stop it"
@@ -36,6 +37,25 @@ def risk_basis(servers: pd.DataFrame) -> list[str]:
             within = "" if top else f" within {row.horizon_days:g} days"
             said.append(f"{what} will pass {level:g}{within} with probability {_chance(chance, row.paths)}")
     return said
+
+
+def sized_risks(servers: pd.DataFrame, risks: pd.DataFrame) -> pd.DataFrame:
+    """Of each server (risk.tiers), in its order: risk_basis, and `other_risk`, the metric that it is at risk by where
+    neither its CPU nor its memory is; "" = these are, or nothing is.
+
+    risks: rows of risk.breach. The basis is that of CPU or memory where these are at risk, as they decide on a size.
+    """
+    at_risk = risks["tier"].isin([Tier.CRITICAL, Tier.HIGH]) & risks["metric"].isin([name for name, _ in RESOURCES])
+    order = {str(tier): place for place, tier in enumerate(TIER_ORDER)}
+    own = risks[at_risk].sort_values("tier", key=lambda tier: tier.map(order), kind="stable")
+    own = own.drop_duplicates(SERVER_ID).set_index(SERVER_ID).reindex(servers[SERVER_ID]).reset_index()
+    sized = own["tier"].notna().to_numpy(dtype=bool)
+    shown = servers.reset_index(drop=True).astype(object)
+    for name in set(own) & set(shown) - {SERVER_ID}:
+        shown[name] = shown[name].where(~sized, own[name].astype(object))
+    critical = servers["tier"].isin([Tier.CRITICAL, Tier.HIGH]).to_numpy(dtype=bool)
+    other = np.where(critical & ~sized, servers["metric"].astype("str"), "")
+    return pd.DataFrame({"risk_basis": risk_basis(shown), "other_risk": other}, index=servers.index)
 
 
 def _chance(chance: float, paths: float) -> str:

@@ -26,14 +26,14 @@ def needs_of(
 
     panel: all series, unknown ones included.  forecast, errors: of the usable ones, in the same order; None = nothing
     could be forecast.  servers: one row each: server_id, tier, dimensions, and where known instance_type, vcpus,
-    memory_gib.
+    memory_gib, other_risk (the metric they are at risk by where it is neither CPU nor memory).
     """
     table = servers.reset_index(drop=True)
     sized = table.assign(
         instance_type=_text(table, "instance_type"), vcpus=_number(table, "vcpus"),
         memory_gib=_number(table, "memory_gib"), history_days=_history_days(panel, table),
         peaks_unseen=_unseen(panel, table), cpu_statistic=_statistic(panel, table, "cpu"),
-        memory_statistic=_statistic(panel, table, "mem"),
+        memory_statistic=_statistic(panel, table, "mem"), other_risk=_text(table, "other_risk"),
     )  # fmt: skip
     sized["basis"] = _basis(sized, panel.cadence, settings)
     drawn = [_peaks(name, forecast, errors, panel, settings) for name, _ in RESOURCES]

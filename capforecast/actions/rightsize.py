@@ -46,7 +46,7 @@ def rightsize(needs: Needs, sizes: Sizes, settings: SizingSettings) -> pd.DataFr
     words), hourly, to_hourly (list prices, NaN = none), alternatives.
     """
     servers = needs.servers.reset_index(drop=True)
-    at_risk = servers["tier"].isin([Tier.CRITICAL, Tier.HIGH]).to_numpy()
+    at_risk = servers["tier"].isin([Tier.CRITICAL, Tier.HIGH]).to_numpy() & (servers["other_risk"] == "").to_numpy()
     held = Held.of(needs, settings)
     rows = chosen(servers, held, sizes, settings, at_risk)
     rows = rows.assign(full=_full(needs), tight=_tight(rows, settings))
@@ -97,11 +97,14 @@ def _why_not(servers: pd.DataFrame, held: Held, settings: SizingSettings) -> pd.
 def _decided(servers: pd.DataFrame, rows: pd.DataFrame, why: pd.DataFrame, at_risk: BoolArray) -> pd.DataFrame:
     """Exactly one action for each server, with its reason."""
     up, down, none = (why[name].to_numpy(dtype=object) for name in ("up", "down", "none"))
+    other = servers["other_risk"].to_numpy(dtype=object)
+    other = np.where(other != "", "it is at risk by its " + other + ": another size is no remedy", "")
     more, less = _direction(rows)
     found = rows["found"].to_numpy(dtype=bool)
     cheaper = ~(rows["to_hourly"] >= rows["hourly"]).to_numpy()
     rules: list[tuple[BoolArray, Action, npt.NDArray[np.object_] | str, Action | str]] = [
         (none != "", Action.NONE, none, ""),
+        (other != "", Action.KEEP, other, ""),
         (at_risk & (up != ""), Action.WITHHELD, up, ""),
         (at_risk & ~found, Action.WITHHELD, "no size that it may have holds what it needs", Action.UPSIZE),
         (at_risk & more, Action.UPSIZE, "it is at risk, and this is the least size that holds its peaks", ""),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from capforecast.actions.rightsize import AT_LIMIT
 from capforecast.report.summary_actions import ActionsSummary, Advice, Consolidation, Realised, Saving
 from capforecast.report.words import NBSP, NONE, count, is_missing, listed, number, plural
 
@@ -48,7 +49,8 @@ def needed(advice: Advice) -> str:
     """What it needs, headroom included."""
     both = ((advice.need_vcpus, _VCPU), (advice.need_memory_gib, _GIB))
     units = [f"{number(value)}{NBSP}{unit}" for value, unit in both if value is not None]
-    return ", ".join(units) or _shares(advice.need_cpu_share, advice.need_memory_share) or NONE
+    text = ", ".join(units) or _shares(advice.need_cpu_share, advice.need_memory_share)
+    return (f"at least {text}" if AT_LIMIT in advice.reason else text) if text else NONE
 
 
 def advice_sentence(advice: Advice, currency: str) -> str:
@@ -97,11 +99,21 @@ def answer(actions: ActionsSummary) -> str:
     withheld = actions.counts.get("withheld", 0)
     kept = f"advice for {plural(withheld, 'server')} is withheld" if withheld else ""
     if not said:
-        return f"No other size is advised{': ' + kept if kept else ''}."
+        return f"No other size is advised{': ' + kept if kept else ''}.{_other_remedies(actions.other_remedies)}"
     prices = "" if actions.currency else f" {SIZES_ONLY}"
     rest = f" {kept[:1].upper()}{kept[1:]}." if kept else ""
+    rest += _other_remedies(actions.other_remedies)
     joined = "; ".join(said)
     return f"{joined[:1].upper()}{joined[1:]}.{prices}{rest}"
+
+
+def _other_remedies(servers: Mapping[str, int]) -> str:
+    """How many servers at risk no other size would help, by what they are at risk by."""
+    if not servers:
+        return ""
+    by = ", ".join(f"{name} {count(number_of)}" for name, number_of in servers.items())
+    total = sum(servers.values())
+    return f" {plural(total, 'server')} at risk {'needs' if total == 1 else 'need'} another remedy than a size ({by})."
 
 
 def _move(actions: ActionsSummary, kind: str) -> str:

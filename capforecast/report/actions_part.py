@@ -23,7 +23,7 @@ from capforecast.report.summary_actions import (
     Withheld,
 )
 from capforecast.report.words import plural
-from capforecast.schema import BUSINESS_UNIT, CRITICALITY, REGION, SERVER_ID, TIER_ORDER
+from capforecast.schema import BUSINESS_UNIT, CRITICALITY, REGION, SERVER_ID, TIER_ORDER, Tier
 from capforecast.settings import Settings
 
 MOST_SAVERS = 25
@@ -58,6 +58,7 @@ def actions_summary(
     found = ActionsSummary(
         servers=len(table),
         counts=_counts(table["action"]),
+        other_remedies=_other_remedies(table),
         headroom=settings.sizing.headroom,
         headroom_memory_p95=settings.sizing.headroom_memory_p95,
         fit_share=settings.sizing.fit_share,
@@ -79,6 +80,14 @@ def actions_summary(
         realised=_realised(realised),
     )
     return found.model_copy(update={"sentence": answer(found)})
+
+
+def _other_remedies(table: pd.DataFrame) -> dict[str, int]:
+    """Servers at risk that no other size helps, by metric."""
+    stay = table["tier"].isin([Tier.CRITICAL, Tier.HIGH]) & (table["action"] == "keep")
+    if "risk_basis" not in table:  # of an earlier version
+        return {}
+    return _counts(table.loc[stay, "risk_basis"].str.split(" ").str[0].replace("", "unknown"))
 
 
 def segment_summaries(sizes: pd.DataFrame) -> list[SegmentSummary]:

@@ -186,6 +186,10 @@ class ActionsSummary(Part):
 
     servers: int = Field(description="Servers of the run")
     counts: dict[str, int] = Field(description="Servers by action; they add up to `servers`")
+    other_remedies: dict[str, int] = Field(
+        default_factory=dict,
+        description="Servers that are critical or high and stay as they are, by the metric they are at risk by",
+    )
     headroom: float = Field(default=0.0, description="Share of a size that stays free")
     headroom_memory_p95: float = Field(default=0.0, description="The same of memory that is known by its P95 alone")
     fit_share: float = Field(default=0.0, description="Share of the sample paths that a size must hold")

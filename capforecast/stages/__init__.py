@@ -29,7 +29,7 @@ NEEDS = {  # which of a unit's references a stage reads
         "judged_forecasts", "judged_servers",
     ),
     "sizing": (
-        "inventory", "processed", "quality", "servers", "model", "forecasts", "shapes", "prices", "activity",
+        "inventory", "processed", "quality", "risks", "servers", "model", "forecasts", "shapes", "prices", "activity",
         "neighbours",
     ),
     "scorecard": ("warnings",),

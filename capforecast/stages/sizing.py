@@ -89,7 +89,8 @@ def _packed(
 def _servers(store: Store, unit: Unit) -> pd.DataFrame:
     """The unit's inventory with the tier of each server."""
     tiers = read_frame(store, unit.references["servers"])
-    tiers = tiers[[SERVER_ID, "tier"]].assign(risk_basis=advice.risk_basis(tiers))
+    told = advice.sized_risks(tiers, read_frame(store, unit.references["risks"]))
+    tiers = tiers[[SERVER_ID, "tier"]].join(told)
     inventory = read_frame(store, unit.references["inventory"])
     return inventory.merge(tiers, on=SERVER_ID, how="left", validate="one_to_one")
 

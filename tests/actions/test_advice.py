@@ -104,3 +104,25 @@ def test_what_a_tier_rests_on_is_said() -> None:
         "cpu p95 will pass 80 within 90 days with probability 62%",
         "cpu p95 will pass 80 within 90 days with probability > 98%", "", "",
     ]  # fmt: skip
+
+
+def test_a_size_is_decided_by_the_risk_of_cpu_and_memory() -> None:
+    figures = {
+        "statistic": "p95", "threshold_high": 80.0, "threshold_very_high": 90.0, "in_breach_high": False,
+        "in_breach_very_high": False, "probability_high": 0.62, "probability_very_high": 0.55, "horizon_days": 90.0,
+        "paths": 200.0,
+    }  # fmt: skip
+    series = [
+        ("a", "disk", "critical"),
+        ("a", "cpu", "high"),
+        ("b", "disk", "high"),
+        ("b", "cpu", "watch"),
+        ("c", "cpu", "ok"),
+    ]
+    risks = pd.DataFrame([figures | {"server_id": name, "metric": m, "tier": tier} for name, m, tier in series])
+    servers = risks[risks["metric"] == ["disk", "", "disk", "", "cpu"]].reset_index(drop=True)
+    found = advice.sized_risks(servers, risks)
+    assert found["other_risk"].tolist() == ["", "disk", ""]
+    assert found["risk_basis"][0].startswith("cpu p95 will pass 80")
+    assert found["risk_basis"][1].startswith("disk p95 will pass 80")
+    assert found["risk_basis"][2] == ""

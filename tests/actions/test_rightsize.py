@@ -50,6 +50,7 @@ def needs(cpu: list[float], memory: list[float], **columns: Any) -> Needs:
             "criticality": "high", "tier": "ok", "instance_type": "m5.2xlarge", "vcpus": 8.0, "memory_gib": 32.0,
             "history_days": 400, "horizon_days": 90.0,
             "peaks_unseen": "", "cpu_statistic": "p95", "memory_statistic": "max", "basis": "P95",
+            "other_risk": "",
         } | columns
     )  # fmt: skip
     return Needs(
@@ -129,6 +130,13 @@ def test_without_a_forecast_of_memory_nothing_is_made_smaller_but_what_is_at_ris
     assert first["action"] == Action.WITHHELD
     assert "memory" in first["reason"]
     assert (second["action"], second["to_type"]) == (Action.UPSIZE, "m5.4xlarge")
+
+
+def test_another_size_is_no_remedy_for_a_disk_that_fills_up() -> None:
+    row = one(needs([9.0], [20.0], tier="critical", other_risk="disk"))
+    assert row["action"] == Action.KEEP
+    assert row["reason"] == "it is at risk by its disk: another size is no remedy"
+    assert one(needs([1.0], [3.0], tier="high", other_risk="disk"))["action"] == Action.KEEP, "nor is a smaller one"
 
 
 def test_nothing_is_recommended_for_the_unknown() -> None:

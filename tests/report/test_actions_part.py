@@ -19,7 +19,9 @@ from action_samples import (
 )
 from report_samples import report_data, servers_frame
 
+from capforecast.actions.rightsize import AT_LIMIT
 from capforecast.errors import StageError
+from capforecast.report.action_words import needed
 from capforecast.report.actions_part import OTHER_REASONS, actions_summary, segment_summaries
 from capforecast.report.summary import RunSummary
 from capforecast.report.summary_actions import ActionsSummary
@@ -162,3 +164,13 @@ def test_an_old_run_has_neither() -> None:
     assert found is not None
     assert (found.counts, found.currency, found.savings) == ({"keep": 1}, "", [])
     assert np.isfinite(found.servers)
+
+
+def test_servers_that_no_size_helps_are_counted_and_said() -> None:
+    rows = [action_row("a", "keep", tier="critical", risk_basis="disk p95 is above 90 now")]
+    rows += [action_row("b", "keep", tier="high", risk_basis="net_in p95 is above 80 now"), action_row("c", "keep")]
+    found = told(rows)
+    assert found.other_remedies == {"disk": 1, "net_in": 1}
+    assert found.sentence.endswith("2 servers at risk need another remedy than a size (disk 1, net_in 1).")
+    full = told([action_row("d", "upsize", reason="it is at risk" + AT_LIMIT, need_vcpus=10.0, need_memory_gib=4.0)])
+    assert needed(full.upsizes[0]).startswith("at least 10")

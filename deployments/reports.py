@@ -58,7 +58,25 @@ def render_again(
     In its place in the lake, or in the folder `output`. Title, paper and the like are those of today's settings.
     """
     store = lake(loaded)
-    inputs = inputs_of(store, wanted)
+    of_fleet: ReportInputs | None
+    try:
+        return _again(loaded, store, inputs_of(store, wanted), wanted, formats, output)
+    except StaleReferenceError:  # of a unit's own report; the fleet's, of a later run, may hold its part
+        if not wanted.business_units:
+            raise
+        try:
+            of_fleet = inputs_of(store, wanted, own=False)
+        except UsageError:
+            of_fleet = None
+        if of_fleet is None:
+            raise
+    return _again(loaded, store, of_fleet, wanted, formats, output)
+
+
+def _again(
+    loaded: Loaded, store: Store, inputs: ReportInputs, wanted: Wanted, formats: tuple[ReportFormat, ...],
+    output: Path | None,
+) -> dict[str, str]:  # fmt: skip
     used = _settings(inputs, wanted).model_copy(update={"report": loaded.settings.report})
     if output is not None:
         files = _rendered(store, used, inputs, wanted, formats)
@@ -121,17 +139,18 @@ def lake(loaded: Loaded) -> Store:
     return Store(url, loaded.settings.storage)
 
 
-def inputs_of(store: Store, wanted: Wanted) -> ReportInputs:
+def inputs_of(store: Store, wanted: Wanted, *, own: bool = True) -> ReportInputs:
     """What a report was made of: its own, or for one business unit without a report of its own, the fleet's.
 
+    own: False = the fleet's even so.
     Raises UsageError that says which reports there are.
     """
     cadence, moment = _cadence(wanted.cadence), stages.parse_as_of(wanted.as_of)
     names = sorted(set(wanted.business_units))
     root = report_key(cadence, moment, "")
     there = set(store.keys(root.rstrip("/")))
-    if names and (own := f"{root}{folder_of(names, [])}{INPUTS}") in there:
-        return _read(store, own, wanted)
+    if own and names and (key := f"{root}{folder_of(names, [])}{INPUTS}") in there:
+        return _read(store, key, wanted)
     if f"{root}{INPUTS}" in there:
         whole = _read(store, f"{root}{INPUTS}", wanted)
         if not names or names == whole.covered:

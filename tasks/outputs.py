@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from prefect import task
@@ -13,6 +14,7 @@ from capforecast import stages
 from capforecast.exchange import Ingested, Published, Unit
 from capforecast.lake.runs import record
 from capforecast.report.model_notes import model_notes
+from capforecast.report.style import printable
 from capforecast.schema import FLEET, Reference
 from tasks.common import Job, executed, slug, stage_task
 
@@ -159,24 +161,32 @@ def _link(job: Job, made: Published) -> None:
 def _markdown(summary: dict[str, Any]) -> str:
     tiers = summary["tiers"]
     lines = [
-        f"# {summary['title']}, as of {summary['as_of'][:10]}",
+        f"# {_shown(summary['title'])}, as of {summary['as_of'][:10]}",
         f"**{tiers['critical']}** critical, **{tiers['high']}** high, {tiers['watch']} on watch, {tiers['ok']} ok, "
         f"{tiers['unknown']} unknown, of {summary['servers']} servers; horizon {summary['horizon']}.",
         "",
-        *[f"* **{risk['server_id']}**: {risk['sentence']}" for risk in summary["top_risks"][:8]],
+        *[f"* **{_shown(risk['server_id'])}**: {_shown(risk['sentence'])}" for risk in summary["top_risks"][:8]],
     ]
     if summary["changes"]:
-        lines += ["", f"**Changes.** Since {summary['changes']['since'][:10]}: {summary['changes']['sentence']}"]
+        lines += [
+            "",
+            f"**Changes.** Since {summary['changes']['since'][:10]}: {_shown(summary['changes']['sentence'])}",
+        ]
     if summary["actions"]:
-        lines += ["", f"**Actions.** {summary['actions']['sentence']}"]
+        lines += ["", f"**Actions.** {_shown(summary['actions']['sentence'])}"]
     if summary["warnings"]:
-        lines += ["", f"**Warnings.** {summary['warnings']['sentence']}"]
+        lines += ["", f"**Warnings.** {_shown(summary['warnings']['sentence'])}"]
     notes = model_notes(summary)
     if notes:
-        lines += ["", "**Models and drift.**", *[f"* {note}" for note in notes]]
+        lines += ["", "**Models and drift.**", *[f"* {_shown(note)}" for note in notes]]
     short = [pool for pool in summary["pools"] if pool["buy_q90"]]
     if short:
-        lines += ["", "**Pools.**", *[f"* {pool['sentence']}" for pool in short[:5]]]
+        lines += ["", "**Pools.**", *[f"* {_shown(pool['sentence'])}" for pool in short[:5]]]
     missing = [unit for unit in summary["business_units"] if unit["status"] != "finished"]
-    lines += ["", *[f"**Missing: {unit['name']}** ({unit['problem']})" for unit in missing]]
+    lines += ["", *[f"**Missing: {_shown(unit['name'])}** ({_shown(unit['problem'])})" for unit in missing]]
     return "\n".join(lines)
+
+
+def _shown(text: str) -> str:
+    """Text of data as Markdown shows it: no link, image or heading, on one line."""
+    return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", printable(text or ""))

@@ -10,6 +10,7 @@ import pytest
 from capforecast import configuration, stages
 from capforecast.errors import StaleReferenceError, UsageError
 from capforecast.lake.store import Store
+from capforecast.stages.outputs import ReportInputs
 from deployments.reports import Wanted, formats_of, inputs_of, render_again, send_again
 
 
@@ -101,6 +102,27 @@ def test_files_go_where_they_are_wanted_and_the_lake_is_left_alone(lake: Path, t
     with pytest.raises(StaleReferenceError, match="on payments cannot be made of its own tables"):
         render_again(loaded, wanted, ("json",), tmp_path / "out")  # the table of rows read is not there
     assert {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()} == before
+
+
+def test_a_unit_whose_own_tables_are_gone_is_drawn_from_the_fleets(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = []
+
+    def render(store: object, settings: object, inputs: ReportInputs, formats: object) -> dict[str, bytes]:
+        parts.append(inputs.part)
+        if len(parts) == 1:
+            raise StaleReferenceError("risks/...retail has changed")
+        return {"summary.json": b"{}"}
+
+    monkeypatch.setattr(stages, "render", render)
+    loaded = configuration.load(overrides={"store": str(lake)})
+    found = inputs_of(Store(str(lake)), Wanted("2025-09-12", business_units=("retail",)))
+    render_again(loaded, Wanted("2025-09-12", business_units=("retail",)), ("json",), tmp_path / "out")
+    assert parts == [found.part, "retail"]
+    parts.clear()
+    with pytest.raises(StaleReferenceError, match="later run of that day"):
+        render_again(loaded, Wanted("2025-09-12"), ("json",), tmp_path / "out")
 
 
 def test_formats_are_those_named_or_those_of_the_settings() -> None:

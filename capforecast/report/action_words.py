@@ -126,7 +126,7 @@ def _move(actions: ActionsSummary, kind: str) -> str:
     text = f"{plural(servers, 'server')} {verb}"
     row = fleet_row(actions.savings, kind)
     if row is None or not row.priced or row.monthly_change is None:
-        return text
+        return f"{text} (not priced)" if actions.currency else text
     of = "" if row.priced == row.servers else f", {count(row.priced)} of them priced"
     return f"{text} ({more_or_less(row.monthly_change, row.currency or actions.currency)} a month{of})"
 

@@ -69,6 +69,9 @@ def test_servers_without_a_price_are_in_no_sum(base: ReportData) -> None:
     assert plain(found["answer"]) == "2 servers can be smaller (USD 70 less a month, 1 of them priced)."
     assert found["prices"].endswith(f"source and servers: {PRICES} (1). 1 server without a price: in no sum.")
     assert [(row["change"], row["no_price"] != "") for row in found["smaller"]] == [("−70", False), ("–", True)]
+    none = page(made(base, [action_row("a", "downsize"), action_row("b", "upsize", priced=False)]))
+    said = "1 server needs a larger size (not priced); 1 server can be smaller (USD 70"
+    assert plain(none["answer"]).startswith(said)
 
 
 def test_what_makes_a_larger_size_urgent_stands_beside_it(base: ReportData) -> None:

@@ -83,7 +83,7 @@ def server_tiers(risks: pd.DataFrame, servers: pd.DataFrame) -> pd.DataFrame:
 
 
 def order_by_risk(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows worst first: tier, in breach, probability, capacity remaining; ties by server and metric."""
+    """Rows worst first: tier, in breach, probability, capacity remaining, last value; ties by server and metric."""
     keys = pd.DataFrame(
         {
             "tier": table["tier"].map({tier.value: rank for rank, tier in enumerate(TIER_ORDER)}),
@@ -91,12 +91,21 @@ def order_by_risk(table: pd.DataFrame) -> pd.DataFrame:
             "very_high": -table["probability_very_high"].where(table["tier"] == Tier.CRITICAL, 0.0).fillna(0.0),
             "high": -table["probability_high"].fillna(0.0),
             "remaining": table["capacity_remaining"].fillna(np.inf),
+            "over": -_by_threshold(table),
             SERVER_ID: table[SERVER_ID],
             METRIC: table[METRIC].astype("str").fillna(""),
         },
         index=table.index,
     )
     return table.loc[keys.sort_values(list(keys.columns), kind="stable").index]
+
+
+def _by_threshold(table: pd.DataFrame) -> pd.Series:
+    """Last value by the threshold `high`; 0 where either is not known."""
+    if not {"last_value", "threshold_high"} <= set(table):
+        return pd.Series(0.0, index=table.index)
+    share = table["last_value"].astype("float64") / table["threshold_high"].astype("float64")
+    return share.replace([np.inf, -np.inf], np.nan).fillna(0.0)
 
 
 def count_tiers(servers: pd.DataFrame) -> dict[str, int]:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from capforecast.configuration import NOT_IN_RESULTS
 from capforecast.exchange import Ingested, Published, Result, Unit
+from capforecast.fingerprint import code_fingerprint
 from capforecast.forecast import registry
 from capforecast.lake.datasets import report_key, selection_segment, to_json
 from capforecast.lake.store import Store
@@ -20,7 +21,7 @@ from capforecast.report.pdf import render_html, render_pdf
 from capforecast.report.summary import Quality, RunSummary
 from capforecast.schema import Reference
 from capforecast.settings import ReportFormat, ReportSettings, Settings
-from capforecast.stages.provenance import provenance
+from capforecast.stages.provenance import provenance, versions
 
 log = logging.getLogger(__name__)
 Files = dict[str, bytes]
@@ -47,6 +48,8 @@ class ReportInputs(Result):
     problems: dict[str, str]
     extras: dict[str, Reference] = Field(default_factory=dict)
     settings: dict[str, Any]
+    code: str = ""  # of the run; "" = of an earlier version, which did not say
+    versions: dict[str, str] = Field(default_factory=dict)
     part: str | None = None  # the business unit of which this is the part of a larger run; null = all of the run
 
     @property
@@ -87,7 +90,8 @@ def report(
     """
     inputs = ReportInputs(
         ingested=ingested.model_copy(update={"observations": []}), units=units, problems=problems,
-        extras=extras or {}, settings=settings.model_dump(mode="json", exclude=NOT_IN_RESULTS),
+        extras=extras or {}, settings=settings.model_dump(mode="json", exclude=NOT_IN_RESULTS), code=code_fingerprint(),
+        versions=versions(),
     )  # fmt: skip
     if len(inputs.covered) == 1 and inputs.folder:
         inputs = inputs.only(inputs.covered[0])
@@ -175,7 +179,7 @@ def _tables(store: Store, inputs: ReportInputs) -> RunTables:
 def _data(tables: RunTables, settings: Settings, inputs: ReportInputs) -> ReportData:
     history = inputs.ingested
     quality = Quality.model_validate(history.model_dump(include=set(Quality.model_fields)))
-    made_from = provenance(history, inputs.units, settings, inputs.extras)
+    made_from = provenance(history, inputs.units, settings, inputs.extras, inputs.code, inputs.versions)
     about = About(history.cadence, history.cut_off, quality, history.validation, history.known_at, made_from)
     if inputs.part is None:
         return tables.data(settings, about, inputs.problems)

@@ -27,16 +27,25 @@ _LIBRARIES = ("numpy", "pandas", "scipy", "numba", "scikit-learn", "pyarrow", "h
 
 
 def provenance(
-    ingested: Ingested, units: Sequence[Unit], settings: Settings, extras: Mapping[str, Reference]
+    ingested: Ingested,
+    units: Sequence[Unit],
+    settings: Settings,
+    extras: Mapping[str, Reference],
+    code: str = "",
+    known: Mapping[str, str] | None = None,
 ) -> Provenance:
-    """What the report of these units is made from; `extras`: tables of the fleet. The same in every order of units."""
+    """What the report of these units is made from; `extras`: tables of the fleet. The same in every order of units.
+
+    code, known: hash of the sources and versions with which the tables were made, where those are not today's.
+    """
     ordered = sorted(units, key=lambda unit: unit.business_unit)
     parts = {
         "inputs": _digest(_inputs(ingested, ordered, extras)),
         "settings": config_hash(settings, actions=True)[:SHORT],
-        "code": code_fingerprint()[:SHORT],
+        "code": (code or code_fingerprint())[:SHORT],
     }
-    known = versions()
+    known = known or versions()
+    known = {name: known[name] for name in sorted(known, key=lambda name: (name != "capforecast", name.lower()))}
     models = {unit.business_unit: unit.references["model"] for unit in ordered if "model" in unit.references}
     return Provenance(
         run_key=_digest([parts, known]),

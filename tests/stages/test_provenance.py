@@ -81,3 +81,11 @@ def test_other_code_and_other_libraries_have_other_keys(monkeypatch: pytest.Monk
     assert other.run_key != before.run_key
     monkeypatch.setattr(module, "versions", lambda: {"numpy": "1.0"})
     assert provenance(*USUAL).run_key not in (before.run_key, other.run_key)
+
+
+def test_a_report_drawn_again_by_other_code_keeps_the_key_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = USUAL
+    made = provenance(*given)
+    monkeypatch.setattr(module, "code_fingerprint", lambda: "f" * 64)
+    assert provenance(*given).run_key != made.run_key
+    assert provenance(*given, made.code + "0" * 52, made.versions) == made

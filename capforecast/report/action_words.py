@@ -104,6 +104,9 @@ def answer(actions: ActionsSummary) -> str:
     rest = f" {kept[:1].upper()}{kept[1:]}." if kept else ""
     rest += _other_remedies(actions.other_remedies)
     joined = "; ".join(said)
+    whole = fleet_row(actions.savings, "all")
+    if len(said) > 1 and whole is not None and whole.priced == whole.servers and whole.monthly_change is not None:
+        joined += f"; in all {more_or_less(whole.monthly_change, whole.currency or actions.currency)} a month"
     return f"{joined[:1].upper()}{joined[1:]}.{prices}{rest}"
 
 

@@ -57,7 +57,7 @@ def test_page_one_says_what_to_do_and_what_it_costs(base: ReportData) -> None:
     assert fact is not None
     assert plain(fact[1]) == (
         "1 server needs a larger size (USD 140 more a month); 1 server can be smaller (USD 70 less a month); 1 server "
-        "can be stopped (USD 140 less a month). Advice for 1 server is withheld."
+        "can be stopped (USD 140 less a month); in all USD 70 less a month. Advice for 1 server is withheld."
     )
     front = Seen(render_html(data, ReportSettings())).text
     assert plain(fact[1]) in front[: front.index("How far to trust the forecasts")]

@@ -125,7 +125,7 @@ def test_train_then_forecast_then_report(call: Call, fleet_folder: Path, tmp_pat
     assert {(row["age_days"], row["note"]) for row in forecast} == {(0.0, "")}
     missing = call("report", "--as-of", "2020-01-01", "--store", tmp_path / "lake")
     assert missing.code == 2
-    assert "there are" in missing.err
+    assert "there is none yet" in missing.err
 
 
 def test_a_forecast_says_what_must_be_known_of_the_model(call: Call, fleet_folder: Path, tmp_path: Path) -> None:

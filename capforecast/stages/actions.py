@@ -56,7 +56,7 @@ def actions(
     """
     tables = {name: _stacked(store, units, name) for name in ("sizing", "replays", "features", "features_before")}
     paths = [read_frame(store, unit.references["path_costs"]) for unit in units]
-    listed = prices.from_table(_first(store, units, "prices"), settings.prices.currency)
+    listed = prices.from_table(read_frame(store, units[0].references["prices"]), settings.prices.currency)
     found = groups.segment(tables["features"], settings)
     segments = found.table(tables["features"])
     now, before = segments.set_index(SERVER_ID)["name"].astype("str"), found.assigned(tables["features_before"])
@@ -86,10 +86,6 @@ def _stacked(store: Store, units: Sequence[Unit], name: str) -> pd.DataFrame:
     frames = [read_frame(store, unit.references[name]) for unit in units]
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     return pd.concat(filled, ignore_index=True)
-
-
-def _first(store: Store, units: Sequence[Unit], name: str) -> pd.DataFrame:
-    return read_frame(store, units[0].references[name])
 
 
 def _recorded(table: pd.DataFrame, units: Sequence[Unit], settings: Settings) -> pd.DataFrame:

@@ -554,8 +554,32 @@ def _address(text: str) -> str:
 class FlowSettings(Section):
     """How Prefect runs it."""
 
-    fan_out: Literal["inline"] = Field("inline", description="business units as subflows of the run's own process")
+    fan_out: Literal["inline", "deployment"] = Field(
+        "inline",
+        description="business units as subflows of the run's own process, or each as a flow run of `unit_deployment`",
+    )
+    unit_deployment: str = Field(
+        "business-unit-run/business-unit",
+        pattern=r"^[^/]+/[^/]+$",
+        description="deployment that runs one business unit",
+    )
+    poll_seconds: float = Field(2.0, gt=0, description="seconds between two looks at the flow run of a business unit")
     concurrent_units: Count = Field(2, description="business units worked on at once")
+    result_block: str | None = Field(
+        None,
+        description="S3Bucket block of prefect-aws that keeps task results; null = `results/` of the lake",
+    )
+    task_runner: Literal["threads", "dask"] = Field(
+        "threads", description="where blocks of a business unit's series are computed; results do not depend on it"
+    )
+    dask_address: str | None = Field(
+        None, description="scheduler of a Dask cluster, tcp://host:8786; null = a cluster of this machine"
+    )
+    dask_workers: Count = Field(2, description="processes of the Dask cluster of this machine")
+    restarts: int = Field(
+        3, ge=0, description="automatic restarts of a crashed run; then it fails and waits for people"
+    )
+    time_zone: str = Field("UTC", description="whose date a run takes as its cut-off when it is asked for `scheduled`")
     retries: int = Field(2, ge=0, description="further tries of a task whose error may pass (storage, network)")
     retry_delay_seconds: float = Field(2.0, ge=0, description="first delay; doubles, with jitter")
     stage_timeout_seconds: Count = Field(3600, description="a stage that takes longer fails")

@@ -618,7 +618,9 @@ class StorageSettings(Section):
         "none", description="server-side encryption asked for on every write; none = what the bucket does by itself"
     )
     kms_key: str | None = Field(None, description="ARN or id of the KMS key for aws:kms; null = the account's own")
-    retries: int = Field(5, ge=0, description="further tries of a request that may pass (5xx, connection), backing off")
+    retries: int = Field(
+        9, ge=0, description="further tries of a request that may pass (5xx, connection); 9 outlast half a minute"
+    )
     timeout_seconds: Count = Field(60, description="seconds a request may take, and after which none is tried again")
 
     @field_validator("endpoint")

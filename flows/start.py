@@ -11,10 +11,13 @@ from prefect.client.orchestration import get_client
 from capforecast import __version__, configuration
 from capforecast.exchange import Ingested, RunKey
 from capforecast.fingerprint import code_fingerprint
-from flows.units import library_logs_to_prefect
+from capforecast.lake.runs import forced_from
+from flows.attempts import attempt_number, refuse_endless
+from flows.logs import library_logs_to_prefect
 from tasks.common import Job, run_stage
 from tasks.data import ingest
 from tasks.outputs import show_sources
+from tasks.results import probe_results
 
 
 def run_name(kind: str) -> str:
@@ -24,17 +27,20 @@ def run_name(kind: str) -> str:
 
 
 def job_of(profile: str | None, config: str | None, overrides: dict[str, Any], *, refresh: bool = False) -> Job:
-    """The job of the flow run that calls this, its store probed.
+    """The job of the flow run that calls this, its store and the place of its results probed.
 
-    A retry of a refreshed run goes on from where that run failed.
+    A retry of a refreshed run goes on from where that run failed. Raises GaveUp where it has crashed too often.
     """
     library_logs_to_prefect()
     loaded = configuration.load(profile, Path(config) if config else None, overrides=overrides)
-    run = RunKey(run_id=str(runtime.flow_run.id), attempt=runtime.flow_run.run_count or 1)
+    run = RunKey(run_id=str(runtime.flow_run.id), attempt=attempt_number())
+    begun = run.attempt - refuse_endless(loaded.settings.flow.restarts)  # the attempt that crashes made this one go on
     store_url = configuration.usable_store(loaded)
-    job = Job(store_url=store_url, settings=loaded.settings, run=run, refresh=refresh and run.attempt == 1)
+    job = Job(store_url=store_url, settings=loaded.settings, run=run, refresh=refresh and begun == 1)
     job.store.probe()
-    return job
+    probe_results(job)
+    forced = forced_from(job.store, RunKey(run_id=run.run_id, attempt=begun)) if begun > 1 else None
+    return job.model_copy(update={"from_stage": forced})
 
 
 def history(job: Job, kind: str, **asked: str | None) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from capforecast.lake.runs import note_execution
 from capforecast.lake.store import Store
 from capforecast.schema import FLEET, Reference
 from capforecast.settings import Settings
-from tasks.results import LakeResults, results_of
+from tasks.results import results_of
 
 log = logging.getLogger("capforecast.run")
 T = TypeVar("T")
@@ -47,6 +47,18 @@ class Job(BaseModel):
     settings: Settings
     run: RunKey
     refresh: bool = False
+    from_stage: str | None = None  # run this stage and all after it anew
+
+    def anew(self, stage: str) -> bool:
+        """Is the stage to run anew, whatever is cached?"""
+        if self.from_stage is None or stage not in stages.ORDER:
+            return self.refresh
+        return self.refresh or stages.ORDER.index(stage) >= stages.ORDER.index(self.from_stage)
+
+    @property
+    def anew_in_units(self) -> bool:
+        """Is any stage of a business unit to run anew?"""
+        return any(self.anew(stage) for stage in stages.OF_UNIT)
 
     @cached_property
     def store(self) -> Store:
@@ -54,9 +66,9 @@ class Job(BaseModel):
         return Store(self.store_url, self.settings.storage)
 
     @property
-    def results(self) -> Path | LakeResults:
-        """Where Prefect keeps the JSON results of tasks: the store's `results/`."""
-        return results_of(self.store, self.settings.storage)
+    def results(self) -> Any:
+        """Where Prefect keeps the JSON results of tasks: the store's `results/`, or the block `flow.result_block`."""
+        return results_of(self.store, self.settings.storage, self.settings.flow.result_block)
 
     def address(self, reference: Reference) -> str:
         """Where a person opens a referenced object."""
@@ -142,7 +154,7 @@ def configured(stage: Task[..., T], job: Job, *, refresh: bool = False) -> Task[
         retries=flow.retries,
         retry_delay_seconds=exponential_backoff(flow.retry_delay_seconds),
         timeout_seconds=flow.stage_timeout_seconds,
-        refresh_cache=job.refresh or refresh,
+        refresh_cache=job.anew(stage.name) or refresh,
     )
 
 

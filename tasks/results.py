@@ -1,8 +1,8 @@
-"""Where Prefect keeps the results of tasks: below the store's `results/`, as JSON.
+"""Where Prefect keeps the results of tasks, as JSON: below the store's `results/`, or in a block made for them.
 
 A folder is given to Prefect as a path. A bucket is given as a block of our own that reads and writes through the
 lake's store, so that results take the same road, retries and encryption as the data (docs/decisions/0008). The block
-holds the store's address and settings, no credentials.
+holds the store's address and settings, no credentials. `flow.result_block` names a block of prefect-aws instead.
 """
 
 from __future__ import annotations
@@ -10,18 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import uuid
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prefect.filesystems import WritableFileSystem
 from prefect.settings import PREFECT_API_URL
 
-from capforecast.errors import ConfigError
+from capforecast.errors import ConfigError, LakeError
 from capforecast.lake.store import Store
 from capforecast.settings import StorageSettings
 
+if TYPE_CHECKING:
+    from prefect_aws import S3Bucket
+
+    from tasks.common import Job
+
 FOLDER = "results"
+_loaded: dict[tuple[str, str | None], S3Bucket] = {}
 _saved: dict[tuple[str, str | None], LakeResults] = {}
 _saving = threading.Lock()
 
@@ -50,18 +57,69 @@ class LakeResults(WritableFileSystem):
         self._store.put(f"{FOLDER}/{path}", content)
 
 
-def results_of(store: Store, storage: StorageSettings) -> Path | LakeResults:
-    """What Prefect is given as `result_storage` for a store; a block is saved once per process and server."""
+def results_of(store: Store, storage: StorageSettings, block: str | None = None) -> Path | LakeResults | S3Bucket:
+    """What Prefect is given as `result_storage` for a store, or the S3Bucket block of that name.
+
+    A block of our own is saved once per process and server. Raises ConfigError.
+    """
+    if block is not None:
+        return _bucket_block(block)
     if store.folder is not None:
         return store.folder / FOLDER
     if not store.url.startswith("s3://"):
         raise ConfigError(f"store {store.url!r} cannot keep task results; give a folder or s3://<bucket>/<prefix>")
-    block = LakeResults(url=store.url, storage=storage.model_dump(mode="json"))
-    content = json.dumps(block.model_dump(mode="json", include={"url", "storage"}), sort_keys=True)
+    own = LakeResults(url=store.url, storage=storage.model_dump(mode="json"))
+    content = json.dumps(own.model_dump(mode="json", include={"url", "storage"}), sort_keys=True)
     name = f"capforecast-{hashlib.sha256(content.encode()).hexdigest()[:20]}"
     key = (name, PREFECT_API_URL.value())
     with _saving:
         if key not in _saved:
-            block.save(name, overwrite=True)
-            _saved[key] = block
+            own.save(name, overwrite=True)
+            _saved[key] = own
         return _saved[key]
+
+
+def _bucket_block(name: str) -> S3Bucket:
+    """The S3Bucket block of a name, loaded once per process and server."""
+    try:
+        from prefect_aws import S3Bucket
+    except ImportError:
+        raise ConfigError(
+            f"flow.result_block {name!r} needs prefect-aws: pip install -c requirements.lock 'capforecast[aws]'"
+        ) from None
+    key = (name, PREFECT_API_URL.value())
+    with _saving:
+        if key not in _loaded:
+            try:
+                _loaded[key] = S3Bucket.load(name, _sync=True)
+            except ValueError:
+                raise ConfigError(
+                    f"flow.result_block: this Prefect server has no S3Bucket block {name!r}; "
+                    "`capforecast setup blocks` makes it"
+                ) from None
+        return _loaded[key]
+
+
+def probe_results(job: Job) -> None:
+    """Put, get and delete a small object in the block that keeps results. Without one they are in the lake.
+
+    Prefect itself ends a task Completed when its result could not be written, and runs it again on a retry: what cannot
+    be written is said before anything runs. Raises LakeError.
+    """
+    name = job.settings.flow.result_block
+    if name is None:
+        return
+    block = _bucket_block(name)
+    key, data = f".probe-{uuid.uuid4().hex}", b"{}"
+    try:
+        block.write_path(key, data, _sync=True)
+        if block.read_path(key, _sync=True) != data:
+            raise LakeError(f"result block {name!r}: a result reads back differently from what was written")
+        block.credentials.get_s3_client().delete_object(Bucket=block.bucket_name, Key=block._resolve_path(key))
+    except LakeError:
+        raise
+    except Exception as error:  # botocore's many
+        raise LakeError(
+            f"result block {name!r} (bucket {block.bucket_name!r}) does not keep results: {error}; mend the block "
+            "(capforecast setup blocks), its credentials or the network"
+        ) from None

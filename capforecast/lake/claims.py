@@ -13,6 +13,15 @@ from capforecast.lake.store import Store
 from capforecast.schema import Cadence
 
 
+def refuse_foreign(store: Store, owner: str, cadence: Cadence, as_of: pd.Timestamp) -> None:
+    """Raise ConflictError where a period is claimed by another run than `owner`: who works for that run must stop."""
+    leases.refuse_foreign(store, _name(cadence, as_of), owner)
+
+
+def _name(cadence: Cadence, as_of: pd.Timestamp) -> str:
+    return f"{cadence}-{as_of_segment(as_of)}"
+
+
 class Claims:
     """The leases one run holds, each taken once, released together. Use it as a context manager."""
 
@@ -23,7 +32,7 @@ class Claims:
 
     def period(self, cadence: Cadence, as_of: pd.Timestamp) -> None:
         """Claim the partitions of a period; raises ConflictError naming the run that is writing them."""
-        name = f"{cadence}-{as_of_segment(as_of)}"
+        name = _name(cadence, as_of)
         if name not in self._held:
             self._held[name] = leases.acquire(self._store, name, owner=self._owner)
 

@@ -96,6 +96,14 @@ def acquire(objects: Objects, name: str, *, owner: str = "", wait_seconds: float
         time.sleep(PAUSE_SECONDS)
 
 
+def refuse_foreign(objects: Objects, name: str, owner: str) -> None:
+    """Raise ConflictError where somebody else than `owner` holds the lease on a name."""
+    number = _highest(objects, name)
+    holder = _holder(objects, name, number) if number else None
+    if holder is not None and not _is_free(holder, owner, name):
+        raise ConflictError(_held(objects, name, holder))
+
+
 def _take(objects: Objects, name: str, owner: str, number: int) -> Lease | None:
     """Create record `number` and be its holder, unless somebody was faster."""
     token = uuid.uuid4().hex

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
+from capforecast.errors import MissingObjectError
 from capforecast.exchange import Published, RunKey, Unit
 from capforecast.lake.datasets import to_json, unit_segment
 from capforecast.lake.store import Store
@@ -32,3 +35,54 @@ def note_execution(store: Store, run: RunKey, stage: str, business_unit: str, se
     again = sum(key.startswith(f"{folder}/{name}.") for key in store.keys(folder))
     content = {"stage": stage, "business_unit": business_unit, "seconds": round(seconds, 3)}
     store.create(f"{folder}/{name}.{again + 1}.json", to_json(content))
+
+
+def write_plan(store: Store, run: RunKey, content: dict[str, Any]) -> Reference:
+    """What an attempt asks of the flow runs of its business units, for them to read."""
+    return store.create(f"runs/{run.run_id}/attempt={run.attempt}/plan.json", to_json(content))
+
+
+def read_plan(store: Store, run_id: str) -> dict[str, Any]:
+    """The plan of the latest attempt of a run; raises MissingObjectError."""
+    plans = [key for key in store.keys(f"runs/{run_id}") if re.search(r"/attempt=\d+/plan\.json$", key)]
+    if not plans:
+        raise MissingObjectError(
+            f"run {run_id} has no plan in {store.url}: it never got as far as its business units, or used another lake"
+        )
+    plan: dict[str, Any] = json.loads(store.read(max(plans, key=_attempt_of)))
+    return plan
+
+
+def _attempt_of(key: str) -> int:
+    return int(key.split("/attempt=")[1].split("/")[0])
+
+
+def write_unit(store: Store, run_id: str, attempt: int, unit: Unit) -> Reference:
+    """What attempt `attempt` of a business unit's own flow run made, for the run that asked for it."""
+    return store.create(_unit_key(run_id, unit.business_unit, attempt), to_json(unit.model_dump(mode="json")))
+
+
+def read_unit(store: Store, run_id: str, business_unit: str, attempt: int) -> Unit:
+    """What such an attempt made; raises MissingObjectError."""
+    return Unit.model_validate_json(store.read(_unit_key(run_id, business_unit, attempt)))
+
+
+def _unit_key(run_id: str, business_unit: str, attempt: int) -> str:
+    return f"runs/{run_id}/units/business_unit={unit_segment(business_unit)}/attempt={attempt}.json"
+
+
+def force_from(store: Store, run_id: str, attempt: int, stage: str) -> None:
+    """Note that an attempt to come is to run everything anew from a stage on; the last word counts."""
+    store.put(_forced_key(run_id, attempt), to_json({"from_stage": stage}))
+
+
+def forced_from(store: Store, run: RunKey) -> str | None:
+    """From which stage on this attempt is to run everything anew; None = it reuses what it can."""
+    try:
+        return str(json.loads(store.read(_forced_key(run.run_id, run.attempt)))["from_stage"])
+    except MissingObjectError:
+        return None
+
+
+def _forced_key(run_id: str, attempt: int) -> str:
+    return f"runs/{run_id}/attempt={attempt}/forced.json"

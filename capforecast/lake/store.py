@@ -24,6 +24,7 @@ from capforecast.settings import StorageSettings
 
 log = logging.getLogger(__name__)
 LOCK_WAIT_SECONDS = 60.0
+PROBE_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,17 @@ class Store:
         return Reference(uri=key, sha256=hashlib.sha256(data).hexdigest(), rows=rows)
 
     def create(self, key: str, data: bytes, *, rows: int = 0) -> Reference:
-        """Publish an object that must not exist yet; raises ConflictError when it does."""
-        with self._translated("create", key):
-            obstore.put(self._objects, _checked(key), data, mode="create")
+        """Publish an object that must not exist yet; raises ConflictError when it does.
+
+        One with these very bytes counts as published by this call: when a server's answer is lost, the request is sent
+        again and meets its own object.
+        """
+        try:
+            with self._translated("create", key):
+                obstore.put(self._objects, _checked(key), data, mode="create")
+        except ConflictError:
+            if self.read(key) != data:
+                raise
         return Reference(uri=key, sha256=hashlib.sha256(data).hexdigest(), rows=rows)
 
     def read(self, key: str) -> bytes:
@@ -126,13 +135,19 @@ class Store:
         """Create, read, list and delete a small object; raises when the store does not answer as it should."""
         folder = f"results/.probe-{uuid.uuid4().hex}"
         key, data = f"{folder}/1", b"capforecast"
-        self.create(key, data)
+        self._quick().create(key, data)
         try:
             if self.read(key) != data or self.keys(folder) != [key]:
                 raise LakeError(f"store {self.url}: {key} read back differently from what was written")
             self._probe_conditional(key)
         finally:
             self.delete(key)
+
+    def _quick(self) -> Store:
+        """The same store with few retries: what does not answer now is said now."""
+        if self._place.bucket is None:
+            return self
+        return Store(self.url, self._options.model_copy(update={"retries": min(self._options.retries, PROBE_RETRIES)}))
 
     def _probe_conditional(self, key: str) -> None:
         try:

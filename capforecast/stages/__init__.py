@@ -39,10 +39,16 @@ NEEDS = {  # which of a unit's references a stage reads
     ),
 }  # fmt: skip
 
+ORDER = (  # of all stages: first those of a business unit, then the fleet's
+    "ingest", "validate", "anomalies", "train", "champion", "forecast", "risk", "pools", "warnings", "drift", "sizing",
+    "fleet-pools", "scorecard", "decided", "actions", "report",
+)  # fmt: skip
+OF_UNIT = ORDER[1 : ORDER.index("fleet-pools")]
+
 __all__ = [
-    "NEEDS", "actions", "actions_overview", "anomalies", "champion", "decided", "deliver", "delivers", "drift",
-    "drift_overview",
-    "fleet_pools", "forecast", "ingest", "is_whole", "model_overview", "overview", "parse_as_of", "parse_known_at",
+    "NEEDS", "OF_UNIT", "ORDER", "actions", "actions_overview", "anomalies", "champion", "decided", "deliver",
+    "delivers", "drift", "drift_overview", "fleet_pools",
+    "forecast", "ingest", "is_whole", "model_overview", "overview", "parse_as_of", "parse_known_at",
     "pool_overview", "pools", "publish", "read_panel", "render", "report", "risk", "scorecard", "scorecard_overview",
     "shape_catalogue",
     "sizing", "source_overview", "train", "validate", "warnings", "why_train",

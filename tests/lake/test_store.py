@@ -43,6 +43,11 @@ def test_create_never_overwrites(store: Store) -> None:
     assert store.read("runs/1/manifest.json") == b"first"
 
 
+def test_a_create_sent_twice_because_the_answer_was_lost_meets_its_own_object(store: Store) -> None:
+    first = store.create("runs/1/note.json", b"done")
+    assert store.create("runs/1/note.json", b"done") == first
+
+
 def test_keys_are_sorted_and_below_the_prefix(store: Store) -> None:
     for key in ("b/2", "a/1", "b/1"):
         store.put(key, b"")

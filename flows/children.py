@@ -1,0 +1,167 @@
+"""A business unit as a flow run of its own, of a deployment, on whatever worker takes it (`flow.fan_out: deployment`).
+
+The run that asks leaves a plan in the lake; its children read it there and leave what they made beside it. Each child
+has an idempotency key of its own, so that a retry or restart of the run that asked finds the same children again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+from uuid import UUID
+
+from prefect import flow, runtime
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Scheduled
+
+from capforecast.errors import CapforecastError, ConfigError
+from capforecast.exchange import Ingested, Unit
+from capforecast.lake import runs
+from capforecast.lake.claims import refuse_foreign
+from capforecast.lake.store import Store
+from capforecast.settings import StorageSettings
+from flows.attempts import attempt_number, refuse_endless
+from flows.logs import library_logs_to_prefect
+from flows.unit import all_stages, unit_name
+from tasks.common import Job
+from tasks.results import probe_results
+
+log = logging.getLogger("capforecast.run")
+CRASH_GRACE_SECONDS = 90.0  # within which the automation that restarts crashed runs must have done so
+SILENCE_SECONDS = 900.0  # of the Prefect server, after which a run that waits gives up
+
+
+class ChildError(CapforecastError):
+    """The flow run of a business unit ended otherwise than completed; a retry of the run that asked runs it again."""
+
+
+@flow(name="business-unit-run", flow_run_name=lambda: runtime.flow_run.parameters["business_unit"])
+def business_unit_child(business_unit: str, run_id: str, store: str, storage: dict[str, Any]) -> dict[str, Any]:
+    """One business unit of a run, on its own worker. Started by runs with `flow.fan_out: deployment`, not by people.
+
+    Args:
+        business_unit: name of the business unit.
+        run_id: flow run that asks for it; its plan in the lake says the rest.
+        store: folder or s3://bucket/prefix of the lake.
+        storage: how the lake is reached, as in the settings `storage`.
+    """
+    library_logs_to_prefect()
+    plan = runs.read_plan(Store(store, StorageSettings.model_validate(storage)), run_id)
+    job, ingested = Job.model_validate(plan["job"]), Ingested.model_validate(plan["ingested"])
+    crashes = refuse_endless(job.settings.flow.restarts)
+    job.store.probe()
+    probe_results(job)
+    refuse_foreign(job.store, run_id, ingested.cadence, ingested.cut_off)
+    if crashes:  # what the crashed try had made anew need not be made anew again
+        job = job.model_copy(update={"refresh": False, "from_stage": None})
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(runtime.flow_run.id, name=unit_name(business_unit, ingested.as_of))
+    made = all_stages(job, plan["ingested"], business_unit, plan["only_model"])
+    refuse_foreign(job.store, run_id, ingested.cadence, ingested.cut_off)
+    runs.write_unit(job.store, run_id, attempt_number(), Unit.model_validate(made))
+    return made
+
+
+def unit_by_child(job: Job, ingested: dict[str, Any], business_unit: str, *, again: bool = False) -> dict[str, Any]:
+    """What the business unit's own flow run made: started, found again, or run again where it did not complete.
+
+    again: run it again even though it completed. Raises ChildError where it ends otherwise than completed.
+    """
+    parameters = {
+        "business_unit": business_unit,
+        "run_id": job.run.run_id,
+        "store": job.store_url,
+        "storage": job.settings.storage.model_dump(mode="json"),
+    }
+    run = ensure_child(
+        job.settings.flow.unit_deployment,
+        f"{job.run.run_id}:{business_unit}:{ingested['as_of']}",
+        parameters,
+        name=unit_name(business_unit, ingested["as_of"]),
+        asked_by=f"attempt {job.run.attempt} of {job.run.run_id}",
+        again=again,
+        poll_seconds=job.settings.flow.poll_seconds,
+    )
+    return runs.read_unit(job.store, job.run.run_id, business_unit, run.run_count).model_dump(mode="json")
+
+
+def ensure_child(
+    deployment: str,
+    key: str,
+    parameters: dict[str, Any],
+    *,
+    name: str,
+    asked_by: str,
+    again: bool = False,
+    poll_seconds: float = 2.0,
+) -> FlowRun:
+    """The completed flow run of a deployment that belongs to `key`: started, waited for, or run again, never doubled.
+
+    One that failed earlier, or completed where `again` is meant, is run again once per `asked_by`, which says who asks
+    (an attempt of a run). Waits by looking, so that a server that is away for a while does not matter. Raises
+    ChildError where it ends otherwise than completed, ConfigError where there is no such deployment.
+    """
+    try:
+        run = run_deployment(
+            deployment, parameters=parameters, flow_run_name=name, timeout=0, idempotency_key=key, as_subflow=True
+        )
+    except ObjectNotFound:
+        raise ConfigError(
+            f"no deployment {deployment!r} on this Prefect server; `prefect --no-prompt deploy --all` makes it, "
+            "or set flow.fan_out to inline"
+        ) from None
+    with get_client(sync_client=True) as client:
+        if _may_run_again(client, run, asked_by, again):
+            log.info("%s: run again, for %s", name, asked_by)
+            client.set_flow_run_state(run.id, Scheduled(message=_asked(asked_by)), force=True)
+        run = _ended(client, run.id, name, poll_seconds)
+    if run.state is None or not run.state.is_completed():
+        said = f": {run.state.message}" if run.state and run.state.message else ""
+        raise ChildError(f"flow run {name} ({run.id}) is {run.state.name if run.state else 'without a state'}{said}")
+    return run
+
+
+def _asked(by: str) -> str:
+    return f"Run again for {by}"
+
+
+def _may_run_again(client: SyncPrefectClient, run: FlowRun, asked_by: str, again: bool) -> bool:
+    """Has it ended otherwise than wanted, and not been run again for this attempt before?"""
+    run = client.read_flow_run(run.id)
+    if run.state is None or not run.state.is_final() or (run.state.is_completed() and not again):
+        return False
+    return _asked(asked_by) not in {state.message for state in client.read_flow_run_states(run.id)}
+
+
+def _ended(client: SyncPrefectClient, run_id: UUID, name: str, poll_seconds: float) -> FlowRun:
+    """The run once it has ended. A crashed one is given time to be restarted by the automation that does that."""
+    answered = time.monotonic()
+    crashed: float | None = None
+    seen = ""
+    while True:
+        try:
+            run = client.read_flow_run(run_id)
+        except Exception as error:  # whatever the way to the server brings: it may be restarted
+            if time.monotonic() - answered > SILENCE_SECONDS:
+                raise
+            log.warning("%s: the Prefect server does not answer (%s), waiting", name, type(error).__name__)
+            time.sleep(max(poll_seconds, 5.0))
+            continue
+        answered = time.monotonic()
+        state = run.state
+        if state is not None and state.name != seen:
+            seen = str(state.name)
+            log.info("%s: %s", name, seen)
+        if state is not None and state.is_crashed():
+            crashed = crashed or time.monotonic()
+            if time.monotonic() - crashed > CRASH_GRACE_SECONDS:
+                return run
+        elif state is not None and state.is_final():
+            return run
+        else:
+            crashed = None
+        time.sleep(poll_seconds)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,15 +26,18 @@ if TYPE_CHECKING:
 LOCAL_LOGS = "capforecast-logs"  # where the log of a run into a bucket is written, until it is done and goes there too
 
 
-def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool) -> int:
-    """Run the flow and show what came of it; returns the exit code."""
+Start = Callable[[dict[str, Any]], tuple[str, Any]]  # runs the flow: its run's id, and what it returned or raised
+
+
+def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool, start: Start | None = None) -> int:
+    """Run the flow, a new one or by `start`, and show what came of it; returns the exit code."""
     console.prepare_prefect(verbose)
     from capforecast import configuration
     from capforecast.lake.store import Store
 
-    config = Path(parameters["config"]) if parameters["config"] else None
-    asked = (parameters["overrides"] or {}) | ({"store": parameters["store"]} if parameters["store"] else {})
-    loaded = configuration.load(parameters["profile"], config, overrides=asked)
+    config = Path(parameters["config"]) if parameters.get("config") else None
+    asked = (parameters.get("overrides") or {}) | ({"store": parameters["store"]} if parameters.get("store") else {})
+    loaded = configuration.load(parameters.get("profile"), config, overrides=asked)
     parameters = parameters | {"store": absolute(configuration.usable_store(loaded))}
     lake = Store(parameters["store"], loaded.settings.storage)
     lake.probe()  # before Prefect starts, which takes longer
@@ -42,7 +46,7 @@ def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool) ->
         console.log_file(lake.folder or _local_logs(), loaded.settings.log.level) as log_path,
         progress.shown("starting Prefect", quiet=verbose),
     ):
-        run_id, outcome = _run_flow(parameters)
+        run_id, outcome = (start or _run_flow)(parameters)
     seconds = time.monotonic() - started
     ran = Ran(run_id, outcome, lake, seconds, str(log_path) if lake.folder else _uploaded(log_path, lake))
     return _show(ran, as_json, verbose)
@@ -121,6 +125,8 @@ def _show(ran: Ran, as_json: bool, verbose: bool) -> int:
         result = _result(ran, outcome.outcome, 1 if outcome.all_failed else 4, _retry_command(ran.run_id))
     else:
         result = _result(ran, outcome, 0, None)
+    if "summary" not in result:  # of a run that makes no report
+        return _show_plain(result, as_json)
     if as_json:
         console.show_json(result)
         return int(result["exit_code"])
@@ -142,9 +148,20 @@ def _show(ran: Ran, as_json: bool, verbose: bool) -> int:
     return int(result["exit_code"])
 
 
+def _show_plain(result: dict[str, Any], as_json: bool) -> int:
+    if as_json:
+        console.show_json(result)
+    else:
+        console.out.print(f"run {result['run_id']}, attempt {result['attempt']}, {result['seconds']:.0f} s")
+    return int(result["exit_code"])
+
+
 def _result(ran: Ran, made: dict[str, Any], code: int, retry: str | None) -> dict[str, Any]:
     from capforecast.exchange import Published
 
+    if "published" not in made:
+        about = {"exit_code": code, "run_id": ran.run_id, "attempt": made.get("attempt"), "store": ran.lake.url}
+        return about | {"seconds": round(ran.seconds, 1), "log": ran.log, "retry": retry}
     published = Published.model_validate(made["published"])
     references = published.references
     where = {name: ran.lake.address(reference.uri) for name, reference in references.items()}
@@ -169,11 +186,7 @@ def _result(ran: Ran, made: dict[str, Any], code: int, retry: str | None) -> dic
 
 
 def _retry_command(run_id: str) -> str:
-    """The command that retries a run, with the programs and paths of this installation."""
-    import flows.capacity
-
-    source = Path(flows.capacity.__file__)
-    entrypoint = os.path.relpath(source) if source.is_relative_to(Path.cwd()) else str(source)
-    prefect = Path(sys.executable).with_name("prefect")
-    program = os.path.relpath(prefect) if prefect.is_relative_to(Path.cwd()) else str(prefect)
-    return f"{program} flow-run retry {run_id} --entrypoint {entrypoint}:capacity_run"
+    """The command that retries a run, with this installation's program."""
+    ours = Path(sys.executable).with_name("capforecast")
+    program = os.path.relpath(ours) if ours.is_relative_to(Path.cwd()) else str(ours)
+    return f"{program} rerun {run_id}"

@@ -209,7 +209,7 @@ def test_run_json_and_exit_codes(call: Call, fleet_folder: Path, tmp_path: Path,
     failed = program(*common, "--refresh", PREFECT_API_URL=prefect_server, CAPFORECAST_FLOW__DRILL=f"forecast:{unit}",
                      CAPFORECAST_REPORT__PER_BUSINESS_UNIT="false")  # fmt: skip
     assert failed.returncode == 4, failed.stderr
-    assert "flow-run retry" in json.loads(failed.stdout)["retry"]
+    assert "capforecast rerun" in json.loads(failed.stdout)["retry"]
     nothing = call("run", "--source", tmp_path / "no.csv", "--store", tmp_path / "lake")
     assert nothing.code == 3
     rendered = call("report", "--as-of", result["summary"]["as_of"], "--store", tmp_path / "lake", "--json")

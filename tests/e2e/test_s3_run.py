@@ -196,7 +196,7 @@ def test_a_run_with_a_failed_unit_ends_with_4_and_gives_its_period_free(
     drill = environment | {"CAPFORECAST_FLOW__DRILL": f"validate:{unit}"}
     failed = call(*run_command(fleet_folder, lake.url), "--business-unit", unit, cwd=tmp_path, environment=drill)
     assert failed.returncode == 1, failed.stderr  # no unit finished
-    assert "flow-run retry" in json.loads(failed.stdout)["retry"]
+    assert "capforecast rerun" in json.loads(failed.stdout)["retry"]
     with Claims(lake, "another-run") as other:
         other.period(Cadence.DAILY, pd.Timestamp(cli_run["summary"]["as_of"]))
 

@@ -1,0 +1,191 @@
+"""`capforecast rerun`: repair a run that failed, here or by the worker of its deployment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from capforecast import configuration, stages
+from capforecast.errors import UsageError
+from capforecast.lake.runs import force_from
+from capforecast.lake.store import Store
+from deployments import console, pipeline
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+MESSAGE = "Re-run asked for by capforecast rerun"
+UNIT_FLOW = "business-unit-run"
+POLL_SECONDS = 2.0
+FLOWS = {  # flows that may be run again in this process, by name
+    "capacity-run": "flows.capacity:capacity_run",
+    "forecast": "flows.forecast:forecast",
+    "train": "flows.train:train",
+    "backfill": "flows.backfill:backfill",
+}
+
+
+def rerun(run_id: str, from_stage: str | None, *, dead: bool, watch: bool, as_json: bool, verbose: bool) -> int:
+    """Run a run again: what failed and what follows, or everything from a stage on; returns the exit code.
+
+    dead: a run that Prefect counts as running is marked as crashed first. Raises UsageError where it cannot be run again.
+    """
+    _check_stage(from_stage)
+    console.prepare_prefect(verbose)
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        run = _whole_run(client, _read(client, run_id))
+        _make_final(client, run, dead)
+        if from_stage is not None:
+            store, stage = _store_of(run), from_stage
+            force_from(store, str(run.id), run.run_count + 1, stage)
+        if run.deployment_id is not None:
+            _schedule(client, run)
+            return _followed(client, run, as_json) if watch else _said(run, as_json)
+    return _here(run, as_json, verbose)
+
+
+def _check_stage(stage: str | None) -> None:
+    if stage == "ingest":
+        raise UsageError(
+            "--from-stage ingest: a re-run keeps the cut-off and data of its run; for new data start a new run"
+        )
+    if stage is not None and stage not in stages.ORDER:
+        raise UsageError(f"--from-stage {stage!r}: stages are {', '.join(stages.ORDER[1:])}")
+
+
+def _read(client: SyncPrefectClient, run_id: str) -> FlowRun:
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        return client.read_flow_run(UUID(run_id))
+    except ObjectNotFound:
+        raise UsageError(_unknown(run_id)) from None
+    except ValueError:  # no id: a name, as people see it in the UI
+        named = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[run_id])), limit=2)
+    if not named:
+        raise UsageError(_unknown(run_id)) from None
+    if len(named) > 1:
+        raise UsageError(f"several runs are called {run_id!r}; give the id (prefect flow-run ls)") from None
+    return named[0]
+
+
+def _unknown(run_id: str) -> str:
+    return (
+        f"this Prefect server knows no run {run_id!r}; is PREFECT_API_URL the server it ran on? (prefect flow-run ls)"
+    )
+
+
+def _whole_run(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
+    """The run itself, or that of the whole fleet where it is one of a business unit: both must be repaired."""
+    if client.read_flow(run.flow_id).name != UNIT_FLOW:
+        return run
+    parent = None
+    if run.parent_task_run_id is not None:
+        task_run = client.read_task_run(run.parent_task_run_id)
+        parent = task_run.flow_run_id
+    parent = parent or run.parameters.get("run_id")
+    if parent is None:
+        raise UsageError(f"{run.name} is a business unit of a run this server does not know; give that run's id")
+    whole = client.read_flow_run(UUID(str(parent)))
+    console.err.print(f"{run.name} is part of {whole.name} ({whole.id}): repairing that", markup=False, soft_wrap=True)
+    return whole
+
+
+def _make_final(client: SyncPrefectClient, run: FlowRun, dead: bool) -> None:
+    """Refuse a run that has not ended, or mark it as crashed where its process is said to be dead."""
+    from prefect.states import Crashed
+
+    if run.state is not None and run.state.is_final():
+        return
+    name = run.state.name if run.state else "without a state"
+    if not dead:
+        raise UsageError(
+            f"{run.name} is {name}: only a run that has ended is run again. If its process is gone (no log line for "
+            "minutes), the alert automations mark it as crashed within 2 minutes; --dead does it now"
+        )
+    client.set_flow_run_state(run.id, Crashed(message="Said to be dead by capforecast rerun --dead"), force=True)
+
+
+def _store_of(run: FlowRun) -> Store:
+    """The lake of a run, by its own parameters."""
+    given = run.parameters
+    asked = (given.get("overrides") or {}) | ({"store": given["store"]} if given.get("store") else {})
+    config = given.get("config")
+    loaded = configuration.load(given.get("profile"), Path(config) if config else None, overrides=asked)
+    return Store(configuration.usable_store(loaded), loaded.settings.storage)
+
+
+def _schedule(client: SyncPrefectClient, run: FlowRun) -> None:
+    from prefect.client.schemas.responses import SetStateStatus
+    from prefect.states import AwaitingRetry
+
+    answer = client.set_flow_run_state(run.id, AwaitingRetry(message=MESSAGE), force=True)
+    if answer.status is SetStateStatus.ABORT:
+        raise UsageError(f"{run.name} cannot be run again: {getattr(answer.details, 'reason', answer.status)}")
+
+
+def _said(run: FlowRun, as_json: bool) -> int:
+    if as_json:
+        console.show_json(
+            {"run_id": str(run.id), "name": run.name, "state": "AwaitingRetry", "attempt": run.run_count + 1}
+        )
+    else:
+        console.out.print(f"{run.name} ({run.id}) waits for a worker, attempt {run.run_count + 1}", soft_wrap=True)
+    return 0
+
+
+def _followed(client: SyncPrefectClient, run: FlowRun, as_json: bool) -> int:
+    """Follow the run to its end; returns the exit code that `capforecast run` would have ended with."""
+    seen, attempt, started = "", run.run_count + 1, time.monotonic()
+    while True:
+        now = client.read_flow_run(run.id)
+        state = now.state
+        if state is not None and state.name != seen:
+            seen = str(state.name)
+            console.err.print(f"{time.monotonic() - started:4.0f} s  {now.name}: {seen}", markup=False, soft_wrap=True)
+        if state is not None and state.is_final():
+            break
+        time.sleep(POLL_SECONDS)
+    code = 0 if state.is_completed() else 4 if "IncompleteRun" in (state.message or "") else 1
+    message = "" if state.is_completed() else state.message or ""
+    if as_json:
+        told = {"run_id": str(now.id), "name": now.name, "state": state.name, "attempt": attempt, "message": message}
+        console.show_json(told | {"exit_code": code})
+    elif code:
+        console.err.print(f"{now.name}: {state.name}. {message}", markup=False, soft_wrap=True)
+    else:
+        console.out.print(f"{now.name} is complete, attempt {attempt}", markup=False, soft_wrap=True)
+    return code
+
+
+def _here(run: FlowRun, as_json: bool, verbose: bool) -> int:
+    """Run it again in this process, as `capforecast run` would."""
+    given: dict[str, Any] = run.parameters
+    return pipeline.run_pipeline(given, as_json=as_json, verbose=verbose, start=_again(run))
+
+
+def _again(run: FlowRun) -> Callable[[dict[str, Any]], tuple[str, Any]]:
+    def start(parameters: dict[str, Any]) -> tuple[str, Any]:
+        from prefect.client.orchestration import get_client
+        from prefect.flow_engine import run_flow
+        from prefect.states import AwaitingRetry
+        from prefect.utilities.importtools import import_object
+
+        with get_client(sync_client=True) as client:
+            name = client.read_flow(run.flow_id).name
+            if name not in FLOWS:
+                raise UsageError(f"{run.name} is a run of the flow {name!r}, which is none of capforecast's")
+            client.set_flow_run_state(run.id, AwaitingRetry(message=MESSAGE), force=True)
+            fresh = client.read_flow_run(run.id)
+        flow = import_object(FLOWS[name].replace(":", "."))
+        state = run_flow(flow, flow_run=fresh, parameters=run.parameters, return_type="state")
+        return str(run.id), state.result(raise_on_failure=False)
+
+    return start

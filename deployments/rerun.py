@@ -32,15 +32,18 @@ FLOWS = {  # flows that may be run again in this process, by name
 def rerun(run_id: str, from_stage: str | None, *, dead: bool, watch: bool, as_json: bool, verbose: bool) -> int:
     """Run a run again: what failed and what follows, or everything from a stage on; returns the exit code.
 
-    dead: a run that Prefect counts as running is marked as crashed first. Raises UsageError where it cannot be run again.
+    dead: a run that Prefect counts as running is marked as crashed first. Raises UsageError where it cannot be run
+    again.
     """
     _check_stage(from_stage)
     console.prepare_prefect(verbose)
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        run = _whole_run(client, _read(client, run_id))
-        _make_final(client, run, dead)
+        asked = _read(client, run_id)
+        run = _whole_run(client, asked)
+        for each in (asked, run) if dead else (run,):
+            _make_final(client, each, dead)
         if from_stage is not None:
             store, stage = _store_of(run), from_stage
             force_from(store, str(run.id), run.run_count + 1, stage)

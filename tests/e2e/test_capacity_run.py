@@ -189,11 +189,39 @@ def _of_whole_runs(outputs: dict[str, bytes], alone: str) -> dict[str, bytes]:
     }
 
 
-def retry(run_id: str, prefect_api: str) -> subprocess.CompletedProcess[str]:
+def test_a_re_run_from_a_stage_on_makes_it_and_what_follows_anew_and_the_same(
+    broken: tuple[Path, Any], units: list[str], prefect_api: str
+) -> None:
+    lake, error = broken
+    run_id = error.outcome["run_id"]
+    before = data_outputs(lake)
+    done = retry(run_id, prefect_api, "--from-stage", "sizing", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["attempt"] == 3
+    assert executed(lake, run_id, 3) == sorted([f"sizing:{unit}" for unit in units] + OF_FLEET + ["decided:_fleet"])
+    assert data_outputs(lake) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["00000000-0000-0000-0000-000000000000"], "knows no run"),
+        (["no such name"], "knows no run"),
+        (["x", "--from-stage", "ingest"], "for new data start a new run"),
+        (["x", "--from-stage", "trian"], "stages are validate, anomalies, train"),
+    ],
+)
+def test_what_cannot_be_run_again_is_refused(arguments: list[str], words: str, prefect_api: str) -> None:
+    done = retry(arguments[0], prefect_api, *arguments[1:])
+    assert done.returncode == 2, done.stderr
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def retry(run_id: str, prefect_api: str, *more: str) -> subprocess.CompletedProcess[str]:
     """The documented command."""
     environment = os.environ | {"PREFECT_API_URL": prefect_api}
-    prefect = Path(sys.executable).with_name("prefect")
-    command = [str(prefect), "flow-run", "retry", run_id, "--entrypoint", "flows/capacity.py:capacity_run"]
+    command = [str(Path(sys.executable).with_name("capforecast")), "rerun", run_id, *more]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 

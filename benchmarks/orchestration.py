@@ -3,8 +3,8 @@
     python benchmarks/orchestration.py                      writes its section of RESULTS.md (about 15 minutes)
     python benchmarks/orchestration.py --servers 2000 --dry   a smaller large fleet; printed only
 
-A Prefect server (SQLite) and a worker of its own, on loopback, warm. Beyond the work: the run's time less the seconds its
-stages noted; the large run works on one business unit at a time, or stages would overlap.
+A Prefect server (SQLite) and a worker of its own, on loopback, warm. Beyond the work: the run's time less the seconds
+its stages noted; the large run works on one business unit at a time, or stages would overlap.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ def main() -> None:
             f"<= {CHILD_SECONDS:.0f} s per deployment child",
             f"{sum(child) / len(child):.1f} s, most {worst:.1f} s", worst <= CHILD_SECONDS,
         ),
-        target(f"demo with a warm server <= {DEMO_SECONDS:.0f} s", f"{demo.command:.1f} s", demo.command <= DEMO_SECONDS),
+        target(
+            f"demo with a warm server <= {DEMO_SECONDS:.0f} s", f"{demo.command:.1f} s", demo.command <= DEMO_SECONDS
+        ),
         target(
             f"a repeat with unchanged inputs <= {REPEAT_SHARE:.0%} of the first",
             f"{repeat:.1%} ({again.command:.1f} of {first.command:.0f} s)", repeat <= REPEAT_SHARE,
@@ -123,8 +125,9 @@ def main() -> None:
         [
             "## Orchestration", "", "```", "python benchmarks/orchestration.py", "```", "", setting(), "",
             *targets(rows), "",
-            "Inline and large: everything that is no stage's work, tables for the UI and the fleet's part included, one "
-            f"unit at a time. Child: from asked to ended, less its stages. The repeat's longest stages, of {again.flow:.1f} s:",
+            "Inline and large: everything that is no stage's work, tables for the UI and the fleet's part included, "
+            "one unit at a time. Child: from asked to ended, less its stages. The repeat's longest stages, of "
+            f"{again.flow:.1f} s:",
             "", *table(["stage", "s"], [[stage, f"{seconds:.1f}"] for stage, seconds in longest]), "",
         ]
     )  # fmt: skip

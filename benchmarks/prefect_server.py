@@ -71,7 +71,11 @@ class Server:
     def worker(self, entrypoint: str, name: str) -> Iterator[None]:
         """A worker that serves one deployment of this checkout while the block runs."""
         self.command("work-pool", "create", POOL, "--type", "process")
-        self.command("--no-prompt", "deploy", entrypoint, "--name", name, "--pool", POOL)
+        step = {"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}
+        deployment = {"name": name, "entrypoint": entrypoint, "work_pool": {"name": POOL}}
+        file = self.home / "deployment.yaml"
+        file.write_text(json.dumps({"name": "benchmark", "pull": [step], "deployments": [deployment]}))  # JSON is YAML
+        self.command("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
         process = self._started(["worker", "start", "--pool", POOL], "worker.log")
         try:
             yield

@@ -20,10 +20,10 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fuzz ui system lint format notebooks peers schema clean stale
+.PHONY: help demo test e2e fuzz ui stack stack-system system lint format notebooks peers schema clean stale
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 demo: system $(RUN) ## generate a fleet, run the whole pipeline on it, say where the report is
 	$(BIN)/capforecast generate-data --output $(DEMO)/data
@@ -32,6 +32,9 @@ demo: system $(RUN) ## generate a fleet, run the whole pipeline on it, say where
 test: system $(DEV) $(SERVICES) ## run the tests
 	@sh scripts/run_tests.sh
 
+e2e: system stack-system $(DEV) $(SERVICES) ## bring the whole stack up and break it in every way that must heal (20 minutes)
+	$(BIN)/python -m pytest -m stack --timeout=1800 tests/stack
+
 fuzz: $(DEV) ## read 100,000 generated files (FILES=n for another number)
 	$(BIN)/python scripts/fuzz.py --files $(or $(FILES),100000)
 
@@ -39,6 +42,12 @@ ui: $(RUN) ## start a local Prefect server; runs made before and meanwhile stay 
 	@echo "Prefect UI: http://127.0.0.1:$(PORT)"
 	PREFECT_SERVER_API_PORT=$(PORT) PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$(PORT)/api \
 		$(BIN)/prefect server start --host 127.0.0.1 --port $(PORT)
+
+stack: system stack-system $(DEV) $(SERVICES) ## Postgres, Redis, S3, Prefect server, worker as local processes (Ctrl-C ends all)
+	@$(BIN)/python scripts/stack up --foreground
+
+stack-system:
+	@python=$$(sh scripts/find_python.sh) && "$$python" scripts/stack install
 
 system: ## check the native PDF libraries; install what is missing (root, apt) or print the command
 	@python=$$(sh scripts/find_python.sh) && "$$python" scripts/system_libraries.py

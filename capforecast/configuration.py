@@ -42,6 +42,7 @@ NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "flow": True,
     "models": True,
     "delivery": True,
+    "alerts": True,
     "forecast": {"block_size", "threads"},
 }  # what changes where and how a run goes, not what comes out
 # What only stages on actions and the report read: no model is trained anew for the sake of a title.

@@ -504,13 +504,7 @@ class DeliverySettings(Section):
     @field_validator("webhook_url_env", "smtp_user_env", "smtp_password_env")
     @classmethod
     def _a_name(cls, name: str | None) -> str | None:
-        if name is None:
-            return None
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # not repeated in the message: it may be the secret
-            raise ValueError("must be the name of an environment variable, such as REPORT_WEBHOOK, not what it holds")
-        if name.upper().startswith("CAPFORECAST_"):
-            raise ValueError(f"{name}: variables that begin with CAPFORECAST_ are settings; give it another name")
-        return name
+        return _variable_name(name)
 
     @field_validator("smtp_from")
     @classmethod
@@ -545,10 +539,57 @@ class DeliverySettings(Section):
         return self
 
 
+def _variable_name(name: str | None) -> str | None:
+    if name is None:
+        return None
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # not repeated in the message: it may be the secret
+        raise ValueError("must be the name of an environment variable, such as REPORT_WEBHOOK, not what it holds")
+    if name.upper().startswith("CAPFORECAST_"):
+        raise ValueError(f"{name}: variables that begin with CAPFORECAST_ are settings; give it another name")
+    return name
+
+
 def _address(text: str) -> str:
     if not text.isascii() or not re.fullmatch(r"[^\s@<>,;:\"]+@[^\s@<>,;:\"]+", text):
         raise ValueError(f"{text!r} is no e-mail address; write name@example.com")
     return text
+
+
+class AlertSettings(Section):
+    """What is worth an alert, and where alerts go (`capforecast setup`). No secret stands here."""
+
+    new_critical: int = Field(
+        1, ge=0, description="servers that became critical since the run before from which on it is an event; 0 = never"
+    )
+    scorecard_floor: float | None = Field(
+        0.0,
+        le=1,
+        description="Brier skill of past warnings, at the horizon of the tier `high`, below which it is an event; "
+        "null = never",
+    )
+    scorecard_events: Count = Field(30, description="breaches that must stand behind that skill to judge it")
+    webhook_url_env: str | None = Field(
+        None, description="environment variable with the address that alerts are posted to as JSON; null = none"
+    )
+    slack_url_env: str | None = Field(
+        None, description="environment variable with the address of a Slack incoming webhook; null = none"
+    )
+    private_address: bool = Field(
+        False, description="alerts may be posted to an address of a private network or of the server itself"
+    )
+    sns_topic: str | None = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$",
+        description="ARN of the SNS topic that alerts are published to, by the deployment notify/notify; null = none",
+    )
+    runbook_url: str = Field(
+        "docs/runbook.md", description="where people open the runbook; alerts point to its section on alerts"
+    )
+
+    @field_validator("webhook_url_env", "slack_url_env")
+    @classmethod
+    def _a_name(cls, name: str | None) -> str | None:
+        return _variable_name(name)
 
 
 class FlowSettings(Section):
@@ -664,6 +705,7 @@ class Settings(Section):
     lifecycle: LifecycleSettings = LifecycleSettings()
     report: ReportSettings = ReportSettings()
     delivery: DeliverySettings = DeliverySettings()
+    alerts: AlertSettings = AlertSettings()
     flow: FlowSettings = FlowSettings()
     log: LogSettings = LogSettings()
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from capforecast.errors import CapforecastError
-from deployments import cli_actions, cli_models, cli_reports, cli_rerun, cli_steps, console
+from deployments import cli_actions, cli_models, cli_reports, cli_rerun, cli_setup, cli_steps, console
 from deployments.options import (
     AsOf,
     Aws,
@@ -58,6 +58,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_actions.app, name="actions")
 app.add_typer(cli_actions.top)
+app.add_typer(cli_setup.app, name="setup")
 app.add_typer(cli_steps.app)  # without a name: its commands stand beside these
 app.add_typer(cli_reports.app)
 app.add_typer(cli_rerun.app)

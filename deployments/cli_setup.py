@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from capforecast.configuration import Loaded
 from deployments import console
 from deployments.options import Aws, Config, Json, Local, Profile, Store, Verbose, absolute, load_settings
+
+if TYPE_CHECKING:
+    from capforecast.configuration import Loaded
 
 app = typer.Typer(
     help="Make what a Prefect server needs: blocks and automations. Doing it again changes nothing, or brings it up to "

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from capforecast.errors import CapforecastError
+from capforecast.lake import runs
 from deployments import console, progress
 from deployments.options import absolute
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 LOCAL_LOGS = "capforecast-logs"  # where the log of a run into a bucket is written, until it is done and goes there too
 
 
-Start = Callable[[dict[str, Any]], tuple[str, Any]]  # runs the flow: its run's id, and what it returned or raised
+Start = Callable[[dict[str, Any]], tuple[str, Any]]  # runs the flow: its run's id and final state
 
 
 def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool, start: Start | None = None) -> int:
@@ -46,7 +47,8 @@ def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool, st
         console.log_file(lake.folder or _local_logs(), loaded.settings.log.level) as log_path,
         progress.shown("starting Prefect", quiet=verbose),
     ):
-        run_id, outcome = (start or _run_flow)(parameters)
+        run_id, state = (start or _run_flow)(parameters)
+        outcome = _outcome(state, run_id, lake)
     seconds = time.monotonic() - started
     ran = Ran(run_id, outcome, lake, seconds, str(log_path) if lake.folder else _uploaded(log_path, lake))
     return _show(ran, as_json, verbose)
@@ -88,7 +90,24 @@ def _run_flow(parameters: dict[str, Any]) -> tuple[str, Any]:
 
     _spare_the_server_from_ctrl_c()
     state = capacity_run(**parameters, return_state=True)
-    return str(state.state_details.flow_run_id), state.result(raise_on_failure=False)
+    return str(state.state_details.flow_run_id), state
+
+
+def _outcome(state: Any, run_id: str, lake: Store) -> Any:
+    """What the flow returned, or the exception that ended it.
+
+    When the answer of a busy server is lost, Prefect asks again and gets a final state without its result: then what
+    the run left on record counts.
+    """
+    from prefect.exceptions import MissingResult
+
+    try:
+        outcome = state.result(raise_on_failure=False)
+    except MissingResult as missing:
+        outcome = missing
+    if not isinstance(outcome, MissingResult) or not state.is_completed():
+        return outcome
+    return runs.newest_manifest(lake, run_id) or outcome
 
 
 def _spare_the_server_from_ctrl_c() -> None:

@@ -189,6 +189,6 @@ def _again(run: FlowRun) -> Callable[[dict[str, Any]], tuple[str, Any]]:
             fresh = client.read_flow_run(run.id)
         flow = import_object(FLOWS[name].replace(":", "."))
         state = run_flow(flow, flow_run=fresh, parameters=run.parameters, return_type="state")
-        return str(run.id), state.result(raise_on_failure=False)
+        return str(run.id), state
 
     return start

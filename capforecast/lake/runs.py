@@ -37,6 +37,13 @@ def note_execution(store: Store, run: RunKey, stage: str, business_unit: str, se
     store.create(f"{folder}/{name}.{again + 1}.json", to_json(content))
 
 
+def newest_manifest(store: Store, run_id: str) -> dict[str, Any] | None:
+    """The manifest of the latest attempt of a run that left one."""
+    kept = _by_attempt(store, run_id, "manifest.json")
+    manifest: dict[str, Any] | None = json.loads(store.read(kept[-1])) if kept else None
+    return manifest
+
+
 def write_plan(store: Store, run: RunKey, content: dict[str, Any]) -> Reference:
     """What an attempt asks of the flow runs of its business units, for them to read."""
     return store.create(f"runs/{run.run_id}/attempt={run.attempt}/plan.json", to_json(content))
@@ -44,17 +51,21 @@ def write_plan(store: Store, run: RunKey, content: dict[str, Any]) -> Reference:
 
 def read_plan(store: Store, run_id: str) -> dict[str, Any]:
     """The plan of the latest attempt of a run; raises MissingObjectError."""
-    plans = [key for key in store.keys(f"runs/{run_id}") if re.search(r"/attempt=\d+/plan\.json$", key)]
+    plans = _by_attempt(store, run_id, "plan.json")
     if not plans:
         raise MissingObjectError(
             f"run {run_id} has no plan in {store.url}: it never got as far as its business units, or used another lake"
         )
-    plan: dict[str, Any] = json.loads(store.read(max(plans, key=_attempt_of)))
+    plan: dict[str, Any] = json.loads(store.read(plans[-1]))
     return plan
 
 
-def _attempt_of(key: str) -> int:
-    return int(key.split("/attempt=")[1].split("/")[0])
+def _by_attempt(store: Store, run_id: str, name: str) -> list[str]:
+    """Keys of a record of that name, by attempt."""
+    found = {
+        key: re.fullmatch(rf"runs/[^/]+/attempt=(\d+)/{re.escape(name)}", key) for key in store.keys(f"runs/{run_id}")
+    }
+    return [key for _, key in sorted((int(match[1]), key) for key, match in found.items() if match)]
 
 
 def write_unit(store: Store, run_id: str, attempt: int, unit: Unit) -> Reference:

@@ -122,6 +122,8 @@ class Stack:
         found = processes.flow_processes(self.state, flow_run)
         for pid in found:
             os.kill(pid, number)
+        if number == signal.SIGKILL:
+            processes.gone(lambda: not any(map(processes.born, found)), 10.0)
         return len(found)
 
     @staticmethod

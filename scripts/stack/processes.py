@@ -97,20 +97,20 @@ def stop(state: State, name: str, number: int, seconds: float = 15.0) -> None:
     pid = running(state, name)
     if pid is not None:
         os.kill(pid, number)
-        if not _gone(lambda: running(state, name) is None, seconds):
+        if not gone(lambda: running(state, name) is None, seconds):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-            _gone(lambda: running(state, name) is None, 5.0)
+            gone(lambda: running(state, name) is None, 5.0)
     state.remember(name, None)
 
 
-def _gone(is_gone: Callable[[], bool], seconds: float) -> bool:
+def gone(is_gone: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if is_gone():
+        if isgone():
             return True
         time.sleep(0.1)
-    return is_gone()
+    return isgone()
 
 
 def marked(state: State) -> dict[int, dict[str, str]]:
@@ -143,6 +143,6 @@ def sweep(state: State, seconds: float = 5.0) -> int:
         for pid in marked(state):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        if _gone(lambda: not marked(state), seconds):
+        if gone(lambda: not marked(state), seconds):
             break
     return len(left)

@@ -105,12 +105,13 @@ def stop(state: State, name: str, number: int, seconds: float = 15.0) -> None:
 
 
 def gone(is_gone: Callable[[], bool], seconds: float) -> bool:
+    """Wait until something is gone; whether it is."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if isgone():
+        if is_gone():
             return True
         time.sleep(0.1)
-    return isgone()
+    return is_gone()
 
 
 def marked(state: State) -> dict[int, dict[str, str]]:

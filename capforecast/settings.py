@@ -660,7 +660,7 @@ class StorageSettings(Section):
     )
     kms_key: str | None = Field(None, description="ARN or id of the KMS key for aws:kms; null = the account's own")
     retries: int = Field(
-        9, ge=0, description="further tries of a request that may pass (5xx, connection); 9 outlast half a minute"
+        18, ge=0, description="further tries of a request that may pass (5xx, connection); 18 outlast half a minute"
     )
     timeout_seconds: Count = Field(60, description="seconds a request may take, and after which none is tried again")
 

@@ -24,7 +24,7 @@ from capforecast.settings import StorageSettings
 
 log = logging.getLogger(__name__)
 LOCK_WAIT_SECONDS = 60.0
-PROBE_RETRIES = 3
+PROBE_RETRIES = 2
 
 
 @dataclass(frozen=True)

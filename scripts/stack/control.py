@@ -117,11 +117,13 @@ class Stack:
         finally:
             processes.send(self.state, self._named(name), back)
 
-    def kill_flow_run(self, flow_run: str, number: int = signal.SIGKILL) -> int:
-        """Send a signal to the processes that run a flow run; how many there are."""
+    def kill_flow_runs(self, flow_run: str | None = None, number: int = signal.SIGKILL) -> int:
+        """Send a signal to the processes that run flows (of one flow run); how many there are."""
         found = processes.flow_processes(self.state, flow_run)
         for pid in found:
             os.kill(pid, number)
+        if number == signal.SIGKILL:
+            processes.gone(lambda: not any(map(processes.born, found)), 10.0)
         return len(found)
 
     @staticmethod

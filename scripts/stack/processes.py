@@ -97,14 +97,15 @@ def stop(state: State, name: str, number: int, seconds: float = 15.0) -> None:
     pid = running(state, name)
     if pid is not None:
         os.kill(pid, number)
-        if not _gone(lambda: running(state, name) is None, seconds):
+        if not gone(lambda: running(state, name) is None, seconds):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-            _gone(lambda: running(state, name) is None, 5.0)
+            gone(lambda: running(state, name) is None, 5.0)
     state.remember(name, None)
 
 
-def _gone(is_gone: Callable[[], bool], seconds: float) -> bool:
+def gone(is_gone: Callable[[], bool], seconds: float) -> bool:
+    """Wait until something is gone; whether it is."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if is_gone():
@@ -143,6 +144,6 @@ def sweep(state: State, seconds: float = 5.0) -> int:
         for pid in marked(state):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        if _gone(lambda: not marked(state), seconds):
+        if gone(lambda: not marked(state), seconds):
             break
     return len(left)

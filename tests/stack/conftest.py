@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drive import AD_HOC, WEEKLY, Run, begin, completed, data_outputs
+from drive import WEEKLY, Run, begin, completed, data_outputs
 from stack import environments
 from stack.control import Stack
 
@@ -87,6 +87,3 @@ def _whole_again(stack: Stack) -> Iterator[None]:
     for name, pid in stack.status().items():
         if pid is None:
             stack.start(name)
-
-
-__all__ = ["AD_HOC"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from prefect import task
@@ -9,10 +10,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from capforecast import stages
+from capforecast.errors import CapforecastError
 from capforecast.exchange import Published, Unit
 from capforecast.settings import Settings
 from tasks.common import Job, may_pass, stage_task
 
+log = logging.getLogger("capforecast.run")
 EVENT = "capforecast."
 FLEET = "capforecast.fleet"
 
@@ -21,10 +24,15 @@ FLEET = "capforecast.fleet"
 def announce_alerts(job: Job, units: list[dict[str, Any]], published: dict[str, Any]) -> list[str]:
     """An event for each alert that the run gives cause for (docs/runbook.md); returns their names.
 
-    Its result is kept for the run: a retry that finds the same says nothing twice.
+    Its result is kept for the run: a retry that finds the same says nothing twice. What cannot be told is a warning,
+    never the end of a run whose report is there.
     """
     made = Published.model_validate(published)
-    found = stages.alerts(job.store, job.settings, [Unit.model_validate(unit) for unit in units], made)
+    try:
+        found = stages.alerts(job.store, job.settings, [Unit.model_validate(unit) for unit in units], made)
+    except CapforecastError as error:
+        log.warning("alerts: nothing is said of this run (%s)", error)
+        return []
     for name, facts in found.items():
         emit_event(
             event=EVENT + name,

@@ -15,6 +15,7 @@ from capforecast.lake.store import Store
 from capforecast.report.assemble import earlier_servers
 from capforecast.report.changes import compared
 from capforecast.report.summary import RunSummary
+from capforecast.report.summary_warnings import Scorecard
 from capforecast.report.words import plural
 from capforecast.schema import BUSINESS_UNIT, SERVER_ID, Tier
 from capforecast.settings import AlertSettings, Settings
@@ -30,7 +31,10 @@ def alerts(store: Store, settings: Settings, units: list[Unit], published: Publi
     """
     asked = settings.alerts
     summary = RunSummary.model_validate_json(store.fetch(published.references["summary"]))
-    found = {"new-critical": _new_critical(store, asked, units), "scorecard-low": _scorecard_low(summary, settings)}
+    found = {
+        "new-critical": _new_critical(store, asked, units),
+        "scorecard-low": scorecard_low(summary.warnings, settings),
+    }
     return {name: facts for name, facts in found.items() if facts is not None}
 
 
@@ -62,9 +66,9 @@ def newly_critical(before: pd.DataFrame, now: pd.DataFrame, least: int) -> Facts
     }
 
 
-def _scorecard_low(summary: RunSummary, settings: Settings) -> Facts | None:
+def scorecard_low(card: Scorecard | None, settings: Settings) -> Facts | None:
     """The Brier skill of past warnings at the horizon of tier high, where below its floor and known well enough."""
-    card, floor = summary.warnings, settings.alerts.scorecard_floor
+    floor = settings.alerts.scorecard_floor
     if card is None or floor is None:
         return None
     horizons = [row.horizon_days for row in card.calibration if row.horizon_days <= settings.risk.tier_horizon_days]

@@ -43,13 +43,12 @@ def _kept(client: SyncPrefectClient, made: AutomationCore, before: Automation | 
     if before is not None:
         made = made.model_copy(update={"enabled": before.enabled})
         now = AutomationCore.model_validate(before.model_dump())
-        done = "unchanged" if now.model_dump(mode="json") == made.model_dump(mode="json") else "updated"
+        done = "unchanged" if now.model_dump() == made.model_dump() else "updated"
         about += "" if before.enabled else " (switched off, and left so)"
     if not dry_run and before is None:
         client.create_automation(made)
     elif not dry_run and before is not None and done == "updated":
-        # all fields, not only those set; an unchanged one is left alone, since an update forgets what it has seen
-        client.update_automation(before.id, AutomationCore.model_validate(made.model_dump()))
+        client.update_automation(before.id, made)  # only what differs: an update forgets what it has seen
     return {"automation": made.name, "done": f"would be {done}" if dry_run else done, "about": about}
 
 

@@ -71,9 +71,16 @@ def _there(kind: type[Block], name: str) -> Block | None:
     return found
 
 
-def _content(block: Block) -> dict[str, Any]:
+def _content(block: Block) -> Any:
     """What a block holds, secrets in the clear: to be compared, never shown."""
-    return block.model_dump(mode="json", context={"include_secrets": True}, serialize_as_any=True)
+    return _public(block.model_dump(mode="json", context={"include_secrets": True}, serialize_as_any=True))
+
+
+def _public(content: Any) -> Any:
+    """Without what the server adds (`_block_document_id` and the like), at every depth."""
+    if not isinstance(content, dict):
+        return content
+    return {key: _public(value) for key, value in content.items() if not key.startswith("_")}
 
 
 def _results(loaded: Loaded, keys: Mapping[str, str] | None) -> tuple[S3Bucket | None, str]:

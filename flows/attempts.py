@@ -26,7 +26,7 @@ def crashes_in_a_row() -> int:
     crashes = 0
     for state in sorted(states, key=lambda state: state.timestamp, reverse=True):
         if state.type == StateType.CRASHED:
-            crashes += 1
+            crashes += state.name == "Crashed"  # not the automations' note `Restarting` of the same crash
         elif state.is_final():
             break
     return crashes

@@ -11,6 +11,7 @@ from capforecast import stages
 from capforecast.exchange import Unit
 from flows.start import history, job_of, manifest_of, run_name
 from flows.units import MOST_UNITS_AT_ONCE, IncompleteRun, all_units, chosen
+from tasks.alerts import announce_alerts
 from tasks.common import Job, run_stage
 from tasks.decisions import actions, decided, fleet_pools, scorecard
 from tasks.outputs import deliver, report, show_actions, show_pools, show_report, show_scorecard, write_record
@@ -69,6 +70,7 @@ def report_run(job: Job, kind: str, business_units: list[str] | None, **asked: s
     extras = sums | _scorecard(job, ingested, units, names) | _actions(job, ingested, units, names)
     published = run_stage(report, job, ingested=ingested, units=units, problems=problems, extras=extras)
     show_report(job, published)
+    run_stage(announce_alerts, job, units=units, published=published)
     if stages.delivers(job.settings.delivery):
         deliver(job, published)
     outcome = {

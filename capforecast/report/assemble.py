@@ -213,11 +213,11 @@ class RunTables:
 
 def _loaded(store: Store, references: dict[str, Reference]) -> dict[str, pd.DataFrame]:
     parts = {name: read_frame(store, references[name]) for name in ("servers", "risks", "backtests")}
-    parts["previous_servers"] = _before(store, references.get("previous_servers"))
+    parts["previous_servers"] = earlier_servers(store, references.get("previous_servers"))
     return parts | {"servers": _with_series_figures(parts["servers"], parts["risks"])}
 
 
-def _before(store: Store, reference: Reference | None) -> pd.DataFrame:
+def earlier_servers(store: Store, reference: Reference | None) -> pd.DataFrame:
     """A unit's servers at its run before, where they are still in the lake as the unit's own run saw them."""
     if reference is None:
         return pd.DataFrame()

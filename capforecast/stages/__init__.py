@@ -5,6 +5,7 @@ what it reads is named in its arguments, and a reference whose object has change
 """
 
 from capforecast.stages.actions import actions, actions_overview, decided
+from capforecast.stages.alerts import alerts, publish_alert
 from capforecast.stages.anomalies import anomalies
 from capforecast.stages.champion import champion, model_overview, why_train
 from capforecast.stages.delivery import deliver, delivers
@@ -46,10 +47,11 @@ ORDER = (  # of all stages: first those of a business unit, then the fleet's
 OF_UNIT = ORDER[1 : ORDER.index("fleet-pools")]
 
 __all__ = [
-    "NEEDS", "OF_UNIT", "ORDER", "actions", "actions_overview", "anomalies", "champion", "decided", "deliver",
+    "NEEDS", "OF_UNIT", "ORDER", "actions", "actions_overview", "alerts", "anomalies", "champion", "decided", "deliver",
     "delivers", "drift", "drift_overview", "fleet_pools",
     "forecast", "ingest", "is_whole", "model_overview", "overview", "parse_as_of", "parse_known_at",
-    "pool_overview", "pools", "publish", "read_panel", "render", "report", "risk", "scorecard", "scorecard_overview",
+    "pool_overview", "pools", "publish", "publish_alert", "read_panel", "render", "report", "risk", "scorecard",
+    "scorecard_overview",
     "shape_catalogue",
     "sizing", "source_overview", "train", "validate", "warnings", "why_train",
 ]  # fmt: skip

@@ -28,6 +28,14 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is not a time zone; use a name such as UTC or Europe/Berlin") from error
+    return name
+
+
 class SourceSettings(Section):
     """Where observations come from and how foreign columns are read."""
 
@@ -44,11 +52,7 @@ class SourceSettings(Section):
     @field_validator("timezone")
     @classmethod
     def _known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is not a time zone; use a name such as UTC or Europe/Berlin") from error
-        return name
+        return _time_zone(name)
 
 
 class InventorySettings(Section):
@@ -620,13 +624,21 @@ class FlowSettings(Section):
     restarts: int = Field(
         3, ge=0, description="automatic restarts of a crashed run; then it fails and waits for people"
     )
-    time_zone: str = Field("UTC", description="whose date a run takes as its cut-off when it is asked for `scheduled`")
+    time_zone: str = Field(
+        "UTC",
+        description="IANA name of the zone whose date a run takes that is asked for `scheduled` or `business-day`",
+    )
     retries: int = Field(2, ge=0, description="further tries of a task whose error may pass (storage, network)")
     retry_delay_seconds: float = Field(2.0, ge=0, description="first delay; doubles, with jitter")
     stage_timeout_seconds: Count = Field(3600, description="a stage that takes longer fails")
     drill: str | None = Field(
         None, description="`stage:business unit` that fails on purpose, to rehearse a retry; null = none"
     )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return _time_zone(name)
 
 
 class LogSettings(Section):

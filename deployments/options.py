@@ -35,14 +35,17 @@ AsOf = Annotated[
     str | None,
     typer.Option(
         "--as-of",
-        help="Exclusive cut-off in UTC. Default: the end of the source's last complete period.",
+        help="Exclusive cut-off in UTC; of flows also `scheduled` or `business-day`. "
+        "Default: the end of the source's last complete period.",
         metavar="DATE",
     ),
 ]
 KnownAt = Annotated[
     str | None,
     typer.Option(
-        "--known-at", help="See only rows that had arrived by then (UTC). Default: all that is there.", metavar="DATE"
+        "--known-at",
+        help="See only rows that had arrived by then (UTC), or by the cut-off (as_of). Default: all that is there.",
+        metavar="DATE",
     ),
 ]
 Units = Annotated[

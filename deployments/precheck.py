@@ -34,9 +34,10 @@ def refuse_unusable(
     A source of up to 64 MiB is read whole, which takes about a second; of a larger one every file is opened and its
     head must make sense: the rest is judged by the run. What is worth a warning is said by the run.
     """
-    for text, parse in ((as_of, stages.parse_as_of), (known_at, stages.parse_known_at)):
-        if text is not None:
-            parse(text)
+    if as_of not in (None, stages.SCHEDULED, stages.BUSINESS_DAY):
+        stages.parse_as_of(as_of)
+    if known_at not in (None, stages.AS_OF):
+        stages.parse_known_at(known_at)
     settings, url = loaded.settings, loaded.settings.store
     lake = None if "://" in url else Path(url).expanduser().resolve()
     before = logging.root.manager.disable

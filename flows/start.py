@@ -13,6 +13,7 @@ from capforecast.exchange import Ingested, RunKey
 from capforecast.fingerprint import code_fingerprint
 from capforecast.lake.runs import forced_from
 from flows.attempts import attempt_number, refuse_endless
+from flows.dates import resolved
 from flows.logs import library_logs_to_prefect
 from tasks.common import Job, run_stage
 from tasks.data import ingest
@@ -45,7 +46,7 @@ def job_of(profile: str | None, config: str | None, overrides: dict[str, Any], *
 
 def history(job: Job, kind: str, **asked: str | None) -> dict[str, Any]:
     """Ingest what is asked, claim its period for this run, and name the run after its cut-off."""
-    ingested: dict[str, Any] = run_stage(ingest, job, **asked)
+    ingested: dict[str, Any] = run_stage(ingest, job, **asked | {"as_of": resolved(asked["as_of"], job)})
     known = Ingested.model_validate(ingested)
     job.claims.period(known.cadence, known.cut_off)
     with get_client(sync_client=True) as client:

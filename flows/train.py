@@ -37,8 +37,9 @@ def train(
         source: file, folder or glob of observations.
         inventory: file with the servers' business unit, region, criticality, sizes.
         store: folder or s3://bucket/prefix of the lake; default: the setting `store`.
-        as_of: exclusive UTC cut-off; default: end of the source's last complete period.
-        known_at: the run sees only rows that had arrived by then; default: all.
+        as_of: exclusive UTC cut-off, `scheduled` (the date this run was scheduled for) or `business-day` (that date,
+            or the last business day before it); default: end of the source's last complete period.
+        known_at: the run sees only rows that had arrived by then, or by the cut-off (`as_of`); default: all.
         business_units: only these; default: all.
         profile: settings profile, `local` or `aws`.
         config: a settings file of your own.

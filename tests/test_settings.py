@@ -15,6 +15,7 @@ from capforecast.schema import Cadence
 from capforecast.settings import (
     BreachSettings,
     Event,
+    FlowSettings,
     MetricSettings,
     RiskSettings,
     SegmentsSettings,
@@ -93,6 +94,7 @@ def test_the_horizon_follows_the_cadence():
         (SegmentsSettings, {"k_min": 11}, "`k_min` (11) is above `k_max` (10)"),
         (SourceSettings, {"timezone": "Europe/Berlni"}, "'Europe/Berlni' is not a time zone"),
         (SourceSettings, {"timezone": "../etc/passwd"}, "is not a time zone"),
+        (FlowSettings, {"time_zone": "Europe/Londno"}, "'Europe/Londno' is not a time zone"),
         (Event, {"name": "x", "start": "2024-1-1", "end": "2024-01-02"}, "'2024-1-1' is not a day"),
         (Event, {"name": "x", "start": "2024-01-02", "end": "2024-01-01"}, "`start` (2024-01-02) is after `end`"),
         (MetricSettings, {"high": float("nan")}, "finite number"),

@@ -21,6 +21,7 @@ from capforecast.settings import CalendarSettings
 COLUMNS = ("day_of_week", "hour", "month_end", "quarter_end", "year_end", "holiday", "event")
 PERIOD_END_DAYS = 3  # month ends and quarter ends: closing work fills the last days, not only the very last
 YEAR_END_FROM = 20  # December; freeze, closing and shopping run from here to the 31st
+SATURDAY = 5  # as date.weekday() counts
 
 HOLIDAY = "holiday"
 _MARGIN = timedelta(days=31)  # longer than any period end: an occurrence that is cut off is looked at whole
@@ -63,6 +64,18 @@ def holiday_dates(settings: CalendarSettings, years: tuple[int, ...]) -> dict[da
     for year in years:
         found.update(_holidays_of(country, subdivision, year))
     return found
+
+
+def is_business_day(day: date, settings: CalendarSettings) -> bool:
+    """Neither Saturday, Sunday nor a public holiday of settings.country and subdivision. Raises ConfigError."""
+    return day.weekday() < SATURDAY and day not in holiday_dates(settings, (day.year,))
+
+
+def last_business_day(day: date, settings: CalendarSettings) -> date:
+    """`day` where it is a business day, else the last one before it. Raises ConfigError."""
+    while not is_business_day(day, settings):
+        day -= timedelta(days=1)
+    return day
 
 
 class Occurrence(NamedTuple):

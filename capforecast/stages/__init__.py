@@ -10,7 +10,16 @@ from capforecast.stages.anomalies import anomalies
 from capforecast.stages.champion import champion, model_overview, why_train
 from capforecast.stages.delivery import deliver, delivers
 from capforecast.stages.drift import drift, drift_overview
-from capforecast.stages.intake import ingest, parse_as_of, parse_known_at, shape_catalogue, source_overview
+from capforecast.stages.intake import (
+    AS_OF,
+    BUSINESS_DAY,
+    SCHEDULED,
+    ingest,
+    parse_as_of,
+    parse_known_at,
+    shape_catalogue,
+    source_overview,
+)
 from capforecast.stages.outputs import is_whole, publish, render, report
 from capforecast.stages.pools import fleet_pools, pool_overview, pools
 from capforecast.stages.scorecard import scorecard, scorecard_overview, warnings
@@ -47,11 +56,9 @@ ORDER = (  # of all stages: first those of a business unit, then the fleet's
 OF_UNIT = ORDER[1 : ORDER.index("fleet-pools")]
 
 __all__ = [
-    "NEEDS", "OF_UNIT", "ORDER", "actions", "actions_overview", "alerts", "anomalies", "champion", "decided", "deliver",
-    "delivers", "drift", "drift_overview", "fleet_pools",
-    "forecast", "ingest", "is_whole", "model_overview", "overview", "parse_as_of", "parse_known_at",
-    "pool_overview", "pools", "publish", "publish_alert", "read_panel", "render", "report", "risk", "scorecard",
-    "scorecard_overview",
-    "shape_catalogue",
-    "sizing", "source_overview", "train", "validate", "warnings", "why_train",
+    "AS_OF", "BUSINESS_DAY", "NEEDS", "OF_UNIT", "ORDER", "SCHEDULED", "actions", "actions_overview", "alerts",
+    "anomalies", "champion", "decided", "deliver", "delivers", "drift", "drift_overview", "fleet_pools", "forecast",
+    "ingest", "is_whole", "model_overview", "overview", "parse_as_of", "parse_known_at", "pool_overview", "pools",
+    "publish", "publish_alert", "read_panel", "render", "report", "risk", "scorecard", "scorecard_overview",
+    "shape_catalogue", "sizing", "source_overview", "train", "validate", "warnings", "why_train",
 ]  # fmt: skip

@@ -27,6 +27,8 @@ from capforecast.sources import tally
 from capforecast.sources.files import Batch, read_files
 
 log = logging.getLogger(__name__)
+SCHEDULED, BUSINESS_DAY = "scheduled", "business-day"  # cut-offs that flows resolve from the scheduled start of the run
+AS_OF = "as_of"  # as `known_at`: the cut-off itself
 
 
 def ingest(
@@ -42,17 +44,20 @@ def ingest(
 
     `as_of`: exclusive UTC cut-off, ISO 8601; default: the end of the source's last complete period.
     `known_at`: the run sees only rows that had arrived by then (ingested_at of the source where it has one, else the
-    moment the lake read them); default: all.
+    moment the lake read them); `as_of`: by the cut-off, where the source says when its rows arrived, else all before
+    it; default: all.
     `claims`: the run's claims; the period is claimed before anything of it is written (notebooks may leave it out).
     Raises InputError where nothing can be used, UsageError for a time that is none, StageError where a row was lost,
     ConflictError where another run is writing the same period.
     """
-    until = parse_known_at(known_at) if known_at else None
+    until = parse_known_at(known_at) if known_at and known_at != AS_OF else None
     given = parse_as_of(as_of) if as_of else None
     shapes, listed = shape_catalogue(settings), prices.configured(settings.prices, config_folder() / "prices")
     batch = read_files(source, settings, inventory, without=store.folder)
     tally.check(batch.tallies, batch.rejects)
     cut = given if given is not None else _cut_off(batch, until)
+    if known_at == AS_OF:
+        until = _known_by(batch, cut)
     if claims is not None:
         claims.period(batch.cadence, cut)
     with store.lock("raw"):
@@ -113,6 +118,23 @@ def _cut_off(batch: Batch, known_at: pd.Timestamp | None) -> pd.Timestamp:
                 f"nothing of the source had arrived by {known_at.isoformat()}; give a later --known-at"
             )
     return panels.default_as_of(seen, batch.cadence)
+
+
+def _known_by(batch: Batch, cut: pd.Timestamp) -> pd.Timestamp | None:
+    """The cut-off as the moment of knowledge; None where the source does not say when its rows arrived."""
+    seen = batch.observations
+    told = int(seen[INGESTED_AT].notna().sum()) if INGESTED_AT in seen else 0
+    if not told:
+        log.info("the source does not say when its rows arrived (ingested_at): all rows before the cut-off are seen")
+        return None
+    if told < len(seen):
+        log.warning(
+            "%d of %d rows of the source do not say when they arrived (ingested_at): they are not seen by a run that "
+            "knows only what had arrived by its cut-off",
+            len(seen) - told,
+            len(seen),
+        )
+    return cut
 
 
 def parse_as_of(text: str) -> pd.Timestamp:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from capforecast.errors import ConfigError
-from capforecast.fleet.calendar import calendar_features, occurrences
+from capforecast.fleet.calendar import calendar_features, is_business_day, last_business_day, occurrences
 from capforecast.settings import CalendarSettings, Event
 
 GERMANY = CalendarSettings(
@@ -40,6 +40,27 @@ def test_a_day_has_the_same_features_whatever_else_is_asked_for() -> None:
     assert part.loc["2024-12-25", "holiday"].all()
     assert part["hour"].tolist()[:25] == [*range(24), 0]
     assert calendar_features(whole.index[:0], GERMANY).dtypes.equals(part.dtypes)
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2024-12-23", "2024-12-23"),  # a Monday
+        ("2024-12-22", "2024-12-20"),  # a Sunday
+        ("2024-12-26", "2024-12-24"),  # two holidays
+        ("2025-01-06", "2025-01-03"),  # a holiday of Bavaria after a weekend
+        ("2025-01-01", "2024-12-31"),  # back over the turn of the year
+        ("2024-04-01", "2024-03-28"),  # Easter Monday, back over Good Friday
+    ],
+)
+def test_the_last_business_day_is_neither_weekend_nor_holiday(day: str, expected: str) -> None:
+    assert last_business_day(date.fromisoformat(day), GERMANY) == date.fromisoformat(expected)
+
+
+def test_without_a_country_only_weekends_are_no_business_days() -> None:
+    anywhere = CalendarSettings(country=None)
+    assert is_business_day(date(2024, 12, 25), anywhere)
+    assert last_business_day(date(2024, 12, 29), anywhere) == date(2024, 12, 27)
 
 
 def test_no_country_means_no_holidays() -> None:

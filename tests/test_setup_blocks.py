@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import Call
+from commands import program
 
 from capforecast.configuration import load
 from capforecast.errors import ConfigError, LakeError
@@ -46,11 +46,10 @@ def test_a_public_address_is_never_allowed_to_become_private(monkeypatch: pytest
         refuse_private("hooks.example.com", "alerts.webhook_url_env", True)
 
 
-def test_without_a_server_named_it_asks_which(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "")
-    ended = call("setup", "all")
-    assert ended.code == 2
-    assert "which Prefect server is meant? Set PREFECT_API_URL" in ended.err
+def test_without_a_server_named_it_asks_which() -> None:
+    ended = program("setup", "all", PREFECT_API_URL="")  # in this process another test's server may be at work
+    assert ended.returncode == 2
+    assert "which Prefect server is meant? Set PREFECT_API_URL" in ended.stderr
 
 
 def test_a_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,6 @@ POOLS = (
 )
 MOST_POOLS = 500  # rows of an artifact
 FILES = ("pdf", "workbook", "html", "summary")  # of a report, among its references
-MOST_LINKED = 20  # business units whose files have an artifact each; with more, only the table of all names them
 
 
 @stage_task("report", actions=True, run_name="report")
@@ -141,7 +140,7 @@ def deliver(job: Job, published: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _link(job: Job, made: Published) -> None:
-    """A link to each file of the report, and those of the business units in one table; few units have links too."""
+    """A link to each file of the report, and those of the business units in one table."""
     for name in FILES:
         if name in made.references:
             link = job.address(made.references[name])
@@ -152,8 +151,6 @@ def _link(job: Job, made: Published) -> None:
         rows.append(
             {"business unit": unit} | {name: f"[{name}]({links[name]})" if name in links else "" for name in FILES}
         )
-        for name, link in links.items() if len(made.business_units) <= MOST_LINKED else ():
-            create_link_artifact(key=f"report-{name}-{slug(unit)}", link=link, link_text=f"{unit}: report ({name})")
     if rows:
         create_table_artifact(key="unit-reports", table=rows, description="The report of each business unit")
 

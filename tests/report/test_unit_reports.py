@@ -185,12 +185,10 @@ def test_parts_of_all_units_make_up_the_fleet() -> None:
     assert part_of_unit({}, "media") == {}
 
 
-@pytest.mark.parametrize("most", [20, 1])
-def test_every_file_is_linked_in_the_prefect_ui(lake: Lake, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+def test_every_file_is_linked_in_the_prefect_ui(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks import outputs as tasks
 
     made, shown = lake.report(), {}
-    monkeypatch.setattr(tasks, "MOST_LINKED", most)
     monkeypatch.setattr(tasks, "create_markdown_artifact", lambda **given: None)
     for kind, content in (("table", "table"), ("link", "link")):
         monkeypatch.setattr(
@@ -200,8 +198,7 @@ def test_every_file_is_linked_in_the_prefect_ui(lake: Lake, monkeypatch: pytest.
     tasks.show_report.fn(job, made.model_dump(mode="json"))
     links = {key: link for key, link in shown.items() if isinstance(link, str)}
     assert links["report-workbook"] == f"{FOLDER}capacity-report.xlsx"
-    of_units = {f"report-{kind}-{unit}" for kind in ("workbook", "summary") for unit in UNITS} if most > 1 else set()
-    assert set(links) == {"report-workbook", "report-summary"} | of_units
+    assert set(links) == {"report-workbook", "report-summary"}
     assert [(row["business unit"], row["pdf"], row["workbook"]) for row in shown["unit-reports"]] == [
         (unit, "", f"[workbook]({FOLDER}business_unit={unit}/capacity-report.xlsx)") for unit in sorted(UNITS)
     ]

@@ -27,20 +27,20 @@ PREFIX = "capforecast: "
 _ABOUT = {
     "run": {
         "run": "{{ flow_run.name }}",
-        "link": "{{ flow_run | ui_url }}",
+        "link": "{{ (flow_run | ui_url if flow_run else '') or '' }}",
         "as_of": "{{ flow_run.parameters.as_of or '' }}",
         "business_unit": "{{ flow_run.parameters.business_unit or "
         "(flow_run.parameters.business_units or []) | join(', ') }}",
     },
     "pool": {
         "run": "",
-        "link": "{{ work_pool | ui_url }}",
+        "link": "{{ (work_pool | ui_url if work_pool else '') or '' }}",
         "as_of": "",
         "business_unit": "",
     },
     "fleet": {
         "run": "{{ flow_run.name }}",
-        "link": "{{ flow_run | ui_url }}",
+        "link": "{{ (flow_run | ui_url if flow_run else '') or '' }}",
         "as_of": "{{ event.resource['capforecast.as-of'] or '' }}",
         "business_unit": "{{ event.payload.business_unit or (event.payload.business_units or []) | join(', ') }}",
     },
@@ -150,7 +150,7 @@ def told(name: str, tell: Tell, places: Places, runbook: str) -> list[dict[str, 
 
 
 _TEXT = (
-    "{{ what }}{% if run %} Run: {{ run }}.{% endif %}{% if as_of %} As of {{ as_of[:10] }}.{% endif %}"
+    "{{ what }}{% if run %} Run: {{ run }}.{% endif %}{% if as_of %} As of {{ as_of.split('T')[0] }}.{% endif %}"
     "{% if business_unit %} Business unit: {{ business_unit }}.{% endif %} {{ do }}{% if link %} {{ link }}{% endif %}"
 )
 

@@ -113,7 +113,9 @@ def _make_final(client: SyncPrefectClient, run: FlowRun, dead: bool) -> None:
             f"{run.name} is {name}: only a run that has ended is run again. If its process is gone (no log line for "
             "minutes), the alert automations mark it as crashed within 2 minutes; --dead does it now"
         )
-    client.set_flow_run_state(run.id, Crashed(message="Said to be dead by capforecast rerun --dead"), force=True)
+    # not named Crashed: the automation that restarts what crashed would restart it too
+    said = Crashed(name="Dead", message="Said to be dead by capforecast rerun --dead")
+    client.set_flow_run_state(run.id, said, force=True)
 
 
 def _store_of(run: FlowRun) -> Store:

@@ -101,7 +101,7 @@ def said(name: str, **context: Any) -> dict[str, str]:
     tell = entries()[name].tell
     assert tell is not None
     environment = jinja2.Environment(undefined=jinja2.ChainableUndefined)
-    environment.filters["ui_url"] = lambda thing: f"http://ui/{thing.id}" if thing else None
+    environment.filters["ui_url"] = lambda thing: f"http://ui/{thing.id}"
     found: dict[str, str] = json.loads(environment.from_string(message(name, tell, RUNBOOK)).render(**context))
     assert set(found) == {"alert", "text", *FIELDS}
     return found
@@ -123,10 +123,16 @@ def test_an_alert_is_json_whatever_is_unknown() -> None:
     for name, entry in entries().items():
         if entry.tell is not None:
             found = said(name, flow_run=None, work_pool=None, event=SimpleNamespace(resource={}, payload={}))
-            assert found["alert"] == name
-            assert not found["link"] or found["link"] == "None"
+            assert (found["alert"], found["link"]) == (name, "")
 
 
 def test_a_long_reason_is_cut() -> None:
     event = SimpleNamespace(payload={"validated_state": {"message": "x" * 5000}})
     assert len(said("run-failed", flow_run=None, event=event)["what"]) < 700
+
+
+def test_a_cut_off_is_said_as_a_day_or_as_it_was_asked_for() -> None:
+    event = SimpleNamespace(resource={}, payload={"validated_state": {"message": "x"}})
+    for asked, day in (("business-day", "business-day"), ("2026-11-23T00:00:00+00:00", "2026-11-23")):
+        run = SimpleNamespace(name="weekly", id=7, parameters={"as_of": asked})
+        assert f"As of {day}." in said("run-failed", flow_run=run, event=event)["text"]

@@ -132,3 +132,23 @@ def test_delivery_is_refused_where_it_would_tell_a_secret_or_nobody(changes, wor
         load(environment={}, overrides={f"delivery.{key}": value for key, value in changes.items()})
     assert words in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"webhook_url_env": "https://hooks.example.com/hunter2"}, "must be the name of an environment variable"),
+        ({"slack_url_env": "CAPFORECAST_HOOK"}, "give it another name"),
+        ({"sns_topic": "capacity-alerts"}, "alerts.sns_topic"),
+        ({"new_critical": -1}, "alerts.new_critical"),
+        ({"scorecard_floor": 1.5}, "alerts.scorecard_floor"),
+        ({"scorecard_flor": 0}, "scorecard_floor"),
+    ],
+)
+def test_alerts_that_could_not_be_sent_are_refused_without_repeating_a_secret(
+    given: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(environment={}, overrides={f"alerts.{key}": value for key, value in given.items()})
+    assert problem in str(refused.value)
+    assert "hunter2" not in str(refused.value)

@@ -83,7 +83,7 @@ def _run_flow(parameters: dict[str, Any]) -> tuple[str, Any]:
 
     spare_the_server_from_ctrl_c()
     state = backfill(**parameters, return_state=True)
-    return str(state.state_details.flow_run_id), state.result(raise_on_failure=False)
+    return str(state.state_details.flow_run_id), state
 
 
 def _show(ran: Ran, as_json: bool, verbose: bool) -> int:

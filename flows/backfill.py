@@ -21,13 +21,14 @@ from typing import Annotated, Any, Literal
 from prefect import flow, runtime, task
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import MissingResult
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.transactions import CommitMode, transaction
 from pydantic import Field
 
 from capforecast.configuration import config_hash
-from capforecast.errors import CapforecastError
+from capforecast.errors import CapforecastError, MissingObjectError
 from capforecast.exchange import Published
 from capforecast.fingerprint import code_fingerprint
 from capforecast.fleet.cut_offs import cut_offs
@@ -228,7 +229,14 @@ def date_run(job: Job, asked: Asked, as_of: str, key: str) -> dict[str, Any]:
     if job.settings.flow.fan_out == "deployment":
         return _by_deployment(job, parameters, f"backfill:{as_of}:{key}")
     with transaction(commit_mode=CommitMode.EAGER):
-        return capacity_run(**parameters)
+        state = capacity_run(**parameters, return_state=True)
+        try:
+            return dict(state.result())
+        except MissingResult:  # the answer of a busy server was lost: what the run left on record counts
+            made = runs.newest_manifest(job.store, str(state.state_details.flow_run_id))
+            if made is None or not state.is_completed():
+                raise
+            return made
 
 
 def _by_deployment(job: Job, parameters: dict[str, Any], key: str) -> dict[str, Any]:
@@ -242,8 +250,10 @@ def _by_deployment(job: Job, parameters: dict[str, Any], key: str) -> dict[str, 
         again=True,  # a run of this key that completed earlier left nothing that counts, or it would not be asked for
         poll_seconds=job.settings.flow.poll_seconds,
     )
-    record = runs.read_manifest(job.store, str(run.id), run.run_count)
-    return {"run_id": str(run.id), "published": record["published"]}
+    made = runs.newest_manifest(job.store, str(run.id))
+    if made is None:
+        raise MissingObjectError(f"flow run {run.name} left no record in {job.store_url}: did it use another lake?")
+    return made
 
 
 class Ahead:

@@ -28,12 +28,6 @@ def record(
     return store.create(f"{folder}/manifest.json", to_json(content))
 
 
-def read_manifest(store: Store, run_id: str, attempt: int) -> dict[str, Any]:
-    """The record of an attempt; raises MissingObjectError."""
-    found: dict[str, Any] = json.loads(store.read(f"runs/{run_id}/attempt={attempt}/manifest.json"))
-    return found
-
-
 def note_execution(store: Store, run: RunKey, stage: str, business_unit: str, seconds: float) -> None:
     """Record that a stage was executed (not taken from cache) in this attempt: one small file each."""
     folder = f"runs/{run.run_id}/attempt={run.attempt}/executed"

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from capforecast.errors import CapforecastError
-from deployments import cli_actions, cli_models, cli_reports, cli_rerun, cli_setup, cli_steps, console
+from deployments import cli_actions, cli_backfill, cli_models, cli_reports, cli_rerun, cli_setup, cli_steps, console
 from deployments.options import (
     AsOf,
     Aws,
@@ -43,6 +43,7 @@ EXIT_CODES = (
     "3 no readable or usable input, 4 finished with some business units failed."
 )
 INTERRUPTED = 130  # what typer makes of Ctrl-C
+KEPT = {"run": "finished stages are reused", "backfill": "finished dates are not done again"}
 app = typer.Typer(
     name="capforecast",
     help="Which servers will run out of capacity, when, how sure that is, and what to do about it.",
@@ -62,6 +63,7 @@ app.add_typer(cli_setup.app, name="setup")
 app.add_typer(cli_steps.app)  # without a name: its commands stand beside these
 app.add_typer(cli_reports.app)
 app.add_typer(cli_rerun.app)
+app.add_typer(cli_backfill.app)
 
 
 def _version(wanted: bool) -> None:
@@ -225,7 +227,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            kept = "finished stages are reused" if sys.argv[1:2] == ["run"] else "nothing half done was left behind"
+            kept = KEPT.get("".join(sys.argv[1:2]), "nothing half done was left behind")
             console.err.print(f"interrupted; to go on, give the same command again: {kept}", soft_wrap=True)
         raise
     except BrokenPipeError:  # `capforecast ... | head`

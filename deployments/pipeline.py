@@ -28,9 +28,12 @@ LOCAL_LOGS = "capforecast-logs"  # where the log of a run into a bucket is writt
 
 
 Start = Callable[[dict[str, Any]], tuple[str, Any]]  # runs the flow: its run's id and final state
+Show = Callable[["Ran", bool, bool], int]  # shows what came of it, as JSON or with tracebacks; returns the exit code
 
 
-def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool, start: Start | None = None) -> int:
+def run_pipeline(
+    parameters: dict[str, Any], *, as_json: bool, verbose: bool, start: Start | None = None, show: Show | None = None
+) -> int:
     """Run the flow, a new one or by `start`, and show what came of it; returns the exit code."""
     console.prepare_prefect(verbose)
     from capforecast import configuration
@@ -51,7 +54,7 @@ def run_pipeline(parameters: dict[str, Any], *, as_json: bool, verbose: bool, st
         outcome = _outcome(state, run_id, lake)
     seconds = time.monotonic() - started
     ran = Ran(run_id, outcome, lake, seconds, str(log_path) if lake.folder else _uploaded(log_path, lake))
-    return _show(ran, as_json, verbose)
+    return (show or _show)(ran, as_json, verbose)
 
 
 def _local_logs() -> Path:
@@ -88,7 +91,7 @@ class Ran:
 def _run_flow(parameters: dict[str, Any]) -> tuple[str, Any]:
     from flows.capacity import capacity_run
 
-    _spare_the_server_from_ctrl_c()
+    spare_the_server_from_ctrl_c()
     state = capacity_run(**parameters, return_state=True)
     return str(state.state_details.flow_run_id), state
 
@@ -110,7 +113,7 @@ def _outcome(state: Any, run_id: str, lake: Store) -> Any:
     return runs.newest_manifest(lake, run_id) or outcome
 
 
-def _spare_the_server_from_ctrl_c() -> None:
+def spare_the_server_from_ctrl_c() -> None:
     """Start Prefect's embedded server in a session of its own. A terminal sends Ctrl-C to every process of its group:
     the server would be gone while the run still has to tell it how it ended, and wait minutes for an answer.
     """
@@ -205,7 +208,11 @@ def _result(ran: Ran, made: dict[str, Any], code: int, retry: str | None) -> dic
 
 
 def _retry_command(run_id: str) -> str:
-    """The command that retries a run, with this installation's program."""
+    """The command that retries a run."""
+    return f"{program()} rerun {run_id}"
+
+
+def program() -> str:
+    """This installation's program, as it is called from here."""
     ours = Path(sys.executable).with_name("capforecast")
-    program = os.path.relpath(ours) if ours.is_relative_to(Path.cwd()) else str(ours)
-    return f"{program} rerun {run_id}"
+    return os.path.relpath(ours) if ours.is_relative_to(Path.cwd()) else str(ours)

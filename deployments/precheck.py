@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from capforecast.errors import NoUsableInputError, UsageError
 from capforecast.fleet import inventory as inventories
 from capforecast.lake import raw
 from capforecast.lake.store import Store
-from capforecast.schema import BUSINESS_UNIT, UNASSIGNED
+from capforecast.schema import BUSINESS_UNIT, TIMESTAMP, UNASSIGNED, Cadence
 from capforecast.settings import Settings
 from capforecast.sources.files import Batch, read_files, read_head
 from capforecast.sources.paths import find_files
@@ -54,6 +55,30 @@ def refuse_unusable(
             _heads(paths, settings)
     finally:
         logging.disable(before)
+
+
+def history_begins(loaded: Loaded, source: str, inventory: str | None) -> tuple[date, int] | None:
+    """The first day of the source and the lake together, and the days of history a series must have.
+
+    None where that is not known without reading much: of a source over 64 MiB, or a lake in a bucket.
+    """
+    settings, url = loaded.settings, loaded.settings.store
+    if "://" in url:
+        return None
+    lake = Path(url).expanduser().resolve()
+    paths = find_files(source, lake)
+    if sum(_size(path) for path in paths) > WHOLE_UP_TO:
+        return None
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        batch = read_files(source, settings, inventory, lake)
+    finally:
+        logging.disable(before)
+    first = batch.observations[TIMESTAMP].min().date()
+    kept = raw.first_month(Store(lake, settings.storage), batch.cadence) if lake.is_dir() else None
+    least = settings.quality.min_days_daily if batch.cadence is Cadence.DAILY else settings.quality.min_days_hourly
+    return (first if kept is None else min(first, kept.date())), least
 
 
 def _refuse_strangers(wanted: set[str], batch: Batch, lake: Path, settings: Settings) -> None:

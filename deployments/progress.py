@@ -28,18 +28,27 @@ class Follower(logging.Handler):
         self._show = show
         self._total: int | None = None
         self._finished: dict[str, list[str]] = {}  # stages by business unit
+        self._date = ""  # of a backfill: the one at work, and which of how many
+        self._dates: list[str] = []  # that are done
 
     def emit(self, record: logging.LogRecord) -> None:
         """Follow one record."""
         event = getattr(record, "event", None)
-        if event == "units":
+        if getattr(record, "ahead", False):  # work for later dates of a backfill
+            return
+        if event == "date_started":
+            self._date = f"{_of(record, 'as_of')} ({_of(record, 'number')} of {_of(record, 'dates')}) "
+            self._total, self._finished = None, {}
+        elif event == "date_done" and _of(record, "status") in ("done", "already done"):
+            self._dates.append(_of(record, "as_of"))
+        elif event == "units":
             self._total = getattr(record, "stages", None)
         elif event in ("stage_started", "stage_done", "stage_reused"):
             stage, unit = getattr(record, "stage", ""), getattr(record, "business_unit", FLEET)
             if event != "stage_started":
                 self._finished.setdefault(unit, []).append(stage)
             done = sum(map(len, self._finished.values()))
-            self._show(done, self._total, stage if unit == FLEET else f"{unit} {stage}")
+            self._show(done, self._total, self._date + (stage if unit == FLEET else f"{unit} {stage}"))
 
     def finished(self) -> str:
         """What was finished, in words: `finished: ingest; retail: validate, train`."""
@@ -48,7 +57,15 @@ class Follower(logging.Handler):
             for unit, stages in self._finished.items()
         ]
         more = f"; and stages of {len(parts) - MOST_NAMED} more" if len(parts) > MOST_NAMED else ""
-        return f"finished: {'; '.join(parts[:MOST_NAMED])}{more}" if parts else "nothing was finished yet"
+        told = f"finished: {'; '.join(parts[:MOST_NAMED])}{more}" if parts else "nothing was finished yet"
+        if not self._date:
+            return told
+        dates = ", ".join(self._dates[-MOST_NAMED:]) or "none"
+        return f"{len(self._dates)} dates are done ({dates}); {self._date.strip()}: {told}"
+
+
+def _of(record: logging.LogRecord, name: str) -> str:
+    return str(getattr(record, name, ""))
 
 
 @contextmanager

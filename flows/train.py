@@ -30,6 +30,7 @@ def train(
     overrides: dict[str, Any] | None = None,
     retrain: Literal["always", "when_needed"] = "always",
     refresh: bool = False,
+    decide: bool = True,
 ) -> dict[str, Any]:
     """Train a model for each business unit; it becomes champion where the settings `models` say so. No report.
 
@@ -46,14 +47,16 @@ def train(
         overrides: settings by dotted key, e.g. {"forecast.model": "prophet"}.
         retrain: always, or only where the champion will not do.
         refresh: run every stage anew, whatever is cached.
+        decide: whether it decides who is champion; without, models are only trained and kept, for a later full run.
     """
     asked = (overrides or {}) | ({"store": store} if store else {}) | {"models.retrain": retrain}
-    job = job_of(profile, config, asked, refresh=refresh)
+    job = job_of(profile, config, asked, refresh=refresh).model_copy(update={"decides": decide})
     with job.claims:
         ingested = history(job, "train", source=source, inventory=inventory, as_of=as_of, known_at=known_at)
         names = chosen(business_units, ingested["business_units"])
         units, problems = all_units(job, ingested, names, only_model=True, fleet_stages=1)
-        show_models(job, units)
+        if decide:
+            show_models(job, units)
         outcome = {"run_id": job.run.run_id, "attempt": job.run.attempt, "store": job.store_url, "units": units}
         write_record(job, manifest_of(job, ingested, units, problems), units, None)
         if problems:

@@ -45,6 +45,8 @@ def all_stages(job: Job, ingested: dict[str, Any], business_unit: str, only_mode
         unit = _next(job, anomalies, unit)
     if _trains(job, unit):
         unit = _next(job, train, unit)
+    if only_model and not job.decides:
+        return unit.model_dump(mode="json")
     unit = _next(job, champion, unit)
     if not only_model:
         for stage in ANSWERS:

@@ -48,6 +48,7 @@ class Job(BaseModel):
     run: RunKey
     refresh: bool = False
     from_stage: str | None = None  # run this stage and all after it anew
+    decides: bool = True  # does a run that only trains decide who is champion?
 
     def anew(self, stage: str) -> bool:
         """Is the stage to run anew, whatever is cached?"""

@@ -85,17 +85,23 @@ def _settle(
 
 
 def _settled_before(standing: Standing, newest: Record, new: Contender, as_of: pd.Timestamp) -> Decision | None:
-    """A backfill, or a model that is champion already: nothing is left to decide."""
+    """A backfill, or a model that is, or was then made, champion: nothing is left to decide."""
     pointer = newest.pointer
     if pointer.cut_off > as_of:
+        then = standing.until(as_of)
+        if then and then[-1].pointer.version == new.version and then[-1].pointer.outcome in get_args(Outcome):
+            return _as_decided(then[-1].pointer, new)
         why = f"{pointer.version}, the champion, has seen later data: the model trained as of then was used"
         return Decision(new.manifest, False, "backfill", why)
     if pointer.version != new.version or standing.broken:
         return None
-    if pointer.outcome in get_args(Outcome):
-        action: Outcome = pointer.outcome  # type: ignore[assignment]
-        return Decision(new.manifest, True, action, pointer.reason, pointer.ratio, pointer.series_compared)
-    return _as_it_stands(newest)
+    return _as_decided(pointer, new) if pointer.outcome in get_args(Outcome) else _as_it_stands(newest)
+
+
+def _as_decided(pointer: Pointer, new: Contender) -> Decision:
+    """What was decided when this very model became champion."""
+    action: Outcome = pointer.outcome  # type: ignore[assignment]
+    return Decision(new.manifest, True, action, pointer.reason, pointer.ratio, pointer.series_compared)
 
 
 def _hands_off(

@@ -127,6 +127,11 @@ def observation_references(store: Store, cadence: Cadence, until: pd.Timestamp) 
     return [_reference(store, key) for key in keys if _month(key) < until]
 
 
+def first_month(store: Store, cadence: Cadence) -> pd.Timestamp | None:
+    """Beginning of the first month of which the lake keeps observations, or None."""
+    return min(map(_month, store.keys(f"raw/observations/cadence={cadence}")), default=None)
+
+
 def _month(key: str) -> pd.Timestamp:
     return pd.Timestamp(key.split("month=")[1][:7] + "-01", tz="UTC")
 

@@ -82,6 +82,17 @@ def test_a_backfill_uses_its_own_model_and_promotes_nothing(store: Store) -> Non
     assert champion(store).startswith("2026-11-23")
 
 
+def test_a_past_run_made_again_decides_as_it_did_then(store: Store) -> None:
+    first, second, third = publish(store, "2026-11-09"), publish(store, "2026-11-16", 0.7), publish(store, error=0.6)
+    then = [settle(store, manifest) for manifest in (first, second, third)]
+    count = len(store.keys("models"))
+    assert [settle(store, manifest) for manifest in (first, second, third)] == then
+    assert settle(store, publish(store, "2026-11-16", 0.7, code="other")).action == "backfill"
+    assert len(pointers.history(store, DAILY, "x")) == 3
+    assert len(store.keys("models")) > count  # the other model's own files; no record
+    assert champion(store) == version_of(third)
+
+
 def test_pinned_stays_until_it_is_unpinned(store: Store) -> None:
     old, new = publish(store, "2026-11-09"), publish(store, error=0.4)
     put(store, old, "pinned", pinned=True)

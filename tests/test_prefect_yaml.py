@@ -17,35 +17,88 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect_lint import flow_at, problems, read
+
+import capforecast
 
 ROOT = Path(__file__).parents[1]
 PREFECT = Path(sys.executable).with_name("prefect")
 
 
+def document() -> dict[str, Any]:
+    return read((ROOT / "prefect.yaml").read_text())
+
+
 def deployments() -> list[dict[str, Any]]:
-    return yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    found: list[dict[str, Any]] = document()["deployments"]
+    return found
 
 
-def test_every_key_of_a_deployment_is_one_prefect_knows() -> None:
-    from prefect.cli.deploy._models import DeploymentConfig
+def test_every_key_is_one_prefect_knows() -> None:
+    assert problems(document()) == []
 
+
+@pytest.mark.parametrize(
+    ("written", "misspelt", "place"),
+    [
+        ("prefect-version:", "prefect_versoin:", "prefect_versoin"),
+        ("set_working_directory:", "set_workdir:", "pull.prefect.deployments.steps.set_workdir"),
+        ("      directory:", "      folder:", "pull.prefect.deployments.steps.set_working_directory.folder"),
+        ("  version: &", "  verison: &", "definitions.verison"),
+        ("work_queue_name: reports", "work_queue: reports", "definitions.work_pools.reports.work_queue"),
+        ("        env:", "        environment:", "definitions.work_pools.people.job_variables.environment"),
+        ("FLOWS_HEARTBEAT_F", "FLOW_HEARTBEAT_F", "job_variables.env.PREFECT_FLOW_HEARTBEAT_FREQUENCY"),
+        ('FREQUENCY: "30"', "FREQUENCY: 30", "job_variables.env.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 30 is no text"),
+        ("collision_strategy:", "colision_strategy:", "weekly-capacity.concurrency_limit.colision_strategy"),
+        ("strategy: ENQUEUE", "strategy: QUEUE", "definitions.one_at_a_time.collision_strategy: 'QUEUE' is none"),
+        ("    inventory:", "    inventry:", "deployments.weekly-capacity.parameters.inventry"),
+        ("    tags:", "    tag:", "deployments.weekly-capacity.tag"),
+        ("timezone:", "time_zone:", "deployments.weekly-capacity.schedules.weekly.time_zone"),
+        ("    work_pool: *reports", "    work_pool: {nmae: x}", "deployments.weekly-capacity.work_pool.nmae"),
+    ],
+)
+def test_a_misspelt_key_is_found_at_every_level(written: str, misspelt: str, place: str) -> None:
+    text = (ROOT / "prefect.yaml").read_text()
+    assert written in text
+    assert any(place in problem for problem in problems(read(text.replace(written, misspelt, 1))))
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    with pytest.raises(yaml.YAMLError, match="`tags` stands twice"):
+        read("deployments:\n- tags: [a]\n  tags: [b]\n")
+
+
+def test_deployments_are_those_that_flows_and_people_ask_for_by_name() -> None:
+    from capforecast.settings import Settings
+
+    named = {f"{flow_at(deployment['entrypoint']).name}/{deployment['name']}" for deployment in deployments()}
+    assert named == {
+        "capacity-run/weekly-capacity",
+        "capacity-run/ad-hoc",
+        "forecast/daily-forecast",
+        "train/train",
+        "business-unit-run/business-unit",
+        "notify/notify",
+    }
+    assert Settings().flow.unit_deployment in named
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert {deployment["version"] for deployment in deployments()} == {capforecast.__version__}
+
+
+def test_automations_look_at_all_but_the_one_that_sends_alerts() -> None:
     for deployment in deployments():
-        unknown = set(deployment) - set(DeploymentConfig.model_fields)
-        assert not unknown, f"{deployment['name']}: prefect would ignore {unknown}"
+        tags = set(deployment["tags"])
+        assert (deployment["name"] == "notify") == (not tags & {"capforecast", "auto-restart"})
+        assert deployment["name"] == "notify" or {"capforecast", "auto-restart"} < tags
 
 
-def test_parameters_and_entrypoint_are_those_of_the_flow() -> None:
-    import inspect
-
-    from prefect.utilities.importtools import import_object
-
-    named = {}
+def test_heartbeats_come_often_enough_for_the_automation_that_looks_for_them() -> None:
+    automations = yaml.safe_load((ROOT / "config/automations.yaml").read_text())["automations"]
     for deployment in deployments():
-        path, name = deployment["entrypoint"].split(":")
-        flow = import_object(f"{path.removesuffix('.py').replace('/', '.')}.{name}")
-        assert set(deployment["parameters"]) <= set(inspect.signature(flow.fn).parameters)
-        named[f"{flow.name}/{deployment['name']}"] = deployment["entrypoint"]
-    assert set(named) == {"capacity-run/weekly-capacity", "forecast/daily-forecast", "train/train"}
+        seconds = int(deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+        assert 3 * seconds <= automations["zombie-runs"]["trigger"]["within"]
 
 
 def test_every_morning_has_one_run_and_schedules_name_their_time_zone() -> None:
@@ -57,8 +110,16 @@ def test_every_morning_has_one_run_and_schedules_name_their_time_zone() -> None:
             for part in weekdays.split(","):
                 first, _, last = part.partition("-")
                 days += range(int(first), int(last or first) + 1)
-        assert deployment["work_pool"]["name"] == "capacity-process"
     assert sorted(days) == list(range(7))
+
+
+def test_the_form_says_what_each_parameter_is() -> None:
+    """What Prefect shows above each field, from the flow's docstring and annotations."""
+    from prefect.utilities.callables import parameter_schema
+
+    for entrypoint in {deployment["entrypoint"] for deployment in deployments()}:
+        for name, field in parameter_schema(flow_at(entrypoint)).properties.items():
+            assert field.get("description", "").strip().endswith("."), f"{entrypoint}: {name}"
 
 
 def free_port() -> int:
@@ -83,6 +144,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory, fleet_folder: Path) ->
     variables = os.environ | {
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "CAPACITY_POOL": "capacity-process",
+        "CAPACITY_PROFILE": "local",
         "CAPFORECAST_HOME": str(ROOT),
         "CAPFORECAST_STORE": str(home / "lake"),
         "CAPACITY_SOURCE": str(fleet_folder / "observations.parquet"),
@@ -135,7 +198,9 @@ def test_all_deploy_and_a_worker_runs_the_weekly_one(environment: dict[str, str]
         start_new_session=True,
     )
     try:
-        parameters = json.dumps({"overrides": {"forecast.horizon_days": 14, "report.per_business_unit": False}})
+        parameters = json.dumps(
+            {"as_of": None, "overrides": {"forecast.horizon_days": 14, "report.per_business_unit": False}}
+        )
         prefect(environment, "deployment", "run", "capacity-run/weekly-capacity", "--params", parameters, "--watch")
     finally:
         stop(worker)

@@ -80,7 +80,7 @@ def _usage(stack: Stack) -> None:
     print(f"""
 UI:    {stack.plan.api.removesuffix("/api")}   (its password: the value of PREFECT_API_AUTH_STRING in {env})
 use:   . {env}
-       prefect deployment run capacity-run/weekly-capacity --watch
+       prefect deployment run capacity-run/ad-hoc --watch
 stop:  Ctrl-C, or python scripts/stack down --state {stack.state.folder}
 logs:  {stack.state.logs}""")
 

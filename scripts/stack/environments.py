@@ -36,6 +36,8 @@ def client_variables(state: State, plan: Plan) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_CONFIG_FILE": os.devnull,
+        "CAPACITY_POOL": "capacity-process",
+        "CAPACITY_PROFILE": "local",
         "CAPFORECAST_HOME": str(ROOT),
         "CAPFORECAST_STORE": STORE,
         "CAPACITY_SOURCE": os.environ.get("CAPACITY_SOURCE") or str(data / "observations.parquet"),

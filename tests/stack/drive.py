@@ -33,11 +33,19 @@ class Run:
 
 
 def begin(deployment: str, fleet: Path, lake: str, **more: Any) -> Run:
-    """Start a run of the small fleet; `more` are further parameters, `overrides` is added to those of all tests."""
+    """Start a run of the small fleet; `more` are further parameters, `overrides` is added to those of all tests.
+
+    As of the end of the fleet's data, also where the deployment says another day: that of its schedule.
+    """
     from prefect.deployments import run_deployment
 
     store = f"s3://{BUCKET}/{lake}"
-    given = {"source": str(fleet / "observations.parquet"), "inventory": str(fleet / "inventory.csv"), "store": store}
+    given: dict[str, Any] = {
+        "source": str(fleet / "observations.parquet"),
+        "inventory": str(fleet / "inventory.csv"),
+        "store": store,
+    }
+    given |= {"as_of": None}
     overrides = SMALL | more.pop("overrides", {})
     run = run_deployment(deployment, parameters=given | more | {"overrides": overrides}, timeout=0, as_subflow=False)
     return Run(run.id, Store(store), fleet)

@@ -38,7 +38,7 @@ class Stack:
         """Start all of it; False = it was up already. Raises StackError, with all stopped again."""
         if not Path("/proc/self/stat").exists():
             raise StackError(
-                "the stack needs Linux: its processes are found by /proc; elsewhere use docker-compose.yml"
+                "the stack needs Linux (/proc); elsewhere use docker-compose.yml"
             )
         with self.state.alone():
             dead = [name for name, pid in self.status().items() if pid is None]

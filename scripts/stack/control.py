@@ -37,9 +37,7 @@ class Stack:
     def up(self, workers: int | None = None, port: int | None = None) -> bool:
         """Start all of it; False = it was up already. Raises StackError, with all stopped again."""
         if not Path("/proc/self/stat").exists():
-            raise StackError(
-                "the stack needs Linux (/proc); elsewhere use docker-compose.yml"
-            )
+            raise StackError("the stack needs Linux (/proc); elsewhere use docker-compose.yml")
         with self.state.alone():
             dead = [name for name, pid in self.status().items() if pid is None]
             if self.state.processes() and not dead:

@@ -36,6 +36,8 @@ class Stack:
 
     def up(self, workers: int | None = None, port: int | None = None) -> bool:
         """Start all of it; False = it was up already. Raises StackError, with all stopped again."""
+        if not Path("/proc/self/stat").exists():
+            raise StackError("the stack needs Linux (/proc); elsewhere use docker-compose.yml")
         with self.state.alone():
             dead = [name for name, pid in self.status().items() if pid is None]
             if self.state.processes() and not dead:
@@ -117,7 +119,7 @@ class Stack:
         finally:
             processes.send(self.state, self._named(name), back)
 
-    def kill_flow_runs(self, flow_run: str | None = None, number: int = signal.SIGKILL) -> int:
+    def kill_flow_run(self, flow_run: str | None = None, number: int = signal.SIGKILL) -> int:
         """Send a signal to the processes that run flows (of one flow run); how many there are."""
         found = processes.flow_processes(self.state, flow_run)
         for pid in found:

@@ -23,8 +23,11 @@ from drive import (
     until,
 )
 from stack.control import Stack
+from stack.environments import STORE
 
-DEPLOYMENT = {"flow.fan_out": "deployment"}
+from capforecast.lake.store import Store
+
+BLOCK = {"flow.result_block": "capforecast-results"}  # `capforecast setup blocks` made it, in the stack's own lake
 
 
 def test_nobody_gets_in_without_the_password(stack: Stack) -> None:
@@ -52,15 +55,17 @@ def test_a_run_leaves_its_results_and_report_in_s3(sound: Run) -> None:
     assert len(manifests(sound)) == 1
 
 
-def test_business_units_as_flow_runs_of_their_own_make_the_same(
+def test_business_units_as_flow_runs_and_results_in_a_block_make_the_same(
     stack: Stack, outputs: dict[str, bytes], sound: Run, timings: dict[str, float]
 ) -> None:
     begun = time.monotonic()
-    run = begin(WEEKLY, sound.fleet, "by-children", overrides=DEPLOYMENT)
+    run = begin(WEEKLY, sound.fleet, "by-children", overrides=BLOCK | {"flow.fan_out": "deployment"})
     completed(run)
     timings["weekly run, by deployment"] = time.monotonic() - begun
     assert data_outputs(run.lake) == outputs
     assert executed(run) == executed(sound)
+    assert [key for key in run.lake.keys("") if key.startswith("results/")] == []
+    assert any(key.startswith("results/report-") for key in Store(STORE).keys(""))
     made = children(run)
     assert len(made) == len({child.parameters["business_unit"] for child in made}) == 4
 

@@ -37,6 +37,7 @@ def rerun(run_id: str, from_stage: str | None, *, dead: bool, watch: bool, as_js
     """
     _check_stage(from_stage)
     console.prepare_prefect(verbose)
+    pipeline.spare_the_server_from_ctrl_c()
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:

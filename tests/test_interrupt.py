@@ -17,7 +17,7 @@ def test_the_embedded_server_is_started_in_a_session_of_its_own(monkeypatch: pyt
     monkeypatch.setattr(SubprocessASGIServer, "_run_uvicorn_command", SubprocessASGIServer._run_uvicorn_command)
     monkeypatch.setattr(subprocess, "Popen", lambda **given: started.append(given))
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
-        pipeline._spare_the_server_from_ctrl_c()
+        pipeline.spare_the_server_from_ctrl_c()
     SubprocessASGIServer._run_uvicorn_command(SubprocessASGIServer(port=8899))
     assert started[0]["start_new_session"] is True
     assert "uvicorn" in started[0]["args"]
@@ -26,5 +26,5 @@ def test_the_embedded_server_is_started_in_a_session_of_its_own(monkeypatch: pyt
 def test_a_server_of_the_users_own_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     before = SubprocessASGIServer._run_uvicorn_command
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:4200/api"}):
-        pipeline._spare_the_server_from_ctrl_c()
+        pipeline.spare_the_server_from_ctrl_c()
     assert SubprocessASGIServer._run_uvicorn_command is before

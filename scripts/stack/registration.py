@@ -18,11 +18,11 @@ def register(state: State, plan: Plan, say: Callable[[str], None]) -> None:
     """Make or update all of it."""
     environment = environments.client(state, plan)
     _data(Path(environment["CAPACITY_SOURCE"]), state, environment, say)
-    make = [environments.PREFECT, "work-pool", "create", POOL, "--type", "process", "--overwrite"]
-    template = ROOT / "deployments" / "work-pools" / f"{POOL}.json"
-    if template.exists():
-        make += ["--base-job-template", str(template)]
-    _done(make, environment)
+    pools = _call([*CAPFORECAST, "setup", "pools"], environment)
+    if "No such command" in pools.stderr:
+        _done([environments.PREFECT, "work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
+    elif pools.returncode != 0:
+        raise StackError(f"`capforecast setup pools` failed:\n{pools.stdout}{pools.stderr}")
     _done([environments.PREFECT, "--no-prompt", "deploy", "--all"], environment)
     setup = _call([*CAPFORECAST, "setup", "all", "--with-keys"], environment)
     if "No such command" in setup.stderr:

@@ -23,6 +23,7 @@ WEEKS = ["2026-02-09", "2026-02-16", "2026-02-23", "2026-03-02"]
 def begin(stack: Stack, fleet: Path, folder: Path) -> subprocess.Popen[str]:
     """`capforecast backfill` of the four weeks, as a person starts it."""
     words = ["--start", WEEKS[0], "--end", WEEKS[-1], "--every", "week", "--horizon", "14d", "--store", STORE, "--json"]
+    words += ["--business-unit", "analytics"]
     words += ["--source", str(fleet / "observations.parquet"), "--inventory", str(fleet / "inventory.csv")]
     return subprocess.Popen(
         [sys.executable, "-m", "deployments.cli", "backfill", *words],

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stack import environments
-from stack.components import POOL
 from stack.state import ROOT, Plan, StackError, State
 
 CAPFORECAST = [sys.executable, "-m", "deployments.cli"]
@@ -18,11 +17,7 @@ def register(state: State, plan: Plan, say: Callable[[str], None]) -> None:
     """Make or update all of it."""
     environment = environments.client(state, plan)
     _data(Path(environment["CAPACITY_SOURCE"]), state, environment, say)
-    make = [environments.PREFECT, "work-pool", "create", POOL, "--type", "process", "--overwrite"]
-    template = ROOT / "deployments" / "work-pools" / f"{POOL}.json"
-    if template.exists():
-        make += ["--base-job-template", str(template)]
-    _done(make, environment)
+    _done([*CAPFORECAST, "setup", "pools"], environment)
     _done([environments.PREFECT, "--no-prompt", "deploy", "--all"], environment)
     setup = _call([*CAPFORECAST, "setup", "all", "--with-keys"], environment)
     if "No such command" in setup.stderr:

@@ -266,10 +266,9 @@ class Ahead:
         self._at_work: dict[str, PrefectFuture[None]] = {}
 
     def follow(self, as_of: str, later: Sequence[str]) -> None:
-        """`as_of` comes now: wait for its own training, and begin with those of the next."""
-        own = self._at_work.pop(as_of, None)
-        if own is not None:
-            own.wait()
+        """`as_of` comes now: wait for its own training and any before, and begin with those of the next."""
+        for each in [each for each in self._at_work if each <= as_of]:
+            self._at_work.pop(each).wait()
         for each in later[: self._most]:
             if each not in self._at_work:
                 self._at_work[each] = train_ahead.submit(self._job, self._asked, each)

@@ -139,7 +139,7 @@ def _row(ran: Ran, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show_rows(rows: list[dict[str, Any]]) -> None:
-    """The summary table, and where the reports are; `seconds` of a date that was done already are those it took then."""
+    """The summary table, and where the reports are; `seconds` of a date done already are those it took then."""
     console.show_table(
         [
             {"date": row["date"]}

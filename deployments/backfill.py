@@ -139,12 +139,16 @@ def _row(ran: Ran, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show_rows(rows: list[dict[str, Any]]) -> None:
-    """The summary table; `seconds` of a date that was done already are those it took then."""
+    """The summary table, and where the reports are; `seconds` of a date done already are those it took then."""
     console.show_table(
         [
             {"date": row["date"]}
             | {tier: row["tiers"].get(tier, "") for tier in TIERS}
-            | {"seconds": round(row["seconds"]), "status": row["status"], "report": row["report"] or ""}
+            | {"seconds": round(row["seconds"]), "status": row["status"]}
             for row in rows
         ]
     )
+    console.out.print()
+    for row in rows:  # not in the table: a path must not be cut off
+        if row["report"]:
+            console.out.print(f"{row['date']}  {row['report']}", markup=False, soft_wrap=True)

@@ -93,7 +93,8 @@ class Asked:
     def key(self, job: Job, before: list[str] | None = None) -> str:
         """Key of a date's record: what is asked, settings, code, and the report before (hashes of its files)."""
         asked = [self.source, self.inventory, sorted(set(self.business_units or [])), self.known_at]
-        parts = [*asked, config_hash(job.settings, actions=True), code_fingerprint(), before]
+        models = job.settings.models.model_dump(mode="json")  # whether it trains, and who becomes champion
+        parts = [*asked, models, config_hash(job.settings, actions=True), code_fingerprint(), before]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
 
 
@@ -243,16 +244,20 @@ def date_run(job: Job, asked: Asked, as_of: str, key: str) -> dict[str, Any]:
 
 
 def _by_deployment(job: Job, parameters: dict[str, Any], key: str) -> dict[str, Any]:
-    """The date's report by a run of the deployment `capacity-run/ad-hoc`, as its record in the lake says."""
-    run = ensure_child(
-        REPORT_DEPLOYMENT,
-        key,
-        parameters,
-        name=f"capacity-{parameters['as_of']}",
-        asked_by=f"attempt {job.run.attempt} of {job.run.run_id}",
-        again=True,  # a run of this key that completed earlier left nothing that counts, or it would not be asked for
-        poll_seconds=job.settings.flow.poll_seconds,
-    )
+    """The date's report by a run of the deployment `capacity-run/ad-hoc`, as its record in the lake says.
+
+    One of this key that completed while nobody waited counts, unless its report is no longer there as it was.
+    """
+    made = _child_of(job, parameters, key, again=parameters["refresh"])
+    if not whole(job, made["published"]):
+        made = _child_of(job, parameters, key, again=True)
+    return made
+
+
+def _child_of(job: Job, parameters: dict[str, Any], key: str, *, again: bool) -> dict[str, Any]:
+    name, by = f"capacity-{parameters['as_of']}", f"attempt {job.run.attempt} of {job.run.run_id}"
+    poll = job.settings.flow.poll_seconds
+    run = ensure_child(REPORT_DEPLOYMENT, key, parameters, name=name, asked_by=by, again=again, poll_seconds=poll)
     made = runs.newest_manifest(job.store, str(run.id))
     if made is None:
         raise MissingObjectError(f"flow run {run.name} left no record in {job.store_url}: did it use another lake?")
@@ -269,10 +274,9 @@ class Ahead:
         self._at_work: dict[str, PrefectFuture[None]] = {}
 
     def follow(self, as_of: str, later: Sequence[str]) -> None:
-        """`as_of` comes now: wait for its own training, and begin with those of the next."""
-        own = self._at_work.pop(as_of, None)
-        if own is not None:
-            own.wait()
+        """`as_of` comes now: wait for its own training and any before, and begin with those of the next."""
+        for each in [each for each in self._at_work if each <= as_of]:
+            self._at_work.pop(each).wait()
         for each in later[: self._most]:
             if each not in self._at_work:
                 self._at_work[each] = train_ahead.submit(self._job, self._asked, each)

@@ -432,3 +432,17 @@ def test_a_run_as_known_then_does_not_see_a_later_correction(tmp_path: Path, tak
     assert snapshot() == [10] * 9
     taken(source, "--known-at", "2024-01-15", "--as-of", "2024-01-06")
     assert snapshot() == [10] * 5
+
+
+def test_a_word_for_the_cut_off_is_left_to_the_flow(
+    call: Call, fleet_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr("deployments.pipeline.run_pipeline", lambda given, **_: asked.append(given) or 0)
+    source = ("--source", fleet_folder / "observations.parquet", "--store", tmp_path / "lake")
+    for word in ("business-day", "scheduled"):
+        assert call("run", *source, "--as-of", word, "--known-at", "as_of").code == 0
+    assert [given["as_of"] for given in asked] == ["business-day", "scheduled"]
+    refused = call("run", *source, "--as-of", "workday")
+    assert refused.code == 2
+    assert "'workday' is no date" in refused.err

@@ -88,6 +88,7 @@ class Asked:
             "overrides": self.overrides,
             "retrain": job.settings.models.retrain,
             "refresh": self.refresh,
+            "quiet": True,  # alerts and messages of weeks that are over help nobody
         }
 
     def key(self, job: Job, before: list[str] | None = None) -> str:
@@ -287,6 +288,7 @@ def train_ahead(job: Job, asked: Asked, as_of: str) -> None:
     """Train the models of a date and decide nothing. What goes wrong is seen again, and told, by the date's own run."""
     _ahead.set(True)
     parameters = asked.of(job, as_of) | {"retrain": "always", "decide": False}
+    del parameters["quiet"]  # a training tells nobody anyway
     try:
         if job.settings.flow.fan_out == "deployment":
             key, by = f"backfill-train:{as_of}:{asked.key(job)}", f"attempt {job.run.attempt} of {job.run.run_id}"

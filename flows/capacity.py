@@ -36,6 +36,7 @@ def capacity_run(
     overrides: dict[str, Any] | None = None,
     retrain: Literal["always", "when_needed", "never"] | None = None,
     refresh: bool = False,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Observations to report, for a whole fleet.
 
@@ -57,9 +58,10 @@ def capacity_run(
         retrain: Train `always`, only `when_needed` (the champion will not do), or `never` (forecast with each unit's
             champion). Default: the setting `models.retrain`.
         refresh: Run every stage anew, whatever is cached.
+        quiet: Tell nobody: no delivery, no alerts. For reports of the past.
     """
     asked = (overrides or {}) | ({"store": store} if store else {}) | ({"models.retrain": retrain} if retrain else {})
-    job = job_of(profile, config, asked, refresh=refresh)
+    job = job_of(profile, config, asked, refresh=refresh).model_copy(update={"quiet": quiet})
     with job.claims:
         given = {"source": source, "inventory": inventory, "as_of": as_of, "known_at": known_at}
         return report_run(job, "capacity", business_units, **given)
@@ -76,8 +78,9 @@ def report_run(job: Job, kind: str, business_units: list[str] | None, **asked: s
     extras = sums | _scorecard(job, ingested, units, names) | _actions(job, ingested, units, names)
     published = run_stage(report, job, ingested=ingested, units=units, problems=problems, extras=extras)
     show_report(job, published)
-    run_stage(announce_alerts, job, units=units, published=published)
-    if stages.delivers(job.settings.delivery):
+    if not job.quiet:
+        run_stage(announce_alerts, job, units=units, published=published)
+    if stages.delivers(job.settings.delivery) and not job.quiet:
         deliver(job, published)
     outcome = {
         "run_id": job.run.run_id,

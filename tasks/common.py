@@ -49,6 +49,7 @@ class Job(BaseModel):
     refresh: bool = False
     from_stage: str | None = None  # run this stage and all after it anew
     decides: bool = True  # does a run that only trains decide who is champion?
+    quiet: bool = False  # is nobody told: no delivery, no events?
 
     def anew(self, stage: str) -> bool:
         """Is the stage to run anew, whatever is cached?"""

@@ -34,7 +34,7 @@ def announce_drift(job: Job, unit: dict[str, Any], business_unit: str) -> None:
             key=f"drift-{slug(business_unit)}", table=rows, description=f"{business_unit}: does its model still fit?"
         )
     for row in rows:
-        if row["alarm"]:
+        if row["alarm"] and not job.quiet:
             emit_event(
                 event=EVENT,
                 resource={

@@ -39,7 +39,12 @@ def backfilled(fleet: Path, lake: Path, dates: list[str], **more: Any) -> Any:
         start=dates[0],
         end=dates[-1],
         business_units=["retail"],
-        overrides={"forecast.horizon_days": 14, "forecast.horizon_hours": 336, "report.per_business_unit": False},
+        overrides={
+            "forecast.horizon_days": 14,
+            "forecast.horizon_hours": 336,
+            "report.per_business_unit": False,
+            "delivery.webhook_url_env": "REPORT_WEBHOOK",
+        },
         return_state=True,
         **more,
     )
@@ -61,8 +66,13 @@ def first(fleet_folder: Path, dates: list[str], tmp_path_factory: pytest.TempPat
             raise OSError("the printer is on fire")
         return report(*given)
 
+    def told(*_: Any, **__: Any) -> None:
+        pytest.fail("somebody was told of the past")
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "report", broken)
+        for name in ("flows.capacity.deliver", "flows.capacity.announce_alerts", "tasks.drift.emit_event"):
+            patch.setattr(name, told)
         return lake, backfilled(fleet_folder, lake, dates)
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from stack import packages
+from stack import environments, packages
 from stack.control import Stack
 from stack.state import ROOT, StackError
 
@@ -80,8 +80,8 @@ def _usage(stack: Stack) -> None:
     print(f"""
 UI:    {stack.plan.api.removesuffix("/api")}   (its password: the value of PREFECT_API_AUTH_STRING in {env})
 use:   . {env}
-       prefect deployment run capacity-run/ad-hoc --watch
-stop:  Ctrl-C, or python scripts/stack down --state {stack.state.folder}
+       {environments.PREFECT} deployment run capacity-run/ad-hoc --watch
+stop:  Ctrl-C, or {sys.executable} {Path(__file__).parent} down --state {stack.state.folder}
 logs:  {stack.state.logs}""")
 
 

@@ -8,6 +8,7 @@ RUN := .venv/.installed
 DEV := .venv/.installed-dev
 SERVICES := .venv-services/.installed
 PEERS := .venv-peers/.installed
+CHECKS := .venv-checks/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 # A .venv that does not run, or was copied from elsewhere, is made anew: then what it holds is stale.
 STALE := $(shell $(BIN)/python -c '' 2>/dev/null && [ "$$(cat .venv/.made-in 2>/dev/null || pwd)" = "$$(pwd)" ] || echo stale)
@@ -20,10 +21,10 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test e2e fuzz ui stack stack-system system lint format notebooks peers schema clean stale
+.PHONY: help demo test e2e fuzz ui stack stack-system system lint lint-deploy format notebooks peers schema clean stale
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: system $(RUN) ## generate a fleet, run the whole pipeline on it, say where the report is
 	$(BIN)/capforecast generate-data --output $(DEMO)/data
@@ -57,6 +58,9 @@ lint: $(DEV) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+lint-deploy: $(CHECKS) ## docker-compose.yml and Dockerfile, by the checkers of .venv-checks; no Docker engine needed
+	@sh scripts/lint_deploy.sh
+
 format: $(DEV) ## let ruff mend and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -70,7 +74,7 @@ notebooks: $(DEV) ## run the notebooks of examples/ and write them as HTML below
 peers: $(PEERS) ## make .venv-peers: Prophet, AutoETS and others that benchmarks compare with
 
 clean: ## remove all that make made: .venv, demo, caches (never a lake of yours)
-	rm -rf .venv .venv-services .venv-peers $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-services .venv-peers .venv-checks $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A failed install leaves no stamp behind, so that the next call tries again.
@@ -102,4 +106,12 @@ $(PEERS): requirements-peers.lock
 	@echo "Installing the peers of the benchmarks into .venv-peers (a minute or two) ..."
 	@sh scripts/make_venv.sh .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.lock
+	@touch $@
+
+# Checkers of docker-compose.yml (Docker's own Compose, without an engine) and of the Dockerfile.
+$(CHECKS): requirements-checks.lock
+	@rm -rf .venv-checks
+	@echo "Installing the checkers of docker-compose.yml and Dockerfile into .venv-checks ..."
+	@sh scripts/make_venv.sh .venv-checks
+	@.venv-checks/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-checks.lock
 	@touch $@

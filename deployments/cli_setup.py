@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from capforecast.configuration import Loaded
 
 app = typer.Typer(
-    help="Make what a Prefect server needs: blocks and automations. Doing it again changes nothing, or brings it up to "
-    "date.",
+    help="Make what a Prefect server needs: work pools, blocks, automations. Doing it again changes nothing, or brings "
+    "it up to date.",
     no_args_is_help=True,
 )
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
@@ -45,10 +45,26 @@ def _shown(rows: list[Any], as_json: bool) -> None:
     if as_json:
         console.show_json(rows)
         return
-    for kind in ("block", "automation"):
+    for kind in ("pool", "block", "automation"):
         mine = [row for row in rows if kind in row]
         if mine:
             console.show_table(mine)
+
+
+@app.command()
+def pools(dry_run: DryRun = False, as_json: Json = False, verbose: Verbose = False) -> None:
+    """Work pools of config/work-pools.yaml: capacity-process, and the one that CAPACITY_POOL names.
+
+    Before `prefect --no-prompt deploy --all`. Limits of a pool that people set stay.
+
+    Example: CAPACITY_POOL=capacity-docker capforecast setup pools --dry-run
+    """
+    console.prepare_prefect(verbose)
+    from deployments.setup_pools import set_up_pools
+    from deployments.setup_server import server
+
+    with server() as client:
+        _shown(set_up_pools(client, dry_run=dry_run), as_json)
 
 
 @app.command()

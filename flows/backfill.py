@@ -122,21 +122,24 @@ def backfill(
     needed.
 
     Args:
-        source: file, folder or glob of observations.
-        start: first date; an exclusive UTC cut-off, so the report is of what was known the evening before.
-        end: last date, done itself where the steps from `start` meet it.
-        every: day, week, month, or a number of days such as 14d.
-        inventory: file with the servers' business unit, region, criticality, sizes.
-        store: folder or s3://bucket/prefix of the lake; default: the setting `store`.
-        business_units: only these; default: all.
-        known_at: each date sees only rows that had arrived by then: `as_of` (by its own cut-off, where the source says
-            when rows arrived), a date, or null for all rows before its cut-off.
-        max_concurrent: dates worked on at once: one report, and beside it the training of the dates that follow.
-        profile: settings profile, `local` or `aws`.
-        config: a settings file of your own.
-        overrides: settings by dotted key, e.g. {"forecast.horizon_days": 30}.
-        retrain: whether it trains, or forecasts with each unit's champion of then; default: `models.retrain`.
-        refresh: make every date anew, whatever is finished.
+        source: Observations: file, folder, glob or s3:// address, as the worker sees it.
+        start: First date, an exclusive UTC cut-off: the report is of what was known the evening before.
+        end: Last date; done itself where the steps from `start` meet it.
+        every: Step: day, week, month, or a number of days such as 14d.
+        inventory: File with the servers' business unit, region, criticality, sizes. Without: all of one unit,
+            `unassigned`.
+        store: Lake: folder or s3://bucket/prefix. Default: the setting `store` of the worker.
+        business_units: Only these business units. Default: all.
+        known_at: Each date sees only rows that had arrived by `as_of` (its own cut-off, where the source says when rows
+            arrived) or by a date. Null: all rows before its cut-off.
+        max_concurrent: Dates worked on at once: one report, and beside it the training of the dates that follow.
+        profile: Settings profile: `local` (one machine, a folder) or `aws` (a bucket, workers). Default: none.
+        config: Settings file of your own, as the worker sees it.
+        overrides: Single settings by dotted key, such as {"forecast.horizon_days": 30}. No secrets: parameters are
+            shown to all.
+        retrain: Train `always`, only `when_needed`, or `never` (each unit's champion of then). Default: the setting
+            `models.retrain`.
+        refresh: Make every date anew, whatever is finished.
     """
     dates = [day.isoformat() for day in cut_offs(start, end, every)]
     asked = (overrides or {}) | ({"store": store} if store else {}) | ({"models.retrain": retrain} if retrain else {})

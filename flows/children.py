@@ -44,10 +44,10 @@ def business_unit_child(business_unit: str, run_id: str, store: str, storage: di
     """One business unit of a run, on its own worker. Started by runs with `flow.fan_out: deployment`, not by people.
 
     Args:
-        business_unit: name of the business unit.
-        run_id: flow run that asks for it; its plan in the lake says the rest.
-        store: folder or s3://bucket/prefix of the lake.
-        storage: how the lake is reached, as in the settings `storage`.
+        business_unit: Name of the business unit.
+        run_id: Flow run that asks for it; its plan in the lake says the rest.
+        store: Lake: folder or s3://bucket/prefix.
+        storage: How the lake is reached, as in the settings `storage`.
     """
     library_logs_to_prefect()
     plan = runs.read_plan(Store(store, StorageSettings.model_validate(storage)), run_id)

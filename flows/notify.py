@@ -19,8 +19,8 @@ def notify(alert: str, profile: str | None = None, config: str | None = None) ->
 
     Args:
         alert: JSON with `alert` (its name), `text` and more, as the automations render it.
-        profile: settings profile, `local` or `aws`.
-        config: a settings file of your own.
+        profile: Settings profile: `local` (one machine, a folder) or `aws` (a bucket, workers). Default: none.
+        config: Settings file of your own, as the worker sees it.
     """
     loaded = configuration.load(profile, Path(config) if config else None)
     return publish(loaded.settings, alert)

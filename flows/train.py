@@ -35,19 +35,23 @@ def train(
     """Train a model for each business unit; it becomes champion where the settings `models` say so. No report.
 
     Args:
-        source: file, folder or glob of observations.
-        inventory: file with the servers' business unit, region, criticality, sizes.
-        store: folder or s3://bucket/prefix of the lake; default: the setting `store`.
-        as_of: exclusive UTC cut-off, `scheduled` (the date this run was scheduled for) or `business-day` (that date,
-            or the last business day before it); default: end of the source's last complete period.
-        known_at: the run sees only rows that had arrived by then, or by the cut-off (`as_of`); default: all.
-        business_units: only these; default: all.
-        profile: settings profile, `local` or `aws`.
-        config: a settings file of your own.
-        overrides: settings by dotted key, e.g. {"forecast.model": "prophet"}.
-        retrain: always, or only where the champion will not do.
-        refresh: run every stage anew, whatever is cached.
-        decide: whether it decides who is champion; without, models are only trained and kept, for a later full run.
+        source: Observations: file, folder, glob or s3:// address, as the worker sees it.
+        inventory: File with the servers' business unit, region, criticality, sizes. Without: all of one unit,
+            `unassigned`.
+        store: Lake: folder or s3://bucket/prefix. Default: the setting `store` of the worker.
+        as_of: Exclusive UTC cut-off, yyyy-mm-dd. Or `scheduled`: the date this run was scheduled for. Or
+            `business-day`: that date, or the last business day before it. Default: end of the source's last complete
+            period.
+        known_at: Only rows that had arrived by this date or time; `as_of`: by the cut-off. Default: all rows before the
+            cut-off.
+        business_units: Only these business units. Default: all.
+        profile: Settings profile: `local` (one machine, a folder) or `aws` (a bucket, workers). Default: none.
+        config: Settings file of your own, as the worker sees it.
+        overrides: Single settings by dotted key, such as {"forecast.horizon_days": 30}. No secrets: parameters are
+            shown to all.
+        retrain: Train `always`, or only `when_needed`: where the champion will not do.
+        refresh: Run every stage anew, whatever is cached.
+        decide: Whether it decides who is champion; without, models are only trained and kept, for a later full run.
     """
     asked = (overrides or {}) | ({"store": store} if store else {}) | {"models.retrain": retrain}
     job = job_of(profile, config, asked, refresh=refresh).model_copy(update={"decides": decide})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -77,6 +78,7 @@ def test_deployments_are_those_that_flows_and_people_ask_for_by_name() -> None:
         "capacity-run/ad-hoc",
         "forecast/daily-forecast",
         "train/train",
+        "backfill/backfill",
         "business-unit-run/business-unit",
         "notify/notify",
     }
@@ -119,7 +121,7 @@ def test_the_form_says_what_each_parameter_is() -> None:
 
     for entrypoint in {deployment["entrypoint"] for deployment in deployments()}:
         for name, field in parameter_schema(flow_at(entrypoint)).properties.items():
-            assert field.get("description", "").strip().endswith("."), f"{entrypoint}: {name}"
+            assert re.fullmatch(r"[A-Z].*\.", field.get("description", ""), re.S), f"{entrypoint}: {name}"
 
 
 def free_port() -> int:
@@ -182,13 +184,52 @@ def prefect(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
+def setup_pools(environment: dict[str, str]) -> list[dict[str, str]]:
+    command = [sys.executable, "-m", "deployments.cli", "setup", "pools", "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows: list[dict[str, str]] = json.loads(done.stdout)
+    return rows
+
+
+def asked(environment: dict[str, str], path: str) -> list[dict[str, Any]]:
+    """What the server lists there."""
+    address = f"{environment['PREFECT_API_URL']}{path}/filter"
+    request = urllib.request.Request(address, b"{}", {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def the_server_has_them_as_the_file_says(environment: dict[str, str]) -> None:
+    there = {each["name"]: each for each in asked(environment, "/deployments")}
+    for wanted in deployments():
+        found = there.pop(wanted["name"])
+        assert set(found["tags"]) == set(wanted["tags"])
+        assert found["version"] == wanted["version"]
+        assert found["enforce_parameter_schema"] is True
+        assert found["work_pool_name"] == "capacity-process"
+        assert found["work_queue_name"] == wanted["work_pool"]["work_queue_name"]
+        assert found["job_variables"] == wanted["work_pool"]["job_variables"]
+        limit = wanted.get("concurrency_limit", {})
+        assert (found["global_concurrency_limit"] or {}).get("limit") == limit.get("limit")
+        assert (found["concurrency_options"] or {}).get("collision_strategy") == limit.get("collision_strategy")
+        slugs = [(each["slug"], each["schedule"]["timezone"]) for each in found["schedules"]]
+        assert slugs == [(each["slug"], each["timezone"]) for each in wanted.get("schedules", [])]
+        assert not any("{{" in str(value) for value in found["parameters"].values())
+    assert not there
+    queues = {each["name"]: each for each in asked(environment, "/work_pools/capacity-process/queues")}
+    assert sorted(queues, key=lambda name: queues[name]["priority"]) == ["units", "reports", "default", "backfill"]
+    assert [queues[name]["concurrency_limit"] for name in ("reports", "backfill")] == [1, 1]
+
+
 @pytest.mark.system
 def test_all_deploy_and_a_worker_runs_the_weekly_one(environment: dict[str, str]) -> None:
-    prefect(environment, "work-pool", "create", "capacity-process", "--type", "process")
+    assert [row["done"] for row in setup_pools(environment)] == ["created"]
     deployed = prefect(environment, "--no-prompt", "deploy", "--all")
     assert all(deployment["name"] in deployed for deployment in deployments())
-    shown = prefect(environment, "deployment", "inspect", "capacity-run/weekly-capacity")
-    assert "Europe/London" in shown
+    assert [row["done"] for row in setup_pools(environment)] == ["unchanged"]
+    the_server_has_them_as_the_file_says(environment)
     worker = subprocess.Popen(
         [str(PREFECT), "worker", "start", "--pool", "capacity-process"],
         cwd=ROOT,

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stack import environments
-from stack.components import POOL
 from stack.state import ROOT, Plan, StackError, State
 
 CAPFORECAST = [sys.executable, "-m", "deployments.cli"]
@@ -18,11 +17,7 @@ def register(state: State, plan: Plan, say: Callable[[str], None]) -> None:
     """Make or update all of it."""
     environment = environments.client(state, plan)
     _data(Path(environment["CAPACITY_SOURCE"]), state, environment, say)
-    pools = _call([*CAPFORECAST, "setup", "pools"], environment)
-    if "No such command" in pools.stderr:
-        _done([environments.PREFECT, "work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
-    elif pools.returncode != 0:
-        raise StackError(f"`capforecast setup pools` failed:\n{pools.stdout}{pools.stderr}")
+    _done([*CAPFORECAST, "setup", "pools"], environment)
     _done([environments.PREFECT, "--no-prompt", "deploy", "--all"], environment)
     setup = _call([*CAPFORECAST, "setup", "all", "--with-keys"], environment)
     if "No such command" in setup.stderr:

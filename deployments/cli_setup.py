@@ -53,7 +53,7 @@ def _shown(rows: list[Any], as_json: bool) -> None:
 
 @app.command()
 def pools(dry_run: DryRun = False, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Work pools of config/work-pools.yaml: capacity-process, and the one that CAPACITY_POOL names.
+    """The work pool of config/work-pools.yaml that CAPACITY_POOL names (capacity-process), with its queues.
 
     Before `prefect --no-prompt deploy --all`. Limits of a pool that people set stay.
 

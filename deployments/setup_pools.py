@@ -21,17 +21,16 @@ Row = dict[str, Any]
 def set_up_pools(
     client: SyncPrefectClient, *, dry_run: bool = False, environment: Mapping[str, str] | None = None
 ) -> list[Row]:
-    """Create or update capacity-process and the pool that CAPACITY_POOL names; a row each: `pool`, `done`, `about`.
+    """Create or update the pool that CAPACITY_POOL names, else capacity-process; a row: `pool`, `done`, `about`.
 
     A pool's own limit, and whether it is paused, stay as people set them. Raises ConfigError before anything is made.
     """
     variables = os.environ if environment is None else environment
     file = pools()
-    names = list(dict.fromkeys((PROCESS, variables.get(CHOSEN) or PROCESS)))
-    if unknown := [name for name in names if name not in file.work_pools]:
-        raise ConfigError(f"{CHOSEN}: no work pool {unknown[0]!r}; there are {', '.join(sorted(file.work_pools))}")
-    made = {name: template(name, file.work_pools[name], variables) for name in names}
-    return [_pool(client, name, file, made[name], dry_run) for name in names]
+    name = variables.get(CHOSEN) or PROCESS
+    if name not in file.work_pools:
+        raise ConfigError(f"{CHOSEN}: no work pool {name!r}; there are {', '.join(sorted(file.work_pools))}")
+    return [_pool(client, name, file, template(name, file.work_pools[name], variables), dry_run)]
 
 
 def _pool(client: SyncPrefectClient, name: str, file: Pools, wanted: dict[str, Any], dry_run: bool) -> Row:

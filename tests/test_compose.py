@@ -25,6 +25,7 @@ SERVICES: dict[str, dict[str, Any]] = STACK["services"]
 ONCE = {"migrate", "setup"}  # run to their end
 INSIDE = {"postgres", "redis"}
 GIVEN = re.compile(r"\$\{([A-Z0-9_]+)(:?[?-][^}]*)?\}")
+PINNED = re.compile(r"[a-z0-9/-]+:\d[\w.]*(-[a-z]+)*@sha256:[0-9a-f]{64}")  # a version, and which build of it
 # Where a process runs, and which of them migrates, is each stack's own; all else must be the same on both.
 OWN = {"PREFECT_HOME", "PREFECT_API_DATABASE_MIGRATE_ON_START"}
 
@@ -60,7 +61,7 @@ def test_every_container_is_hardened(name: str) -> None:
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
     assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
     assert name in ONCE or name == "services" or "healthcheck" in service
-    assert re.fullmatch(r"[a-z0-9/-]+:\d[\w.]*(-[a-z]+)?", service["image"])  # a version, never latest
+    assert PINNED.fullmatch(service["image"]) or service["image"].startswith("capforecast")
     assert "/var/run/docker.sock" not in str(service)
 
 
@@ -96,6 +97,9 @@ def test_images_bear_the_version_of_the_package() -> None:
     assert {image.split(":")[1] for image in ours} == {capforecast.__version__}
     assert SERVICES["migrate"]["build"]["args"]["VERSION"] == capforecast.__version__
     assert f"ARG VERSION={capforecast.__version__}\n" in DOCKERFILE
+    bases = re.findall(r"^ARG [A-Z]+_IMAGE=(\S+)$", DOCKERFILE, re.M)
+    assert len(bases) == 2
+    assert all(map(PINNED.fullmatch, bases))
 
 
 def test_the_image_has_the_native_libraries_that_make_system_looks_for() -> None:

@@ -7,22 +7,15 @@ other processes. Results must depend neither on where work is done nor on its or
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
-from importlib import metadata
 from typing import Any, Protocol, TypeVar
 
-from capforecast.errors import VersionError
-from capforecast.fingerprint import code_fingerprint
-from capforecast.forecast.threads import in_threads, one_blas_thread
+from capforecast.forecast.threads import in_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_DECIDE = ("numpy", "scipy", "numba", "pandas")  # packages whose version may change a result
 
 
 class Executor(Protocol):
@@ -78,27 +71,3 @@ def in_blocks(
     The first exception ends it and is raised.
     """
     _executor.get().run(work, shared, items, put, threads, what, stay=stay)
-
-
-def remotely(made_with: str, work: Callable[..., R], *arguments: Any) -> R:
-    """What another process does with an item: the work, with one BLAS thread, if its code is that of `made_with`.
-
-    Raises:
-        VersionError: this process would compute with other code than the one that asks.
-    """
-    own = versions()
-    if own != made_with:
-        raise VersionError(
-            f"a worker on {platform.node()} computes with {own}, but this run with {made_with}; "
-            "install the same versions on all machines"
-        )
-    with one_blas_thread():
-        return work(*arguments)
-
-
-@cache
-def versions() -> str:
-    """Everything whose version may change a result, as one line."""
-    packages = [f"{name} {metadata.version(name)}" for name in _DECIDE]
-    python = platform.python_version()
-    return f"capforecast {code_fingerprint()[:12]}, Python {python} on {platform.machine()}, {', '.join(packages)}"

@@ -11,6 +11,8 @@ CapforecastError                 exit code 1
 │   ├── AccessDeniedError        1   the credentials may not do what was asked
 │   └── ConflictError            1   two writers of one partition, or a record that exists
 ├── ModelError                   1   a stored model is missing, corrupt or does not fit
+├── ExecutorError                1   the processes that compute blocks cannot be had, or died
+│   └── VersionError             1   one of them has other code than the run
 └── StageError                   1   a stage lost rows without a reason
 """
 
@@ -78,6 +80,18 @@ class ConflictError(LakeError):
 
 class ModelError(CapforecastError):
     """A stored model is missing, corrupt or does not fit the data."""
+
+
+class ExecutorError(CapforecastError):
+    """The cluster that blocks are to be computed on did not start, did not answer, or lost its workers."""
+
+    retryable = True
+
+
+class VersionError(ExecutorError):
+    """A worker would compute with other code than the run that asks it."""
+
+    retryable = False
 
 
 class StageError(CapforecastError):

@@ -28,6 +28,7 @@ from capforecast.lake.runs import note_execution
 from capforecast.lake.store import Store
 from capforecast.schema import FLEET, Reference
 from capforecast.settings import Settings
+from tasks.distributed import computing
 from tasks.results import results_of
 
 log = logging.getLogger("capforecast.run")
@@ -206,7 +207,8 @@ def executed(job: Job, stage: str, business_unit: str, work: Callable[[], T]) ->
     started = time.perf_counter()
     if job.settings.flow.drill == f"{stage}:{business_unit}":
         raise DrillError(f"drill: flow.drill is set to {job.settings.flow.drill!r}; unset it and retry")
-    result = work()
+    with computing(job.settings.flow):
+        result = work()
     seconds = time.perf_counter() - started
     note_execution(job.store, job.run, stage, business_unit, seconds)
     log.info("%s: done in %.1f s", title, seconds, extra=about | {"event": "stage_done", "seconds": seconds})

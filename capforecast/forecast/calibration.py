@@ -7,20 +7,20 @@ through in pieces.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from capforecast.forecast import intervals, paths
-from capforecast.forecast.base import Array, Index, Mask
+from capforecast.forecast.base import Array, Array32, Index, Mask
 from capforecast.forecast.baselines import seasonal_naive
 from capforecast.forecast.blocks import fill
 from capforecast.forecast.evidence import evidence
+from capforecast.forecast.executor import in_blocks
 from capforecast.forecast.growth import LongPaths, longest
 from capforecast.forecast.replay import Data, Replay
 from capforecast.forecast.sampling import spokesmen
-from capforecast.forecast.threads import in_threads
 
 _FEWEST_CHOSEN = 3  # origins with learnt weights that make the others dispensable
 _PIECE = 512  # series calibrated together
@@ -30,13 +30,13 @@ _PIECE = 512  # series calibrated together
 class Outcome:
     """Calibration of some series of one replay, columns in the order of `members`.
 
-    errors [O, H', n]; scale [O, n], scale_now [n] and states [O, n, 2]: see ErrorPaths.  widths [2, B, n] by bucket
-    of a forecast `replayed` periods ahead.  table: BACKTEST_COLUMNS rows and `member`.
+    errors float32 [O, H', n]; scale [O, n], scale_now [n] and states [O, n, 2]: see ErrorPaths.  widths [2, B, n] by
+    bucket of a forecast `replayed` periods ahead.  table: BACKTEST_COLUMNS rows and `member`.
     """
 
     members: Index
     origins: tuple[int, ...]
-    errors: Array
+    errors: Array32
     scale: Array
     scale_now: Array
     states: Array
@@ -49,8 +49,8 @@ class Outcome:
 class _Sized:
     """Some series of a replay with their errors over its own horizon."""
 
-    replay: Replay
-    places: Index  # among the replay's members
+    replay: Replay  # of these series only
+    count: int  # series of the whole replay
     values: Array  # [T, n]
     point: Array  # [O, H', n]
     errors: Array
@@ -58,12 +58,12 @@ class _Sized:
 
     @property
     def members(self) -> Index:
-        return self.replay.members[self.places]
+        return self.replay.members
 
     @property
     def settled(self) -> Mask:
         """Moments [O + 1] at which the size of error to expect was known."""
-        return self.sizes.settled(len(self.replay.members))
+        return self.sizes.settled(self.count)
 
     def as_known(self, scale: Array) -> Array:
         """Scales [O + 1, n], NaN at origins too old to know."""
@@ -98,34 +98,43 @@ def calibrate(data: Data, replays: list[Replay], put: Callable[[Outcome], None],
     Scales are mean errors over the longest horizon that enough series were replayed over; series with a shorter
     replay get theirs by the ratio the others showed, and the others' widths in units of it.
     """
-    samples = [_size(data, past, spokesmen(data.group[past.members])) for past in replays]
+    samples = [_size(data, _of(past, spokesmen(data.group[past.members])), len(past.members)) for past in replays]
     long = longest([_long_paths(data, one) for one in samples if one.replay.plan])
     common = [_common(data, one, long) for one in samples]
     pieces = [
-        (past, shared, np.arange(start, min(start + _PIECE, len(past.members))))
+        (_of(past, slice(start, start + _PIECE)), len(past.members), shared)
         for past, shared in zip(replays, common, strict=True)
         for start in range(0, len(past.members), _PIECE)
     ]
-
-    def work(piece: tuple[Replay, _Common, Index]) -> None:
-        past, shared, places = piece
-        one = _size(data, past, places)
-        put(_unreplayed(data, one, shared) if past.plan is None else _outcome(data, one, shared))
-
-    in_threads(work, pieces, threads, "calibration")
+    in_blocks(_calibrated, (data,), pieces, lambda _, outcome: put(outcome), threads, "calibration")
 
 
-def _size(data: Data, past: Replay, places: Index) -> _Sized:
-    values, plan = data.values(past.members[places]), past.plan
+def _calibrated(data: Data, piece: tuple[Replay, int, _Common]) -> Outcome:
+    """Outcome of a part of a replay of so many series."""
+    past, count, shared = piece
+    one = _size(data, past, count)
+    return _unreplayed(data, one, shared) if past.plan is None else _outcome(data, one, shared)
+
+
+def _of(past: Replay, places: Index | slice) -> Replay:
+    """A part of a replay; nothing is copied where `places` is a slice."""
+    return replace(
+        past, members=past.members[places], forecasts=past.forecasts[:, :, places], score=past.score[:, places],
+        sharpness=past.sharpness[places],
+    )  # fmt: skip
+
+
+def _size(data: Data, past: Replay, count: int) -> _Sized:
+    values, plan = data.values(past.members), past.plan
     naive = paths.naive_scales(values, (*past.origins, data.total), data.panel.cadence.season)
-    point = past.forecasts[:, :, places].astype(np.float64)
+    point = past.forecasts.astype(np.float64, order="C")
     errors, gap, stride = np.empty_like(point), 1, 1
     if plan is not None:
         gap, stride = plan.gap, plan.stride
         for row, origin, made in zip(errors, past.origins, point, strict=True):
             row[:] = values[origin : origin + plan.horizon] - made
     sizes = paths.Sizes(paths.mean_sizes(errors), naive, _learnt(past), gap, stride)
-    return _Sized(past, places, values, point, errors, sizes)
+    return _Sized(past, count, values, point, errors, sizes)
 
 
 def _learnt(past: Replay) -> Mask:
@@ -189,7 +198,7 @@ def _scored(data: Data, one: _Sized, scale: Array) -> intervals.Errors:
 
 def _unreplayed(data: Data, one: _Sized, common: _Common) -> Outcome:
     """Too young for any replay: only the size of past changes is known, and what errors others made beside theirs."""
-    group, nothing, width = data.group[one.members], one.point, len(one.places)
+    group, nothing, width = data.group[one.members], one.point, len(one.members)
     now = common.scale(one, group)[-1]
     replayed = 7 * data.panel.cadence.per_day
     if common.lent is not None:
@@ -201,7 +210,9 @@ def _unreplayed(data: Data, one: _Sized, common: _Common) -> Outcome:
     scale = np.empty((0, width))
     table = evidence(series, nothing, none, nothing, scale, data.panel.cadence)
     table = table.assign(member=np.repeat(one.members, len(table) // max(width, 1)))
-    return Outcome(one.members, (), nothing, scale, now, np.empty((0, width, 2)), widths, replayed, table)
+    return Outcome(
+        one.members, (), nothing.astype(np.float32), scale, now, np.empty((0, width, 2)), widths, replayed, table
+    )
 
 
 def _outcome(data: Data, one: _Sized, common: _Common) -> Outcome:
@@ -221,7 +232,8 @@ def _outcome(data: Data, one: _Sized, common: _Common) -> Outcome:
             for o, origin in enumerate(past.origins)
         ]
     )
-    return Outcome(one.members, past.origins, one.errors, scale[:-1], now, states, widths, replayed, table)
+    errors = one.errors.astype(np.float32)  # as they are kept
+    return Outcome(one.members, past.origins, errors, scale[:-1], now, states, widths, replayed, table)
 
 
 def _evidence(data: Data, one: _Sized, scored: intervals.Errors, common: _Common, filled: Array) -> pd.DataFrame:

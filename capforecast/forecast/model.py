@@ -14,10 +14,8 @@ import pyarrow as pa
 from capforecast.fleet.bounds import physical_range
 from capforecast.forecast import intervals, paths
 from capforecast.forecast.backtest import buckets
-from capforecast.forecast.base import Array, Block, Index
+from capforecast.forecast.base import Array, Index
 from capforecast.forecast.blocks import (
-    Memo,
-    block_of,
     calendar_of,
     fill,
     first_rows,
@@ -26,15 +24,14 @@ from capforecast.forecast.blocks import (
     recent,
     tiles,
 )
-from capforecast.forecast.candidates import candidate_cube, group_means, usable, with_groups
+from capforecast.forecast.candidates import group_means
 from capforecast.forecast.choice import Leaders
-from capforecast.forecast.ensemble import weights
+from capforecast.forecast.executor import in_blocks
 from capforecast.forecast.experience import Effects
 from capforecast.forecast.kinds import nothing_unknown, places
+from capforecast.forecast.now import Now, Voters, vote_now
 from capforecast.forecast.sampling import spokesmen
-from capforecast.forecast.situation import situations
-from capforecast.forecast.threads import in_threads, one_blas_thread
-from capforecast.forecast.vote import combine
+from capforecast.forecast.threads import one_blas_thread
 from capforecast.schema import METRIC, SERVER_ID, Cadence, ErrorPaths, Forecast, Panel
 from capforecast.settings import Settings
 
@@ -170,33 +167,22 @@ class FleetModel:
     def _points(self, panel: Panel, place: Index) -> tuple[Array, Array, Leaders]:
         """Weighted median and weighted mean of the candidates, [H, N] each, in the panel's order; who carries them."""
         cut, setup = recent(panel, self.settings.forecast), self.settings.forecast
-        total = len(cut.timestamps)
         point, mean = np.empty((2, self.horizon, len(place)))
         leaders = Leaders.empty(len(place))
         order = np.argsort(place, kind="stable")
-        group = group_numbers(panel.series)[order]  # of the sorted series, which the places below count
         calendar = calendar_of(cut, self.horizon, self.settings.calendar)
-        memo: Memo = {}
+        now = Now(cut, order, group_numbers(panel.series)[order], calendar, self.horizon)
+        parts = [(places, now.block(places)) for places in tiles(spokesmen(now.group), setup.block_size)]
+        shared = group_means(parts, now.group, self.candidates)
+        voters = Voters(self.candidates, self.score, self.effects, self.lesson, self.sharpness, setup.temperature)
 
-        def block(places: Index) -> Block:
-            values = observations(cut, order[places])
-            return block_of(values, self.cadence, (total,), self.horizon, calendar, memo)
-
-        sample = tiles(spokesmen(group), setup.block_size)
-        shared = group_means([(places, block(places)) for places in sample], group, self.candidates)
-
-        def forecast(places: Index) -> None:
+        def put(places: Index, made: tuple[Array, Array, Array, Array]) -> None:
             columns = order[places]
-            mine = place[columns]
-            aspects = situations(observations(cut, columns), np.array([total]), self.cadence)[0]
-            score = self.score[:, mine] + self.effects.change(aspects, self.lesson[mine])
-            cube = candidate_cube(with_groups(block(places), shared, group[places]), self.candidates)[0]
-            cube = np.ascontiguousarray(cube[:, :, : len(columns)])
-            vote = weights(score, usable(cube), setup.temperature * self.sharpness[mine])
-            point[:, columns], mean[:, columns] = combine(cube, vote)
-            leaders.put(columns, vote, score)
+            point[:, columns], mean[:, columns] = made[:2]
+            leaders.put(columns, *made[2:])
 
-        in_threads(forecast, tiles(np.arange(len(place)), setup.block_size), setup.threads, "forecast")
+        items = tiles(np.arange(len(place)), setup.block_size)
+        in_blocks(vote_now, (now, voters, shared, place), items, put, setup.threads, "forecast")
         return point, mean, leaders
 
     def _half_widths(self, place: Index) -> Array:

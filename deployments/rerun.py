@@ -132,6 +132,9 @@ def _schedule(client: SyncPrefectClient, run: FlowRun) -> None:
     from prefect.client.schemas.responses import SetStateStatus
     from prefect.states import AwaitingRetry
 
+    from flows.children import settle
+
+    settle(client.read_flow_run(run.id).end_time)
     answer = client.set_flow_run_state(run.id, AwaitingRetry(message=MESSAGE), force=True)
     if answer.status is SetStateStatus.ABORT:
         raise UsageError(f"{run.name} cannot be run again: {getattr(answer.details, 'reason', answer.status)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,9 @@ from tasks.results import probe_results
 
 log = logging.getLogger("capforecast.run")
 CRASH_GRACE_SECONDS = 90.0  # within which the automation that restarts crashed runs must have done so
+SETTLE_SECONDS = (
+    20.0  # after a run's end before it is scheduled again: a worker that still awaits its process dies of it
+)
 SILENCE_SECONDS = 900.0  # of the Prefect server, after which a run that waits gives up
 
 
@@ -117,12 +121,19 @@ def ensure_child(
     with get_client(sync_client=True) as client:
         if _may_run_again(client, run, asked_by, again):
             log.info("%s: run again, for %s", name, asked_by)
+            settle(client.read_flow_run(run.id).end_time)
             client.set_flow_run_state(run.id, Scheduled(message=_asked(asked_by)), force=True)
         run = _ended(client, run.id, name, poll_seconds)
     if run.state is None or not run.state.is_completed():
         said = f": {run.state.message}" if run.state and run.state.message else ""
         raise ChildError(f"flow run {name} ({run.id}) is {run.state.name if run.state else 'without a state'}{said}")
     return run
+
+
+def settle(ended: datetime | None) -> None:
+    """Wait until the process of a run that ended is sure to be gone."""
+    if ended is not None:
+        time.sleep(max(0.0, min(SETTLE_SECONDS, SETTLE_SECONDS - (datetime.now(UTC) - ended).total_seconds())))
 
 
 def _asked(by: str) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,13 @@ from capforecast.errors import ConfigError
 
 UNIT = "a-unit/child"
 ASKED = {"name": "payments-2026-03-02", "poll_seconds": 0.2}
+
+
+@pytest.fixture(autouse=True)
+def _no_worker_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    import flows.children
+
+    monkeypatch.setattr(flows.children, "SETTLE_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +190,15 @@ def test_a_run_that_crashes_again_and_again_gives_up(
         assert ended.is_failed()  # not crashed: nothing restarts it
     else:
         assert result == crashes
+
+
+def test_a_run_is_not_scheduled_again_before_its_process_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import flows.children
+
+    waited: list[float] = []
+    monkeypatch.setattr(flows.children, "SETTLE_SECONDS", 20.0)
+    monkeypatch.setattr(time, "sleep", waited.append)
+    now = datetime.now(UTC)
+    for ended in (now - timedelta(seconds=5), now - timedelta(minutes=1), now + timedelta(minutes=1), None):
+        flows.children.settle(ended)
+    assert waited == [pytest.approx(15.0, abs=1.0), 0.0, 20.0]

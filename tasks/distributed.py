@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from importlib import metadata
 from typing import Any, TypeVar
@@ -160,7 +160,8 @@ class Dask:
         try:
             self._run(work, shared, items, put, what, stay, running)
         except BaseException as error:
-            self._client.cancel(list(running), force=True)
+            with suppress(Exception):  # the scheduler may be gone
+                self._client.cancel(list(running), force=True)
             reason = _lost(error)
             if reason is None:
                 raise

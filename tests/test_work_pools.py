@@ -75,9 +75,13 @@ def test_a_pool_of_containers_is_hardened_out_of_reach_of_runs() -> None:
     assert "AWS_ENDPOINT_URL" not in defaults(made)["env"]  # empty is left out: it would be an address
     volumes = filled("capacity-docker", {"CAPACITY_DOCKER_VOLUMES": "/srv/a:/data:ro,/srv/b:/b"})
     assert defaults(volumes)["volumes"] == ["/srv/a:/data:ro", "/srv/b:/b"]
+
+
+def test_what_is_fixed_in_a_pool_of_containers_is_known_to_its_worker() -> None:
     pytest.importorskip("prefect_docker", reason="prefect-docker is not installed here")
     from prefect_docker.worker import DockerWorkerJobConfiguration
 
+    made = filled("capacity-docker", {})
     assert set(made["job_configuration"]) <= set(DockerWorkerJobConfiguration.model_fields)
 
 

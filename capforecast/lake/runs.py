@@ -68,14 +68,19 @@ def _by_attempt(store: Store, run_id: str, name: str) -> list[str]:
     return [key for _, key in sorted((int(match[1]), key) for key, match in found.items() if match)]
 
 
-def write_unit(store: Store, run_id: str, attempt: int, unit: Unit) -> Reference:
-    """What attempt `attempt` of a business unit's own flow run made, for the run that asked for it."""
-    return store.create(_unit_key(run_id, unit.business_unit, attempt), to_json(unit.model_dump(mode="json")))
+def write_unit(store: Store, run_id: str, attempt: int, unit: Unit, asked: str) -> Reference:
+    """What attempt `attempt` of a business unit's own flow run made, for the run that asked for it.
+
+    asked: digest of what was asked, so that who asks for something else meanwhile does not take it for the answer.
+    """
+    content = {"asked": asked, "unit": unit.model_dump(mode="json")}
+    return store.create(_unit_key(run_id, unit.business_unit, attempt), to_json(content))
 
 
-def read_unit(store: Store, run_id: str, business_unit: str, attempt: int) -> Unit:
-    """What such an attempt made; raises MissingObjectError."""
-    return Unit.model_validate_json(store.read(_unit_key(run_id, business_unit, attempt)))
+def read_unit(store: Store, run_id: str, business_unit: str, attempt: int) -> tuple[Unit, str]:
+    """What such an attempt made, and the digest of what it was asked; raises MissingObjectError."""
+    content = json.loads(store.read(_unit_key(run_id, business_unit, attempt)))
+    return Unit.model_validate(content["unit"]), str(content["asked"])
 
 
 def _unit_key(run_id: str, business_unit: str, attempt: int) -> str:

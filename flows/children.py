@@ -22,7 +22,7 @@ from prefect.states import Scheduled
 
 from capforecast.configuration import config_hash
 from capforecast.errors import CapforecastError, ConfigError, MissingObjectError
-from capforecast.exchange import Ingested, Unit
+from capforecast.exchange import Ingested, RunKey, Unit
 from capforecast.fingerprint import code_fingerprint
 from capforecast.lake import runs
 from capforecast.lake.claims import refuse_foreign
@@ -68,7 +68,8 @@ def business_unit_child(business_unit: str, run_id: str, store: str, storage: di
         client.update_flow_run(runtime.flow_run.id, name=unit_name(business_unit, ingested.as_of))
     made = all_stages(job, plan["ingested"], business_unit, plan["only_model"])
     refuse_foreign(job.store, run_id, ingested.cadence, ingested.cut_off)
-    runs.write_unit(job.store, run_id, attempt_number(), Unit.model_validate(made), plan["asked"])
+    me = RunKey(run_id=str(runtime.flow_run.id), attempt=attempt_number())
+    runs.write_unit(job.store, run_id, me, Unit.model_validate(made), plan["asked"])
     return made
 
 
@@ -138,7 +139,8 @@ def unit_by_child(
         poll_seconds=job.settings.flow.poll_seconds,
     )
     try:
-        made, asked = runs.read_unit(job.store, job.run.run_id, business_unit, run.run_count)
+        child = RunKey(run_id=str(run.id), attempt=run.run_count)
+        made, asked = runs.read_unit(job.store, job.run.run_id, business_unit, child)
     except MissingObjectError:
         return None
     return made.model_dump(mode="json") if asked == _digest(job, ingested, only_model) else None

@@ -40,7 +40,7 @@ class Children:
         count = 2 if again else 1
         if again and self._plan["now"] is not None:
             self._leave(2, self._plan["now"])
-        return type("Run", (), {"run_count": count})()
+        return type("Run", (), {"id": "child", "run_count": count})()
 
     def _leave(self, attempt: int, planned: Job) -> None:
         unit = Unit(
@@ -48,7 +48,7 @@ class Children:
             usable=4, horizon=14, references={},
         )  # fmt: skip
         asked = children.plan_of(planned, INGESTED, only_model=False)["asked"]
-        runs.write_unit(self._job.store, "r", attempt, unit, asked)
+        runs.write_unit(self._job.store, "r", RunKey(run_id="child", attempt=attempt), unit, asked)
 
 
 def taken(store: Path) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from capforecast import configuration, stages
-from capforecast.errors import UsageError
+from capforecast.errors import ConflictError, UsageError
+from capforecast.lake import leases
 from capforecast.lake.runs import force_from
 from capforecast.lake.store import Store
 from deployments import console, pipeline
@@ -27,6 +29,7 @@ FLOWS = {  # flows that may be run again in this process, by name
     "train": "flows.train:train",
     "backfill": "flows.backfill:backfill",
 }
+TRAIN_STAGES = ("validate", "train", "champion")  # of a run that only trains
 
 
 def rerun(run_id: str, from_stage: str | None, *, dead: bool, watch: bool, as_json: bool, verbose: bool) -> int:
@@ -43,15 +46,39 @@ def rerun(run_id: str, from_stage: str | None, *, dead: bool, watch: bool, as_js
     with get_client(sync_client=True) as client:
         asked = _read(client, run_id)
         run = _whole_run(client, asked)
-        for each in (asked, run) if dead else (run,):
-            _make_final(client, each, dead)
-        if from_stage is not None:
-            store, stage = _store_of(run), from_stage
-            force_from(store, str(run.id), run.run_count + 1, stage)
+        _check_stage_of(client.read_flow(run.flow_id).name, run, from_stage)
         if run.deployment_id is not None:
+            run = _ready(client, asked, run, from_stage, dead)
             _schedule(client, run)
             return _followed(client, run, as_json) if watch else _said(run, as_json)
-    return _here(run, as_json, verbose)
+        with _alone(run):
+            run = _ready(client, asked, run, from_stage, dead)
+            return _here(run, as_json, verbose)
+
+
+def _ready(client: SyncPrefectClient, asked: FlowRun, run: FlowRun, from_stage: str | None, dead: bool) -> FlowRun:
+    """The run as it is now, ended, and noted from which stage on it is to go anew."""
+    run = client.read_flow_run(run.id)
+    if dead and asked.id != run.id:
+        _make_final(client, asked, dead)
+    _make_final(client, run, dead)
+    if from_stage is not None:
+        force_from(_store_of(run), str(run.id), run.run_count + 1, from_stage)
+        _make_final(client, client.read_flow_run(run.id), dead=False)  # the lake may have taken its time
+    return run
+
+
+@contextmanager
+def _alone(run: FlowRun) -> Iterator[None]:
+    """Run again in this process what no other process runs again; raises UsageError."""
+    try:
+        lease = leases.acquire(_store_of(run), f"rerun-{run.id}")
+    except ConflictError:
+        raise UsageError(f"{run.name} is being run again by another process at this moment; wait for it") from None
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 def _check_stage(stage: str | None) -> None:
@@ -61,6 +88,20 @@ def _check_stage(stage: str | None) -> None:
         )
     if stage is not None and stage not in stages.ORDER:
         raise UsageError(f"--from-stage {stage!r}: stages are {', '.join(stages.ORDER[1:])}")
+
+
+def _check_stage_of(flow: str, run: FlowRun, stage: str | None) -> None:
+    """Raise UsageError where a run of this flow has no such stage."""
+    if stage is None:
+        return
+    if flow == "backfill":
+        raise UsageError(
+            f"--from-stage: {run.name} is a backfill, whose dates are runs of their own; give the id of a date's run, "
+            "or make all dates anew: capforecast backfill ... --refresh"
+        )
+    known = TRAIN_STAGES if flow == "train" else stages.ORDER[1:]
+    if flow not in FLOWS or stage not in known:
+        raise UsageError(f"--from-stage {stage!r}: {run.name} is a run of the flow {flow!r}, which has no such stage")
 
 
 def _read(client: SyncPrefectClient, run_id: str) -> FlowRun:
@@ -88,6 +129,8 @@ def _unknown(run_id: str) -> str:
 
 def _whole_run(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
     """The run itself, or that of the whole fleet where it is one of a business unit: both must be repaired."""
+    from prefect.exceptions import ObjectNotFound
+
     if client.read_flow(run.flow_id).name != UNIT_FLOW:
         return run
     parent = None
@@ -97,7 +140,12 @@ def _whole_run(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
     parent = parent or run.parameters.get("run_id")
     if parent is None:
         raise UsageError(f"{run.name} is a business unit of a run this server does not know; give that run's id")
-    whole = client.read_flow_run(UUID(str(parent)))
+    try:
+        whole = client.read_flow_run(UUID(str(parent)))
+    except (ObjectNotFound, ValueError):
+        raise UsageError(
+            f"{run.name} is a business unit of run {parent}, which this server does not know; start a new run"
+        ) from None
     console.err.print(f"{run.name} is part of {whole.name} ({whole.id}): repairing that", markup=False, soft_wrap=True)
     return whole
 

@@ -28,11 +28,12 @@ from prefect.transactions import CommitMode, transaction
 from pydantic import Field
 
 from capforecast.configuration import config_hash
-from capforecast.errors import CapforecastError, MissingObjectError
+from capforecast.errors import CapforecastError, ConfigError, MissingObjectError
 from capforecast.exchange import Published
 from capforecast.fingerprint import code_fingerprint
 from capforecast.fleet.cut_offs import cut_offs
 from capforecast.lake import backfills, runs
+from capforecast.settings import Settings
 from flows.capacity import capacity_run
 from flows.children import ChildError, ensure_child
 from flows.start import job_of
@@ -232,7 +233,7 @@ def date_run(job: Job, asked: Asked, as_of: str, key: str) -> dict[str, Any]:
     """The full run of one date, here or as a run of a deployment. EAGER: its stages keep results when it fails."""
     parameters = asked.of(job, as_of)
     if job.settings.flow.fan_out == "deployment":
-        return _by_deployment(job, parameters, f"backfill:{as_of}:{key}")
+        return _by_deployment(job, parameters, _once(job, asked, f"backfill:{as_of}:{key}"))
     with transaction(commit_mode=CommitMode.EAGER):
         state = capacity_run(**parameters, return_state=True)
         try:
@@ -244,34 +245,50 @@ def date_run(job: Job, asked: Asked, as_of: str, key: str) -> dict[str, Any]:
             return made
 
 
+def _once(job: Job, asked: Asked, key: str) -> str:
+    """Idempotency key of a run of a deployment: of this lake, and where all is made anew of this backfill alone."""
+    lake = hashlib.sha256(job.store_url.encode()).hexdigest()[:12]
+    return f"{key}:{lake}:{job.run.run_id}" if asked.refresh else f"{key}:{lake}"
+
+
 def _by_deployment(job: Job, parameters: dict[str, Any], key: str) -> dict[str, Any]:
     """The date's report by a run of the deployment `capacity-run/ad-hoc`, as its record in the lake says.
 
     One of this key that completed while nobody waited counts, unless its report is no longer there as it was.
     """
-    made = _child_of(job, parameters, key, again=parameters["refresh"])
-    if not whole(job, made["published"]):
+    made = _child_of(job, parameters, key, again=False)
+    if made is None or not whole(job, made["published"]):
         made = _child_of(job, parameters, key, again=True)
+    if made is None:
+        raise MissingObjectError(
+            f"the run of {parameters['as_of']} left no record in {job.store_url}: did it use another lake?"
+        )
+    if made["code"] != code_fingerprint() or _settings_of(made) != config_hash(job.settings, actions=True):
+        raise ConfigError(
+            f"flow run {made['run_id']} used other settings or code than this backfill: give settings by `profile`, "
+            "`config` or `overrides`, which the worker sees too, and bring it to one version of the code"
+        )
     return made
 
 
-def _child_of(job: Job, parameters: dict[str, Any], key: str, *, again: bool) -> dict[str, Any]:
+def _settings_of(made: dict[str, Any]) -> str:
+    return config_hash(Settings.model_validate(made["settings"]), actions=True)
+
+
+def _child_of(job: Job, parameters: dict[str, Any], key: str, *, again: bool) -> dict[str, Any] | None:
     name, by = f"capacity-{parameters['as_of']}", f"attempt {job.run.attempt} of {job.run.run_id}"
     poll = job.settings.flow.poll_seconds
     run = ensure_child(REPORT_DEPLOYMENT, key, parameters, name=name, asked_by=by, again=again, poll_seconds=poll)
-    made = runs.newest_manifest(job.store, str(run.id))
-    if made is None:
-        raise MissingObjectError(f"flow run {run.name} left no record in {job.store_url}: did it use another lake?")
-    return made
+    return runs.newest_manifest(job.store, str(run.id))
 
 
 class Ahead:
     """Trains later dates beside the report of the current one, at most `most` at once."""
 
     def __init__(self, job: Job, asked: Asked, most: int) -> None:
-        """Nothing is trained ahead where training depends on the champion of then."""
+        """Nothing is trained ahead where training depends on the champion of then, or all is made anew anyway."""
         self._job, self._asked = job, asked
-        self._most = most if job.settings.models.retrain == "always" else 0
+        self._most = most if job.settings.models.retrain == "always" and not asked.refresh else 0
         self._at_work: dict[str, PrefectFuture[None]] = {}
 
     def follow(self, as_of: str, later: Sequence[str]) -> None:
@@ -291,7 +308,8 @@ def train_ahead(job: Job, asked: Asked, as_of: str) -> None:
     del parameters["quiet"]  # a training tells nobody anyway
     try:
         if job.settings.flow.fan_out == "deployment":
-            key, by = f"backfill-train:{as_of}:{asked.key(job)}", f"attempt {job.run.attempt} of {job.run.run_id}"
+            key = _once(job, asked, f"backfill-train:{as_of}:{asked.key(job)}")
+            by = f"attempt {job.run.attempt} of {job.run.run_id}"
             ensure_child(TRAIN_DEPLOYMENT, key, parameters, name=f"train-{as_of}", asked_by=by)
             return
         with transaction(commit_mode=CommitMode.EAGER):

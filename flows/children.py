@@ -6,6 +6,8 @@ has an idempotency key of its own, so that a retry or restart of the run that as
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import time
 from datetime import UTC, datetime
@@ -19,13 +21,15 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
 
-from capforecast.errors import CapforecastError, ConfigError
-from capforecast.exchange import Ingested, Unit
+from capforecast.configuration import config_hash
+from capforecast.errors import CapforecastError, ConfigError, MissingObjectError
+from capforecast.exchange import Ingested, RunKey, Unit
+from capforecast.fingerprint import code_fingerprint
 from capforecast.lake import runs
 from capforecast.lake.claims import refuse_foreign
 from capforecast.lake.store import Store
 from capforecast.settings import StorageSettings
-from flows.attempts import attempt_number, refuse_endless
+from flows.attempts import RUN_AGAIN, attempt_number, refuse_endless
 from flows.logs import library_logs_to_prefect
 from flows.unit import all_stages, unit_name
 from tasks.common import Job
@@ -37,6 +41,7 @@ SETTLE_SECONDS = (
     20.0  # after a run's end before it is scheduled again: a worker that still awaits its process dies of it
 )
 SILENCE_SECONDS = 900.0  # of the Prefect server, after which a run that waits gives up
+QUEUE_SECONDS = 300.0  # that a child waits for a worker before that is said, and said again
 
 
 class ChildError(CapforecastError):
@@ -55,6 +60,7 @@ def business_unit_child(business_unit: str, run_id: str, store: str, storage: di
     """
     library_logs_to_prefect()
     plan = runs.read_plan(Store(store, StorageSettings.model_validate(storage)), run_id)
+    _refuse_other_code(plan, run_id)
     job, ingested = Job.model_validate(plan["job"]), Ingested.model_validate(plan["ingested"])
     crashes = refuse_endless(job.settings.flow.restarts)
     job.store.probe()
@@ -66,14 +72,60 @@ def business_unit_child(business_unit: str, run_id: str, store: str, storage: di
         client.update_flow_run(runtime.flow_run.id, name=unit_name(business_unit, ingested.as_of))
     made = all_stages(job, plan["ingested"], business_unit, plan["only_model"])
     refuse_foreign(job.store, run_id, ingested.cadence, ingested.cut_off)
-    runs.write_unit(job.store, run_id, attempt_number(), Unit.model_validate(made))
+    me = RunKey(run_id=str(runtime.flow_run.id), attempt=attempt_number())
+    runs.write_unit(job.store, run_id, me, Unit.model_validate(made), plan["asked"])
     return made
 
 
-def unit_by_child(job: Job, ingested: dict[str, Any], business_unit: str, *, again: bool = False) -> dict[str, Any]:
+def plan_of(job: Job, ingested: dict[str, Any], only_model: bool) -> dict[str, Any]:
+    """What an attempt asks of its business units' flow runs; raises ConfigError where they could never start."""
+    _refuse_deadlock(job.settings.flow.unit_deployment)
+    plan = {"job": job.model_dump(mode="json"), "ingested": ingested, "only_model": only_model}
+    return plan | {"code": code_fingerprint(), "asked": _digest(job, ingested, only_model)}
+
+
+def _digest(job: Job, ingested: dict[str, Any], only_model: bool) -> str:
+    """Of all that decides what a business unit's flow run makes."""
+    models = job.settings.models.model_dump(mode="json")
+    parts = [ingested, only_model, job.decides, models, config_hash(job.settings, actions=True), code_fingerprint()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_other_code(plan: dict[str, Any], run_id: str) -> None:
+    """Raise ConfigError where the run that asks was made by other code: its report would mix the two."""
+    planned = str(plan.get("code"))
+    if planned != code_fingerprint():
+        raise ConfigError(
+            f"this worker's code ({code_fingerprint()[:12]}) is not that of run {run_id} ({planned[:12]}), which "
+            "asks for the business unit; bring all workers to one version, then retry that run"
+        )
+
+
+def _refuse_deadlock(deployment: str) -> None:
+    """Raise ConfigError where this run holds the only place that its business units could have."""
+    with get_client(sync_client=True) as client:
+        mine = client.read_flow_run(runtime.flow_run.id)
+        try:
+            units = client.read_deployment_by_name(deployment)
+        except ObjectNotFound:
+            return  # said by who starts the first
+        if mine.work_pool_name is None or mine.work_pool_name != units.work_pool_name:
+            return
+        limit = client.read_work_pool(mine.work_pool_name).concurrency_limit
+    if limit == 1:
+        raise ConfigError(
+            f"work pool {mine.work_pool_name!r} runs one flow run at a time (its concurrency limit), and this run "
+            "would wait for its business units for ever; raise the limit, or set flow.fan_out to inline"
+        )
+
+
+def unit_by_child(
+    job: Job, ingested: dict[str, Any], business_unit: str, only_model: bool, *, again: bool = False
+) -> dict[str, Any] | None:
     """What the business unit's own flow run made: started, found again, or run again where it did not complete.
 
-    again: run it again even though it completed. Raises ChildError where it ends otherwise than completed.
+    None where it completed and left no record, or what it made answers to something else: settings or code have
+    changed since. again: run it again even though it completed. Raises ChildError where it ends otherwise.
     """
     parameters = {
         "business_unit": business_unit,
@@ -90,7 +142,12 @@ def unit_by_child(job: Job, ingested: dict[str, Any], business_unit: str, *, aga
         again=again,
         poll_seconds=job.settings.flow.poll_seconds,
     )
-    return runs.read_unit(job.store, job.run.run_id, business_unit, run.run_count).model_dump(mode="json")
+    try:
+        child = RunKey(run_id=str(run.id), attempt=run.run_count)
+        made, asked = runs.read_unit(job.store, job.run.run_id, business_unit, child)
+    except MissingObjectError:
+        return None
+    return made.model_dump(mode="json") if asked == _digest(job, ingested, only_model) else None
 
 
 def ensure_child(
@@ -137,7 +194,7 @@ def settle(ended: datetime | None) -> None:
 
 
 def _asked(by: str) -> str:
-    return f"Run again for {by}"
+    return RUN_AGAIN + by
 
 
 def _may_run_again(client: SyncPrefectClient, run: FlowRun, asked_by: str, again: bool) -> bool:
@@ -152,6 +209,7 @@ def _ended(client: SyncPrefectClient, run_id: UUID, name: str, poll_seconds: flo
     """The run once it has ended. A crashed one is given time to be restarted by the automation that does that."""
     answered = time.monotonic()
     crashed: float | None = None
+    queued = answered
     seen = ""
     while True:
         try:
@@ -175,4 +233,15 @@ def _ended(client: SyncPrefectClient, run_id: UUID, name: str, poll_seconds: flo
             return run
         else:
             crashed = None
+        if state is None or not (state.is_scheduled() or state.is_pending()):
+            queued = answered
+        elif answered - queued > QUEUE_SECONDS:
+            queued = answered
+            log.warning(_NO_PLACE, name, QUEUE_SECONDS, run.work_queue_name, run.work_pool_name, run.work_queue_name)
         time.sleep(poll_seconds)
+
+
+_NO_PLACE = (
+    "%s has waited %.0f s for a worker (queue %s). Who waits for it holds a place of a worker meanwhile: raise --limit "
+    "of the workers, or start one more for that queue: prefect worker start --pool %s --work-queue %s"
+)

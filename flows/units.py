@@ -16,7 +16,7 @@ from prefect.transactions import CommitMode, transaction
 
 from capforecast.errors import CapforecastError, ConfigError
 from capforecast.lake.runs import write_plan
-from flows.children import unit_by_child
+from flows.children import ChildError, plan_of, unit_by_child
 from flows.unit import business_unit_run, most_stages
 from tasks.common import Job, StageKey, whole
 
@@ -45,23 +45,27 @@ class IncompleteRun(CapforecastError):
     name="business-unit",
     task_run_name="{business_unit}",
     tags=["capforecast"],
-    cache_policy=StageKey(per_run=True),
+    cache_policy=StageKey(per_run=True, actions=True),  # its stages include some on actions
     persist_result=True,
     result_serializer="json",
 )
 def business_unit_task(job: Job, ingested: dict[str, Any], business_unit: str, only_model: bool) -> dict[str, Any]:
     """A business unit, here or by a flow run of its own. EAGER: stages keep results even when a later one fails."""
     if job.settings.flow.fan_out == "deployment":
-        return _by_child(job, ingested, business_unit)
+        return _by_child(job, ingested, business_unit, only_model)
     with transaction(commit_mode=CommitMode.EAGER):
         unit_flow = business_unit_run.with_options(result_storage=job.results)
         return unit_flow(job, ingested, business_unit, only_model)
 
 
-def _by_child(job: Job, ingested: dict[str, Any], business_unit: str) -> dict[str, Any]:
-    """The unit its own flow run made; one whose objects are no longer in the lake as they were is made again."""
-    made = unit_by_child(job, ingested, business_unit, again=job.anew_in_units)
-    return made if whole(job, made) else unit_by_child(job, ingested, business_unit, again=True)
+def _by_child(job: Job, ingested: dict[str, Any], business_unit: str, only_model: bool) -> dict[str, Any]:
+    """The unit its own flow run made; one of other settings or code, or not in the lake as it was, is made again."""
+    made = unit_by_child(job, ingested, business_unit, only_model, again=job.anew_in_units)
+    if made is None or not whole(job, made):
+        made = unit_by_child(job, ingested, business_unit, only_model, again=True)
+    if made is None:
+        raise ChildError(f"the flow run of {business_unit!r} completed without a record of what was asked of it")
+    return made
 
 
 def all_units(
@@ -77,8 +81,7 @@ def all_units(
     waiting, active = list(names), {}
     expected = fleet_stages + most_stages(job, only_model) * len(names)
     if job.settings.flow.fan_out == "deployment":
-        plan = {"job": job.model_dump(mode="json"), "ingested": ingested, "only_model": only_model}
-        write_plan(job.store, job.run, plan)
+        write_plan(job.store, job.run, plan_of(job, ingested, only_model))
     log.info("%d business units", len(names), extra={"event": "units", "units": names, "stages": expected})
     while waiting or active:
         while waiting and len(active) < min(job.settings.flow.concurrent_units, MOST_UNITS_AT_ONCE):

@@ -136,3 +136,10 @@ def test_a_cut_off_is_said_as_a_day_or_as_it_was_asked_for() -> None:
     for asked, day in (("business-day", "business-day"), ("2026-11-23T00:00:00+00:00", "2026-11-23")):
         run = SimpleNamespace(name="weekly", id=7, parameters={"as_of": asked})
         assert f"As of {day}." in said("run-failed", flow_run=run, event=event)["text"]
+
+
+def test_attempts_know_the_restart_by_what_it_says() -> None:
+    from flows.attempts import RESTARTED
+
+    (action,) = entries()["restart-crashed"].actions
+    assert action["message"] == RESTARTED

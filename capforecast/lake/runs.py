@@ -68,18 +68,24 @@ def _by_attempt(store: Store, run_id: str, name: str) -> list[str]:
     return [key for _, key in sorted((int(match[1]), key) for key, match in found.items() if match)]
 
 
-def write_unit(store: Store, run_id: str, attempt: int, unit: Unit) -> Reference:
-    """What attempt `attempt` of a business unit's own flow run made, for the run that asked for it."""
-    return store.create(_unit_key(run_id, unit.business_unit, attempt), to_json(unit.model_dump(mode="json")))
+def write_unit(store: Store, run_id: str, child: RunKey, unit: Unit, asked: str) -> Reference:
+    """What an attempt of a business unit's own flow run made, for the run that asked for it.
+
+    asked: digest of what was asked, so that who asks for something else meanwhile does not take it for the answer.
+    """
+    content = {"asked": asked, "unit": unit.model_dump(mode="json")}
+    return store.create(_unit_key(run_id, unit.business_unit, child), to_json(content))
 
 
-def read_unit(store: Store, run_id: str, business_unit: str, attempt: int) -> Unit:
-    """What such an attempt made; raises MissingObjectError."""
-    return Unit.model_validate_json(store.read(_unit_key(run_id, business_unit, attempt)))
+def read_unit(store: Store, run_id: str, business_unit: str, child: RunKey) -> tuple[Unit, str]:
+    """What such an attempt made, and the digest of what it was asked; raises MissingObjectError."""
+    content = json.loads(store.read(_unit_key(run_id, business_unit, child)))
+    return Unit.model_validate(content["unit"]), str(content["asked"])
 
 
-def _unit_key(run_id: str, business_unit: str, attempt: int) -> str:
-    return f"runs/{run_id}/units/business_unit={unit_segment(business_unit)}/attempt={attempt}.json"
+def _unit_key(run_id: str, business_unit: str, child: RunKey) -> str:
+    unit = unit_segment(business_unit)
+    return f"runs/{run_id}/units/business_unit={unit}/run={child.run_id}/attempt={child.attempt}.json"
 
 
 def force_from(store: Store, run_id: str, attempt: int, stage: str) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -171,17 +172,18 @@ def test_a_run_that_crashes_again_and_again_gives_up(
     from prefect import flow
     from prefect.flow_engine import run_flow
 
-    from flows.attempts import GaveUp, refuse_endless
+    from flows.attempts import RESTARTED, GaveUp, refuse_endless
 
     @flow
     def crashing() -> int:
         return refuse_endless(restarts)
 
     run = client.create_flow_run(crashing)
+    restarted = states.AwaitingRetry(message=RESTARTED)
     history = [states.Crashed(), states.Failed()]  # before people retried it: does not count
     for _ in range(crashes):
-        history += [states.AwaitingRetry(), states.Running(), states.Crashed()]
-    for state in [states.Running(), *history, states.AwaitingRetry()]:
+        history += [restarted, states.Running(), states.Crashed()]
+    for state in [states.Running(), *history, restarted]:
         client.set_flow_run_state(run.id, state, force=True)
     ended = run_flow(crashing, flow_run=client.read_flow_run(run.id), return_type="state")
     result = ended.result(raise_on_failure=False)
@@ -202,3 +204,59 @@ def test_a_run_is_not_scheduled_again_before_its_process_is_gone(monkeypatch: py
     for ended in (now - timedelta(seconds=5), now - timedelta(minutes=1), now + timedelta(minutes=1), None):
         flows.children.settle(ended)
     assert waited == [pytest.approx(15.0, abs=1.0), 0.0, 20.0]
+
+
+@pytest.mark.parametrize("message", [None, "Re-run asked for by capforecast rerun", "Run again for attempt 2 of r"])
+def test_what_people_ask_for_again_is_no_restart(message: str | None, client: Any, states: Any) -> None:
+    from prefect import flow
+    from prefect.flow_engine import run_flow
+
+    from flows.attempts import RESTARTED, refuse_endless
+
+    @flow
+    def asked_for() -> int:
+        return refuse_endless(0 if message is None else 1)
+
+    run = client.create_flow_run(asked_for)
+    history = [states.Running(), states.Crashed(), states.AwaitingRetry(message=message)]
+    if message is not None:  # and then it crashes once more
+        history += [states.Running(), states.Crashed(), states.AwaitingRetry(message=RESTARTED)]
+    for state in history:
+        client.set_flow_run_state(run.id, state, force=True)
+    ended = run_flow(asked_for, flow_run=client.read_flow_run(run.id), return_type="state")
+    assert ended.result() == (0 if message is None else 1)
+
+
+def test_a_run_that_holds_its_pools_only_place_is_refused(client: Any, deployment: str) -> None:
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+
+    from flows.children import _refuse_deadlock
+
+    pool = f"one-at-a-time-{uuid.uuid4().hex[:6]}"
+    client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+    ids = {name: _deployed(client, name, pool) for name in ("parent", "child-of-pool")}
+    run = client.create_flow_run_from_deployment(ids["parent"])
+    with _as_run(run.id):
+        _refuse_deadlock("a-unit/child-of-pool")  # no limit
+        client.update_work_pool(pool, WorkPoolUpdate(concurrency_limit=1))
+        with pytest.raises(ConfigError, match=rf"work pool '{pool}' runs one flow run at a time"):
+            _refuse_deadlock("a-unit/child-of-pool")
+        _refuse_deadlock(deployment)  # of no pool at all
+        client.update_work_pool(pool, WorkPoolUpdate(concurrency_limit=2))
+        _refuse_deadlock("a-unit/child-of-pool")
+
+
+def _deployed(client: Any, name: str, pool: str) -> Any:
+    from prefect import flow
+
+    @flow(name="a-unit")
+    def unit() -> None: ...
+
+    return client.create_deployment(flow_id=client.create_flow(unit), name=name, work_pool_name=pool)
+
+
+@contextmanager
+def _as_run(run_id: Any) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT__FLOW_RUN_ID", str(run_id))
+        yield

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from capforecast.errors import ConfigError
 from capforecast.exchange import RunKey
+from capforecast.fingerprint import code_fingerprint
 from capforecast.lake.datasets import to_json
 from capforecast.lake.store import Store
 from capforecast.settings import Settings
@@ -61,7 +63,54 @@ def test_nothing_is_trained_ahead_where_that_depends_on_the_champion_of_then(
     trainings = Trainings()
     monkeypatch.setattr(backfill, "train_ahead", trainings)
     backfill.Ahead(job(tmp_path, "when_needed"), ASKED, 3).follow(WEEKS[0], WEEKS[1:])
+    backfill.Ahead(job(tmp_path), replace(ASKED, refresh=True), 3).follow(WEEKS[0], WEEKS[1:])  # made anew anyway
     assert trainings.begun == []
+
+
+def of_this_code(store: Path) -> dict[str, Any]:
+    """What the record of a run says of its settings and code."""
+    settings = job(store).settings.model_dump(mode="json")
+    return {"run_id": "r", "code": code_fingerprint(), "settings": settings, "published": {}}
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"code": "other"},
+        {"settings": {"forecast": {"horizon_days": 7}}},
+        {"settings": {"report": {"title": "x"}}},
+    ],
+)
+def test_a_run_of_other_settings_or_code_than_the_backfills_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, difference: dict[str, Any]
+) -> None:
+    Store(tmp_path).create("runs/r/attempt=1/manifest.json", to_json(of_this_code(tmp_path) | difference))
+    run = type("Run", (), {"id": "r", "name": "capacity", "run_count": 1})()
+    monkeypatch.setattr(backfill, "ensure_child", lambda *_, **__: run)
+    with pytest.raises(ConfigError, match="used other settings or code than this backfill"):
+        backfill._by_deployment(job(tmp_path), ASKED.of(job(tmp_path), WEEKS[0]), "key")
+
+
+def test_a_run_that_left_no_record_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lake was deleted and begun anew, say."""
+
+    def child(*_: Any, again: bool, **__: Any) -> Any:
+        if again:
+            Store(tmp_path).create("runs/r/attempt=2/manifest.json", to_json(of_this_code(tmp_path)))
+        return type("Run", (), {"id": "r", "name": "capacity", "run_count": 1})()
+
+    monkeypatch.setattr(backfill, "ensure_child", child)
+    found = backfill._by_deployment(job(tmp_path), ASKED.of(job(tmp_path), WEEKS[0]), "key")
+    assert found == of_this_code(tmp_path)
+
+
+def test_runs_of_another_lake_or_of_an_earlier_backfill_that_made_all_anew_do_not_count(tmp_path: Path) -> None:
+    here, there = job(tmp_path / "a"), job(tmp_path / "b")
+    later = here.model_copy(update={"run": RunKey(run_id="c", attempt=1)})
+    anew = replace(ASKED, refresh=True)
+    assert backfill._once(here, ASKED, "k") == backfill._once(later, ASKED, "k")
+    keys = [backfill._once(*each, "k") for each in ((here, ASKED), (there, ASKED), (here, anew), (later, anew))]
+    assert len(set(keys)) == 4
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -70,7 +119,7 @@ def test_a_run_that_completed_while_nobody_waited_counts_while_its_report_is_the
 ) -> None:
     store = Store(tmp_path)
     summary = store.put("reports/summary.json", b"{}")
-    made = {"run_id": "r", "published": {"references": {"summary": summary.model_dump(mode="json")}}}
+    made = of_this_code(tmp_path) | {"published": {"references": {"summary": summary.model_dump(mode="json")}}}
     store.create("runs/r/attempt=1/manifest.json", to_json(made))
     if damaged:
         store.put("reports/summary.json", b"other")

@@ -41,14 +41,18 @@ def test_a_run_without_a_plan_is_named(store: Store) -> None:
 
 
 def test_each_attempt_of_a_unit_is_kept(store: Store) -> None:
-    runs.write_unit(store, "r", 1, unit(3))
-    runs.write_unit(store, "r", 2, unit(4))
-    assert runs.read_unit(store, "r", "payments / EU", 1) == unit(3)
-    assert runs.read_unit(store, "r", "payments / EU", 2) == unit(4)
+    first, second, other = (
+        RunKey(run_id=child, attempt=attempt) for child, attempt in (("c", 1), ("c", 2), ("of-another-date", 1))
+    )
+    runs.write_unit(store, "r", first, unit(3), "this")
+    runs.write_unit(store, "r", second, unit(4), "that")
+    runs.write_unit(store, "r", other, unit(5), "this")
+    assert runs.read_unit(store, "r", "payments / EU", first) == (unit(3), "this")
+    assert runs.read_unit(store, "r", "payments / EU", second) == (unit(4), "that")
     with pytest.raises(ConflictError):
-        runs.write_unit(store, "r", 1, unit(5))
+        runs.write_unit(store, "r", first, unit(5), "this")
     with pytest.raises(MissingObjectError):
-        runs.read_unit(store, "r", "payments", 1)
+        runs.read_unit(store, "r", "payments", first)
 
 
 def test_only_the_attempt_meant_is_forced(store: Store) -> None:

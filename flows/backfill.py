@@ -254,16 +254,17 @@ def _once(job: Job, asked: Asked, key: str) -> str:
 def _by_deployment(job: Job, parameters: dict[str, Any], key: str) -> dict[str, Any]:
     """The date's report by a run of the deployment `capacity-run/ad-hoc`, as its record in the lake says.
 
-    One of this key that completed while nobody waited counts, unless its report is no longer there as it was.
+    One of this key that completed while nobody waited counts, unless its report is no longer there as it was, or was
+    made by other settings or code: then it is run again.
     """
     made = _child_of(job, parameters, key, again=False)
-    if made is None or not whole(job, made["published"]):
+    if made is None or not whole(job, made["published"]) or not _like(job, made):
         made = _child_of(job, parameters, key, again=True)
     if made is None:
         raise MissingObjectError(
             f"the run of {parameters['as_of']} left no record in {job.store_url}: did it use another lake?"
         )
-    if made["code"] != code_fingerprint() or _settings_of(made) != config_hash(job.settings, actions=True):
+    if not _like(job, made):
         raise ConfigError(
             f"flow run {made['run_id']} used other settings or code than this backfill: give settings by `profile`, "
             "`config` or `overrides`, which the worker sees too, and bring it to one version of the code"
@@ -271,8 +272,12 @@ def _by_deployment(job: Job, parameters: dict[str, Any], key: str) -> dict[str, 
     return made
 
 
-def _settings_of(made: dict[str, Any]) -> str:
-    return config_hash(Settings.model_validate(made["settings"]), actions=True)
+def _like(job: Job, made: dict[str, Any]) -> bool:
+    """Was it made by this code, and by settings that come to the same?"""
+    if made["code"] != code_fingerprint():
+        return False
+    used = Settings.model_validate(made["settings"])
+    return config_hash(used, actions=True) == config_hash(job.settings, actions=True)
 
 
 def _child_of(job: Job, parameters: dict[str, Any], key: str, *, again: bool) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from prefect import runtime
@@ -27,10 +27,19 @@ def resolved(as_of: str | None, job: Job) -> str | None:
             parse_as_of(as_of)
         return as_of
     zone = job.settings.flow.time_zone
-    day = scheduled_date(runtime.flow_run.scheduled_start_time, zone)
+    start = runtime.flow_run.scheduled_start_time
+    day = scheduled_date(start, zone)
     if as_of == BUSINESS_DAY:
         day = last_business_day(day, job.settings.calendar)
     log.info("as of %s: %s, in %s", day, as_of, zone)
+    cut_off = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    if cut_off > start:
+        log.warning(
+            "the cut-off, %s 00:00 UTC, lies %.1f hours after this run was due: its last day may not "
+            "be whole; schedule it later in the day, or set flow.time_zone to UTC",
+            day,
+            (cut_off - start).total_seconds() / 3600,
+        )
     return day.isoformat()
 
 

@@ -91,8 +91,13 @@ def test_a_run_of_other_settings_or_code_than_the_backfills_is_refused(
         backfill._by_deployment(job(tmp_path), ASKED.of(job(tmp_path), WEEKS[0]), "key")
 
 
-def test_a_run_that_left_no_record_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its lake was deleted and begun anew, say."""
+@pytest.mark.parametrize("before", [None, {"code": "other"}, {"settings": {"report": {"title": "x"}}}])
+def test_a_run_that_left_no_record_or_that_of_other_settings_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any] | None
+) -> None:
+    """Its lake was deleted and begun anew, say, or its worker was mended since."""
+    if before is not None:
+        Store(tmp_path).create("runs/r/attempt=1/manifest.json", to_json(of_this_code(tmp_path) | before))
 
     def child(*_: Any, again: bool, **__: Any) -> Any:
         if again:

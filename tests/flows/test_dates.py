@@ -49,6 +49,23 @@ def test_a_word_is_the_date_of_the_scheduled_start_in_the_business_time_zone(
     assert dates.resolved(word, job(time_zone=zone)) == expected
 
 
+@pytest.mark.parametrize(
+    ("start", "zone", "said"),
+    [
+        ("2026-11-22T21:00", "Asia/Tokyo", True),  # 06:00 on the 23rd, which begins in UTC three hours later
+        ("2026-11-23T06:00", "Asia/Tokyo", False),
+        ("2026-10-25T00:30", "Europe/London", False),  # the night in which clocks go back
+        ("2026-11-22T06:00", "UTC", False),
+    ],
+)
+def test_a_cut_off_that_had_not_come_yet_is_warned_of(
+    scheduled: Any, caplog: pytest.LogCaptureFixture, start: str, zone: str, said: bool
+) -> None:
+    scheduled(start)
+    dates.resolved("scheduled", job(time_zone=zone))
+    assert [record.levelname for record in caplog.records].count("WARNING") == said
+
+
 def test_a_date_and_none_stay_as_they_are() -> None:
     assert dates.resolved("2026-11-21", job()) == "2026-11-21"
     assert dates.resolved("2026-11-21T14:00", job()) == "2026-11-21T14:00"

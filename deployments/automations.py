@@ -151,7 +151,8 @@ def told(name: str, tell: Tell, places: Places, runbook: str) -> list[dict[str, 
 
 _TEXT = (
     "{{ what }}{% if run %} Run: {{ run }}.{% endif %}{% if as_of %} As of {{ as_of.split('T')[0] }}.{% endif %}"
-    "{% if business_unit %} Business unit: {{ business_unit }}.{% endif %} {{ do }}{% if link %} {{ link }}{% endif %}"
+    "{% if business_unit %} Business unit: {{ business_unit }}.{% endif %} To do: {{ do }}"
+    "{% if link %} {{ link }}{% endif %}"
 )
 
 

@@ -115,7 +115,7 @@ def show_report(job: Job, published: dict[str, Any]) -> None:
         | (unit["tiers"] if unit["status"] == "finished" else dict.fromkeys(unit["tiers"], ""))
         for unit in summary["business_units"]
     ]
-    create_table_artifact(key="fleet-summary", table=rows, description=f"Servers by tier, as of {made.as_of}")
+    create_table_artifact(key="fleet-summary", table=rows, description=f"Servers by tier, as of {_day(made.as_of)}")
     pools = [
         {
             name: pool[name]
@@ -144,7 +144,12 @@ def _link(job: Job, made: Published) -> None:
     for name in FILES:
         if name in made.references:
             link = job.address(made.references[name])
-            create_link_artifact(key=f"report-{name}", link=link, link_text=f"Capacity report ({name})")
+            create_link_artifact(
+                key=f"report-{name}",
+                link=link,
+                link_text=f"Capacity report ({name})",
+                description=f"The report as of {_day(made.as_of)}: {name}",
+            )
     rows = []
     for unit, references in made.business_units.items():
         links = {name: job.address(references[name]) for name in FILES if name in references}
@@ -153,6 +158,11 @@ def _link(job: Job, made: Published) -> None:
         )
     if rows:
         create_table_artifact(key="unit-reports", table=rows, description="The report of each business unit")
+
+
+def _day(moment: str) -> str:
+    """A moment as people write it: midnight is left out."""
+    return moment[:16].replace("T", " ").removesuffix(" 00:00")
 
 
 def _markdown(summary: dict[str, Any]) -> str:

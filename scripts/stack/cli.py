@@ -53,7 +53,7 @@ def _up(stack: Stack, asked: argparse.Namespace) -> int:
     if not stack.up(asked.workers, asked.port):
         print(f"It is up already: {stack.plan.api.removesuffix('/api')}")
         return 0
-    _usage(stack)
+    _usage(stack, asked.foreground)
     return _stay(stack) if asked.foreground else 0
 
 
@@ -75,13 +75,13 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _usage(stack: Stack) -> None:
+def _usage(stack: Stack, foreground: bool) -> None:
     env = stack.state.env
     print(f"""
-UI:    {stack.plan.api.removesuffix("/api")}   (its password: the value of PREFECT_API_AUTH_STRING in {env})
+UI:    {stack.plan.api.removesuffix("/api")}   (log in with all of PREFECT_API_AUTH_STRING in {env}, admin:...)
 use:   . {env}
        {environments.PREFECT} deployment run capacity-run/ad-hoc --watch
-stop:  Ctrl-C, or {sys.executable} {Path(__file__).parent} down --state {stack.state.folder}
+stop:  {"Ctrl-C, or " if foreground else ""}{sys.executable} {Path(__file__).parent} down --state {stack.state.folder}
 logs:  {stack.state.logs}""")
 
 

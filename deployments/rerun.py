@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MESSAGE = "Re-run asked for by capforecast rerun"
 UNIT_FLOW = "business-unit-run"
 POLL_SECONDS = 2.0
+SAME_NAME = 8  # runs of one name that are listed
 FLOWS = {  # flows that may be run again in this process, by name
     "capacity-run": "flows.capacity:capacity_run",
     "forecast": "flows.forecast:forecast",
@@ -106,6 +107,7 @@ def _check_stage_of(flow: str, run: FlowRun, stage: str | None) -> None:
 
 def _read(client: SyncPrefectClient, run_id: str) -> FlowRun:
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+    from prefect.client.schemas.sorting import FlowRunSort
     from prefect.exceptions import ObjectNotFound
 
     try:
@@ -113,12 +115,20 @@ def _read(client: SyncPrefectClient, run_id: str) -> FlowRun:
     except ObjectNotFound:
         raise UsageError(_unknown(run_id)) from None
     except ValueError:  # no id: a name, as people see it in the UI
-        named = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[run_id])), limit=2)
+        named = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[run_id])),
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+            limit=SAME_NAME,
+        )
     if not named:
         raise UsageError(_unknown(run_id)) from None
     if len(named) > 1:
-        raise UsageError(f"several runs are called {run_id!r}; give the id (prefect flow-run ls)") from None
+        raise UsageError(f"several runs are called {run_id!r}; give the id, newest first: {_ids(named)}") from None
     return named[0]
+
+
+def _ids(runs: list[FlowRun]) -> str:
+    return ", ".join(f"{run.id} ({run.state.name if run.state else 'no state'})" for run in runs)
 
 
 def _unknown(run_id: str) -> str:

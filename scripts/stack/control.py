@@ -43,7 +43,10 @@ class Stack:
             if self.state.processes() and not dead:
                 return False
             if len(dead) < len(self.state.processes()):
-                raise StackError(f"{', '.join(dead)} died while the rest of the stack runs; `down`, then `up` again")
+                raise StackError(
+                    f"{', '.join(dead)} died while the rest of the stack runs; `down`, then `up` again, "
+                    f"or, for a worker: . {self.state.env}; prefect worker start --pool capacity-process"
+                )
             plan = self.state.plan(workers, port)
             self.state.write_env(environments.client_variables(self.state, plan))
             try:

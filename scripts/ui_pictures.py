@@ -24,7 +24,7 @@ UI = API.removesuffix("/api")
 PASSWORD = os.environ.get("PREFECT_API_AUTH_STRING", "")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 PROMOTION = "text=You can use Prefect Cloud for free"
-SETTLED = 4000  # milliseconds until a page of the UI has drawn its charts
+SETTLED = 9000  # milliseconds until a page of the UI has drawn its charts
 
 
 def asked(path: str, content: dict[str, Any] | None = None) -> Any:
@@ -73,7 +73,6 @@ def main(folder: Path, run_id: str) -> None:
         log_in(page)
         picture(page, folder, "run", f"runs/flow-run/{run_id}")
         picture(page, folder, "subflows", f"runs/flow-run/{run_id}", "Subflow Runs")
-        picture(page, folder, "artifacts", f"runs/flow-run/{run_id}", "Artifacts")
         for key in ("capacity-summary", "fleet-summary"):
             picture(page, folder, f"artifact-{key}", f"artifacts/artifact/{by_key[key]}")
         picture(page, folder, "deployments", "deployments")

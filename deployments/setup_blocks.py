@@ -10,14 +10,13 @@ import ipaddress
 import os
 import re
 import socket
-import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from capforecast.configuration import Loaded, secret, usable_store
-from capforecast.errors import ConfigError, LakeError
-from capforecast.lake.connection import Place, place_of
+from capforecast.errors import ConfigError
+from capforecast.lake.connection import place_of
 from capforecast.settings import AlertSettings, StorageSettings
 
 if TYPE_CHECKING:
@@ -90,6 +89,8 @@ def _results(loaded: Loaded, keys: Mapping[str, str] | None) -> tuple[S3Bucket |
         return None, "the store is a folder and keeps results itself"
     try:
         from prefect_aws import S3Bucket
+
+        from tasks.results import probe_bucket
     except ImportError:
         raise ConfigError(
             "results in a bucket need prefect-aws: pip install -c requirements.lock 'capforecast[aws]'"
@@ -97,7 +98,7 @@ def _results(loaded: Loaded, keys: Mapping[str, str] | None) -> tuple[S3Bucket |
     options = loaded.settings.storage
     folder = "/".join(filter(None, (place.prefix, FOLDER)))
     block = S3Bucket(bucket_name=place.bucket, bucket_folder=folder, credentials=_credentials(options, keys))
-    _probe(block, place, options)
+    probe_bucket(block)
     held = "with keys of the environment" if keys is not None else "without keys: those of each worker"
     note = "" if options.encryption == "none" else f"; written without {options.encryption}: the bucket must ask for it"
     return block, f"s3://{place.bucket}/{folder}, {held}{note}"
@@ -127,25 +128,6 @@ def _kept(variables: Mapping[str, str]) -> dict[str, str]:
     if variables.get("AWS_SESSION_TOKEN"):
         raise ConfigError("--with-keys: these keys are temporary (AWS_SESSION_TOKEN is set) and would soon be refused")
     return dict(zip(("aws_access_key_id", "aws_secret_access_key"), (variables[name] for name in _KEYS), strict=True))
-
-
-def _probe(block: S3Bucket, place: Place, options: StorageSettings) -> None:
-    """Put, get and delete a small object: Prefect itself takes a result that could not be written for one that was."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    key, content = f".probe-{uuid.uuid4().hex}", b"{}"
-    try:
-        block.write_path(key, content, _sync=True)
-        back = block.read_path(key, _sync=True)
-        client = block.credentials.get_s3_client()
-        client.delete_object(Bucket=block.bucket_name, Key=block._resolve_path(key))
-    except (BotoCoreError, ClientError) as error:
-        raise LakeError(
-            f"results cannot be kept in bucket {place.bucket!r} at {options.endpoint or 'AWS'}: {error}; mend the "
-            "store's address, storage.* or the AWS credentials"
-        ) from None
-    if back != content:
-        raise LakeError(f"bucket {place.bucket!r}: a result reads back differently from what was written")
 
 
 def _webhook(asked: AlertSettings, variables: Mapping[str, str]) -> tuple[Block | None, str]:

@@ -109,17 +109,20 @@ def probe_results(job: Job) -> None:
     name = job.settings.flow.result_block
     if name is None:
         return
-    block = _bucket_block(name)
+    probe_bucket(_bucket_block(name))
+
+
+def probe_bucket(block: S3Bucket) -> None:
+    """Put, get and delete a small object in an S3Bucket block; raises LakeError."""
     key, data = f".probe-{uuid.uuid4().hex}", b"{}"
     try:
         block.write_path(key, data, _sync=True)
-        if block.read_path(key, _sync=True) != data:
-            raise LakeError(f"result block {name!r}: a result reads back differently from what was written")
+        back = block.read_path(key, _sync=True)
         block.credentials.get_s3_client().delete_object(Bucket=block.bucket_name, Key=block._resolve_path(key))
-    except LakeError:
-        raise
     except Exception as error:  # botocore's many
         raise LakeError(
-            f"result block {name!r} (bucket {block.bucket_name!r}) does not keep results: {error}; mend the block "
-            "(capforecast setup blocks), its credentials or the network"
+            f"results cannot be kept in bucket {block.bucket_name!r}: {error}; mend its address, storage.* or the AWS "
+            "credentials, then `capforecast setup blocks`"
         ) from None
+    if back != data:
+        raise LakeError(f"bucket {block.bucket_name!r}: a result reads back differently from what was written")

@@ -228,7 +228,7 @@ def _shown(row: Row) -> Row:
     }
 
 
-@task(name="date", task_run_name="{as_of}", tags=["capforecast"], cache_policy=NO_CACHE)
+@task(name="date", task_run_name="{as_of}", cache_policy=NO_CACHE)
 def date_run(job: Job, asked: Asked, as_of: str, key: str) -> dict[str, Any]:
     """The full run of one date, here or as a run of a deployment. EAGER: its stages keep results when it fails."""
     parameters = asked.of(job, as_of)
@@ -305,7 +305,7 @@ class Ahead:
                 self._at_work[each] = train_ahead.submit(self._job, self._asked, each)
 
 
-@task(name="train-ahead", task_run_name="train-{as_of}", tags=["capforecast"], cache_policy=NO_CACHE)
+@task(name="train-ahead", task_run_name="train-{as_of}", cache_policy=NO_CACHE)
 def train_ahead(job: Job, asked: Asked, as_of: str) -> None:
     """Train the models of a date and decide nothing. What goes wrong is seen again, and told, by the date's own run."""
     _ahead.set(True)

@@ -44,7 +44,6 @@ class IncompleteRun(CapforecastError):
 @task(
     name="business-unit",
     task_run_name="{business_unit}",
-    tags=["capforecast"],
     cache_policy=StageKey(per_run=True, actions=True),  # its stages include some on actions
     persist_result=True,
     result_serializer="json",

@@ -140,7 +140,6 @@ def stage_task(
     return task(
         name=name,
         task_run_name=run_name or f"{name}-{{business_unit}}",
-        tags=["capforecast"],  # one set for all: each set costs two seconds at first (its concurrency slots)
         cache_policy=StageKey(per_run=per_run, actions=actions),
         persist_result=True,
         result_serializer="json",

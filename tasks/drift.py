@@ -22,9 +22,7 @@ def drift(job: Job, unit: dict[str, Any], business_unit: str) -> dict[str, Any]:
     return executed(job, "drift", business_unit, lambda: added_references(stages.drift, job, unit))
 
 
-@task(
-    name="announce-drift", task_run_name="announce-drift-{business_unit}", tags=["capforecast"], cache_policy=NO_CACHE
-)
+@task(name="announce-drift", task_run_name="announce-drift-{business_unit}", cache_policy=NO_CACHE)
 def announce_drift(job: Job, unit: dict[str, Any], business_unit: str) -> None:
     """The checks in the Prefect UI, and for each alarm an event `capforecast.drift` (docs/runbook.md)."""
     known = Unit.model_validate(unit)

@@ -37,7 +37,7 @@ def forecast(job: Job, unit: dict[str, Any], business_unit: str) -> dict[str, An
     return executed(job, "forecast", business_unit, lambda: added_references(stages.forecast, job, unit))
 
 
-@task(name="show-models", task_run_name="show-models", tags=["capforecast"], cache_policy=NO_CACHE)
+@task(name="show-models", task_run_name="show-models", cache_policy=NO_CACHE)
 def show_models(job: Job, units: list[dict[str, Any]]) -> None:
     """Which model forecasts each business unit from now on, and why, in the Prefect UI."""
     rows = stages.model_overview(job.store, [Unit.model_validate(unit) for unit in units])

@@ -45,7 +45,7 @@ def report(
     return executed(job, "report", FLEET, work)
 
 
-@task(name="record", task_run_name="record", tags=["capforecast"], cache_policy=NO_CACHE, persist_result=False)
+@task(name="record", task_run_name="record", cache_policy=NO_CACHE, persist_result=False)
 def write_record(
     job: Job, content: dict[str, Any], units: list[dict[str, Any]], published: dict[str, Any] | None
 ) -> str:
@@ -55,7 +55,7 @@ def write_record(
     return record(job.store, job.run, content, finished, made).uri
 
 
-@task(name="show-unit", task_run_name="show-{business_unit}", tags=["capforecast"], cache_policy=NO_CACHE)
+@task(name="show-unit", task_run_name="show-{business_unit}", cache_policy=NO_CACHE)
 def show_unit(job: Job, unit: dict[str, Any], business_unit: str) -> None:
     """Tables of one business unit in the Prefect UI: tiers, worst servers, unknown servers."""
     seen = stages.overview(job.store, Unit.model_validate(unit))
@@ -74,7 +74,7 @@ def show_unit(job: Job, unit: dict[str, Any], business_unit: str) -> None:
     create_table_artifact(key=f"pools-{short}", table=pools, description=f"{business_unit}: {POOLS}")
 
 
-@task(name="show-pools", task_run_name="show-pools", tags=["capforecast"], cache_policy=NO_CACHE)
+@task(name="show-pools", task_run_name="show-pools", cache_policy=NO_CACHE)
 def show_pools(job: Job, totals: dict[str, Any]) -> None:
     """Sums of pools in the Prefect UI: each business unit, each region, the fleet."""
     if totals:
@@ -82,14 +82,14 @@ def show_pools(job: Job, totals: dict[str, Any]) -> None:
         create_table_artifact(key="pools", table=rows, description=f"Fleet: {POOLS}")
 
 
-@task(name="show-scorecard", task_run_name="show-scorecard", tags=["capforecast"], cache_policy=NO_CACHE)
+@task(name="show-scorecard", task_run_name="show-scorecard", cache_policy=NO_CACHE)
 def show_scorecard(job: Job, scored: dict[str, Any]) -> None:
     """How often past warnings came true, beside the rules of thumb, in the Prefect UI."""
     text = stages.scorecard_overview(job.store, Reference.model_validate(scored["scorecard"]))
     create_markdown_artifact(key="scorecard", markdown=text, description="How often past warnings came true")
 
 
-@task(name="show-actions", task_run_name="show-actions", tags=["capforecast"], cache_policy=NO_CACHE)
+@task(name="show-actions", task_run_name="show-actions", cache_policy=NO_CACHE)
 def show_actions(job: Job, made: dict[str, Any]) -> None:
     """What the advice saves and costs, in the Prefect UI."""
     rows = stages.actions_overview(job.store, Reference.model_validate(made["savings"]))
@@ -98,14 +98,14 @@ def show_actions(job: Job, made: dict[str, Any]) -> None:
     )
 
 
-@task(name="show-sources", task_run_name="show-sources", tags=["capforecast"], cache_policy=NO_CACHE)
+@task(name="show-sources", task_run_name="show-sources", cache_policy=NO_CACHE)
 def show_sources(job: Job, ingested: dict[str, Any]) -> None:
     """What became of the rows of each file, in the Prefect UI."""
     rows = stages.source_overview(job.store, Ingested.model_validate(ingested))
     create_table_artifact(key="validation", table=rows, description="Rows of each file: used, rejected, duplicates")
 
 
-@task(name="show-report", task_run_name="show-report", tags=["capforecast"], cache_policy=NO_CACHE)
+@task(name="show-report", task_run_name="show-report", cache_policy=NO_CACHE)
 def show_report(job: Job, published: dict[str, Any]) -> None:
     """The fleet at a glance in the Prefect UI, with links to the report's files."""
     made = Published.model_validate(published)
@@ -130,7 +130,7 @@ def show_report(job: Job, published: dict[str, Any]) -> None:
     create_markdown_artifact(key="capacity-summary", markdown=_markdown(summary), description="The answer in short")
 
 
-@task(name="deliver", task_run_name="deliver", tags=["capforecast"], cache_policy=NO_CACHE, persist_result=False)
+@task(name="deliver", task_run_name="deliver", cache_policy=NO_CACHE, persist_result=False)
 def deliver(job: Job, published: dict[str, Any]) -> list[dict[str, Any]]:
     """Tell people that the report is there; what could not be sent is a warning and stands in the Prefect UI."""
     references = Published.model_validate(published).references

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from capforecast.configuration import Loaded
 from capforecast.errors import ConfigError
-from deployments.automations import OURS, Places, entries, rendered
+from deployments.automations import OURS, PREFIX, Places, entries, rendered
 from deployments.setup_blocks import SLACK, WEBHOOK
 
 if TYPE_CHECKING:
@@ -16,22 +16,29 @@ if TYPE_CHECKING:
 
 NOTIFY = "notify/notify"
 _PAGE = 200
+_LEFT = "tells somebody, and these settings `alerts` name no place; to silence it, switch it off in the UI"
 Row = dict[str, Any]
 
 
 def set_up_automations(client: SyncPrefectClient, loaded: Loaded, *, dry_run: bool = False) -> list[Row]:
     """Create, update and delete our automations; a row for each: `automation`, `done`, `about`.
 
-    One that people have switched off stays off. Raises ConfigError where a block or deployment is missing.
+    One that people have switched off stays off; where the settings name no place, those that tell one stay too, or a
+    `setup` given without its settings would silence them. Raises ConfigError where a block or deployment is missing.
     """
     asked = loaded.settings.alerts
     places = _places(client, loaded, dry_run)
     found = entries()
     wanted = {made.name: made for made in rendered(found, places, asked.runbook_url)}
+    silent = set() if places else {PREFIX + name for name in found} - set(wanted)
     there = {each.name: each for each in _ours(client)}
     rows = [_kept(client, made, there.get(name), dry_run) for name, made in wanted.items()]
-    rows += [_deleted(client, each, dry_run) for name, each in there.items() if name not in wanted]
-    if not places:
+    rows += [
+        _deleted(client, each, dry_run) for name, each in there.items() if name not in wanted and name not in silent
+    ]
+    left = sorted(silent & set(there))
+    rows += [{"automation": name, "done": "left", "about": _LEFT} for name in left]
+    if not places and not left:
         rows.append({"automation": "", "done": "nobody is told", "about": "the settings `alerts` name no place"})
     return rows
 
@@ -56,7 +63,7 @@ def _deleted(client: SyncPrefectClient, each: Automation, dry_run: bool) -> Row:
     if not dry_run:
         client.delete_automation(each.id)
     done = "would be deleted" if dry_run else "deleted"
-    return {"automation": each.name, "done": done, "about": "not in the file, or tells nobody"}
+    return {"automation": each.name, "done": done, "about": "not in the file"}
 
 
 def _ours(client: SyncPrefectClient) -> list[Automation]:

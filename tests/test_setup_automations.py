@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect.exceptions import ObjectNotFound
@@ -78,6 +79,18 @@ def test_those_of_others_are_left_alone_and_one_switched_off_stays_off(client: A
     assert now["capforecast: of others"].tags == ["mine"]
     assert not now["capforecast: note-crashed"].enabled
     assert now["capforecast: zombie-runs"].tags == [OURS]
+
+
+def test_a_setup_without_a_place_leaves_those_who_tell_somebody(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = load(environment={}, overrides={"alerts.webhook_url_env": "HOOK"})
+    with monkeypatch.context() as patch:
+        patch.setattr(setup_automations, "_block", lambda *_: UUID(int=1))
+        made = done(client, told)
+    alerts = set(made) - HEALING
+    assert "capforecast: run-failed" in alerts
+    now = done(client)
+    assert {name for name, what in now.items() if what == "left"} == alerts
+    assert set(there(client)) >= set(made)
 
 
 def test_a_place_that_is_not_there_yet_is_named_with_the_command_that_makes_it(client: Any) -> None:

@@ -1,4 +1,4 @@
-"""Settings from layers: code, default.yaml, profile, user file, environment, options; later ones win, key by key.
+"""Settings from layers: code, default.yaml, profile, user file, parameters, environment, options; later ones win, key by key.
 
 The only module of the library that reads environment variables. Mappings merge, lists replace. Every key is checked
 in every layer, values once merged; all problems are reported together, each with the place where it stands.
@@ -43,6 +43,8 @@ NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "models": True,
     "delivery": True,
     "alerts": True,
+    "aws_lambda": True,
+    "sagemaker": True,
     "forecast": {"block_size", "threads"},
 }  # what changes where and how a run goes, not what comes out
 # What only stages on actions and the report read: no model is trained anew for the sake of a title.
@@ -71,12 +73,15 @@ def load(
     user_file: Path | None = None,
     environment: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Merge the layers and check the result.
 
     profile: `local`, `aws` or None.  user_file: YAML with any of the keys of default.yaml.
     environment: variables in place of the process's own; `CAPFORECAST_SECTION__KEY` sets `section.key`. AWS's own
     for endpoint, region and profile count below all but default.yaml.
+    parameters: name -> text of a parameter store, laid below the environment; the end of the name is the key:
+    `/ops/prod/forecast/horizon_days` below the path `/ops/prod` comes as `forecast/horizon_days`.
     overrides: dotted key -> value, None = not given; text for a key that is not text is read as YAML.
     Raises ConfigError that lists every problem: key, place, nearest valid key.
     """
@@ -91,6 +96,8 @@ def load(
         layers.add_file(folder / f"{profile}.yaml", Origin(f"profile {profile}.yaml", 1))
     if user_file is not None:
         layers.add_file(user_file, Origin(str(user_file), 1, own_file=True))
+    for name, text in (parameters or {}).items():
+        layers.add_text(tuple(name.split("/")), text, Origin(f"parameter {name}"))
     _add_environment(layers, variables)
     for key, value in (overrides or {}).items():
         if value is not None:

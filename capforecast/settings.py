@@ -641,6 +641,52 @@ class FlowSettings(Section):
         return _time_zone(name)
 
 
+class LambdaSettings(Section):
+    """What the Lambda function does with events, and what it keeps for itself."""
+
+    incoming: str = Field(
+        "incoming/",
+        min_length=1,
+        description="objects whose key begins so are observations to forecast from; others are ignored, with a reason",
+    )
+    suffixes: tuple[str, ...] = Field(
+        (".parquet", ".csv", ".csv.gz"), min_length=1, description="and whose key ends in one of these"
+    )
+    inventory: str | None = Field(
+        None,
+        description="inventory that such events are read with, as s3://bucket/key; null = that of the lake",
+    )
+    reserve_seconds: Count = Field(
+        20, description="seconds of the function's time that are kept for ending in order; less left = nothing is begun"
+    )
+
+
+class SageMakerSettings(Section):
+    """Jobs of SageMaker: what they run on. Never credentials: those come from the AWS chain of the process."""
+
+    train: bool = Field(False, description="a run trains by SageMaker jobs, one per business unit, and follows them")
+    role: str | None = Field(None, description="ARN of the role that jobs run as; null = none can be submitted")
+    image: str | None = Field(None, description="address of the image `sagemaker`, by digest; null = likewise")
+    output: str | None = Field(
+        None, description="s3://bucket/prefix that jobs write to; null = `sagemaker/` of the lake's bucket and prefix"
+    )
+    instance_type: str = Field("ml.m6i.xlarge", pattern=r"^ml\.", description="machine of a job")
+    instances: Count = Field(1, description="machines of a processing job; training takes one")
+    volume_gib: Count = Field(30, description="disk of each machine, GiB")
+    most_seconds: Count = Field(7200, description="a job that runs longer is stopped by SageMaker")
+    poll_seconds: float = Field(15.0, gt=0, description="seconds between two looks at a job")
+    kms_key: str | None = Field(None, description="KMS key for disks and what jobs write; null = AWS's own")
+    subnets: tuple[str, ...] = Field((), description="subnets of jobs; none = the network of SageMaker")
+    security_groups: tuple[str, ...] = Field((), description="security groups of jobs; with subnets only")
+    tags: dict[str, str] = Field(default_factory=dict, description="tags of jobs, beside `application: capforecast`")
+
+    @model_validator(mode="after")
+    def _whole_network(self) -> SageMakerSettings:
+        if bool(self.subnets) != bool(self.security_groups):
+            raise ValueError("`subnets` and `security_groups` go together: give both, or neither")
+        return self
+
+
 class LogSettings(Section):
     """Logs."""
 
@@ -719,6 +765,8 @@ class Settings(Section):
     delivery: DeliverySettings = DeliverySettings()
     alerts: AlertSettings = AlertSettings()
     flow: FlowSettings = FlowSettings()
+    aws_lambda: LambdaSettings = LambdaSettings()
+    sagemaker: SageMakerSettings = SageMakerSettings()
     log: LogSettings = LogSettings()
 
     def metric(self, name: str) -> MetricSettings:

@@ -346,3 +346,14 @@ def test_a_password_in_an_endpoint_is_refused_and_not_repeated(user_file):
     message = refused(user_file=user_file("storage: {endpoint: 'https://me:hunter2@host'}"))
     assert "no user or password" in message
     assert "hunter2" not in message
+
+
+def test_parameters_of_a_store_lie_below_the_environment_and_name_themselves() -> None:
+    loaded = load(
+        parameters={"forecast/horizon_days": "30", "report/title": "Fleet", "models/keep": "3"},
+        environment={"CAPFORECAST_MODELS__KEEP": "5"},
+    )
+    assert (loaded.settings.forecast.horizon_days, loaded.settings.models.keep) == (30, 5)
+    assert loaded.provenance["report.title"] == "parameter report/title"
+    with pytest.raises(ConfigError, match=r"parameter forecast/horizon.*horizon_days"):
+        load(parameters={"forecast/horizon": "30"}, environment={})

@@ -1,4 +1,4 @@
-"""Settings from layers: code, default.yaml, profile, user file, parameters, environment, options; later ones win, key by key.
+"""Settings from layers: code, default.yaml, profile, user file, parameters, environment, options; later ones win.
 
 The only module of the library that reads environment variables. Mappings merge, lists replace. Every key is checked
 in every layer, values once merged; all problems are reported together, each with the place where it stands.

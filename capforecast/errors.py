@@ -11,6 +11,7 @@ CapforecastError                 exit code 1
 │   ├── AccessDeniedError        1   the credentials may not do what was asked
 │   └── ConflictError            1   two writers of one partition, or a record that exists
 ├── ModelError                   1   a stored model is missing, corrupt or does not fit
+├── OutOfTimeError           1   the time given is nearly over, the rest was not begun
 ├── ExecutorError                1   the processes that compute blocks cannot be had, or died
 │   └── VersionError             1   one of them has other code than the run
 └── StageError                   1   a stage lost rows without a reason
@@ -80,6 +81,12 @@ class ConflictError(LakeError):
 
 class ModelError(CapforecastError):
     """A stored model is missing, corrupt or does not fit the data."""
+
+
+class OutOfTimeError(CapforecastError):
+    """The time that was given is nearly over: what is left was not begun."""
+
+    retryable = True
 
 
 class ExecutorError(CapforecastError):

@@ -132,9 +132,11 @@ class Trained(Generic[M_co]):
     backtest: rows of BACKTEST_COLUMNS, from forecasts at past origins by weights that had not seen the outcome.
     errors: the same forecasts' errors as whole paths.
     choice: rows of CHOICE_COLUMNS; None where a model has nothing to choose from.
+    fall_back: the backtest of the engine that is kept beside a model of another kind; None beside none.
     """
 
     model: M_co
     backtest: pd.DataFrame
     errors: ErrorPaths
     choice: pd.DataFrame | None = None
+    fall_back: pd.DataFrame | None = None

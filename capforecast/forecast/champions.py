@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _POINT = QUANTILE_LEVELS.index(0.5)
 _STATES = 2  # numbers that paths.states gives
-_OWN, _ENGINE = "own_", "fleet_"  # prefixes of the two models' tables
+_OWN, FALL_BACK = "own_", "fleet_"  # prefixes of the two models' tables
 _COLUMNS = {
     "errors": ("origin", "scale", "states", "path"),
     "calibration": (SERVER_ID, METRIC, "scale_now", "states_now", "unit"),
@@ -96,7 +96,7 @@ class Challenger:
     def tables(self) -> dict[str, pa.Table]:
         """Both models' tables, and `errors` and `calibration` as the engine's."""
         own = {_OWN + name: table for name, table in self.model.tables().items()}
-        theirs = {_ENGINE + name: table for name, table in self.engine.tables().items()}
+        theirs = {FALL_BACK + name: table for name, table in self.engine.tables().items()}
         errors, calibration = error_tables(self.errors)
         return own | theirs | {"errors": errors, "calibration": calibration}
 
@@ -126,7 +126,7 @@ def from_tables(kind: str, tables: Mapping[str, pa.Table]) -> Champion:
     if kind == NAME:
         return FleetModel.from_tables(tables)
     _check_kind(kind)
-    parts = [{name.removeprefix(p): t for name, t in tables.items() if name.startswith(p)} for p in (_OWN, _ENGINE)]
+    parts = [{name.removeprefix(p): t for name, t in tables.items() if name.startswith(p)} for p in (_OWN, FALL_BACK)]
     model, engine_model = model_kind(kind).from_tables(parts[0]), FleetModel.from_tables(parts[1])
     horizon, cadence = engine_model.horizon, engine_model.cadence
     if "unit" not in tables.get("calibration", pa.table({})).column_names:
@@ -137,6 +137,14 @@ def from_tables(kind: str, tables: Mapping[str, pa.Table]) -> Champion:
     with reading():
         errors = read_errors(tables["errors"], tables["calibration"], engine_model.series, horizon, _STATES, cadence)
     return Challenger(kind, model, errors, engine_model)
+
+
+def fall_back_from(tables: Mapping[str, pa.Table]) -> FleetModel:
+    """The engine's model that is kept beside one of another kind, from the latter's tables; raises ModelError."""
+    model = FleetModel.from_tables({name.removeprefix(FALL_BACK): table for name, table in tables.items()})
+    if not len(model.errors.origins):
+        raise ModelError("the model was stored without error paths of its fall-back, the fleet engine; train again")
+    return model
 
 
 def train(panel: Panel, horizon: int, settings: Settings) -> Trained[Champion]:
@@ -150,13 +158,11 @@ def train(panel: Panel, horizon: int, settings: Settings) -> Trained[Champion]:
     plan, origins = replay_plan(past, horizon, settings)
     quantiles = _replayed(kind, ordered, past, plan, origins, settings)
     errors, table = _evidence(ordered, past, plan, origins, quantiles, horizon)
-    theirs = trained.model
-    bare = replace(theirs, errors=_no_errors(theirs.errors))  # its points are used, its errors are not
-    model = Challenger(kind.name, kind.fit(ordered, horizon, settings), errors, bare)
+    model = Challenger(kind.name, kind.fit(ordered, horizon, settings), errors, trained.model)
     wanted = pd.MultiIndex.from_frame(panel.series[[SERVER_ID, METRIC]])
     place = wanted.get_indexer(pd.MultiIndex.from_frame(table[[SERVER_ID, METRIC]]))
     table = table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
-    return Trained(model, table, model.error_paths(panel))
+    return Trained(model, table, model.error_paths(panel), fall_back=trained.backtest)
 
 
 def _ordered(panel: Panel, past: Past) -> Panel:
@@ -220,10 +226,3 @@ def _evidence(
         np.zeros((width, _STATES), dtype=np.float32), series, cadence,
     )  # fmt: skip
     return found, table
-
-
-def _no_errors(errors: ErrorPaths) -> ErrorPaths:
-    """The same without any path."""
-    return replace(
-        errors, errors=errors.errors[:0], origins=errors.origins[:0], scale=errors.scale[:0], states=errors.states[:0]
-    )

@@ -16,7 +16,7 @@ from capforecast.forecast import champions, pointers
 from capforecast.forecast.base import Trained
 from capforecast.forecast.champions import Champion
 from capforecast.forecast.manifest import File, Manifest, Window, libraries, parse, scores_of
-from capforecast.forecast.model import settings_text
+from capforecast.forecast.model import NAME, settings_text
 from capforecast.forecast.pointers import MANIFEST
 from capforecast.forecast.tables import FORMAT
 from capforecast.lake.datasets import as_of_segment, parse_table, read_table, table_of, to_json, to_parquet
@@ -26,6 +26,8 @@ from capforecast.schema import SERVER_ID, Reference
 EVIDENCE = "backtest"  # the file of a version that holds its backtest
 METADATA = "metadata"  # and what the model says of itself
 CHOICE = "choice"  # and which candidates carry its forecasts
+FALL_BACK_EVIDENCE = champions.FALL_BACK + EVIDENCE  # and, of another kind than the engine, the fall-back's backtest
+_NO_PART = (EVIDENCE, CHOICE, FALL_BACK_EVIDENCE)  # of the model itself
 
 
 def save(
@@ -42,6 +44,8 @@ def save(
     parts = model.tables() | {EVIDENCE: table_of(trained.backtest)}
     if trained.choice is not None:
         parts[CHOICE] = table_of(trained.choice)
+    if trained.fall_back is not None:
+        parts[FALL_BACK_EVIDENCE] = table_of(trained.fall_back)
     tables = {name: (to_parquet(table, floats=True), table.num_rows) for name, table in sorted(parts.items())}
     recipe = {"kind": kind, "settings": hashlib.sha256(recipe_text(model).encode()).hexdigest(), "code": notes["code"]}
     said = {name: value for name, value in notes.items() if name != "git_commit"}
@@ -90,22 +94,33 @@ def read_manifest(store: Store, manifest: Reference) -> Manifest:
     return parse(store.fetch(manifest), manifest.uri)
 
 
-def load(store: Store, manifest: Reference) -> tuple[Champion, str]:
-    """The model behind a manifest and its version; raises ModelError or a LakeError naming what is wrong."""
+def load(store: Store, manifest: Reference, *, fall_back: bool = False) -> tuple[Champion, str]:
+    """The model behind a manifest and its version; raises ModelError or a LakeError naming what is wrong.
+
+    fall_back: of a model of another kind than the engine, the engine's that is kept beside it: numpy is enough for it.
+    """
     content = read_manifest(store, manifest)
+    beside = fall_back and content.kind != NAME
     tables = {
-        name: read_table(store, _intact(file)) for name, file in content.files.items() if name not in (EVIDENCE, CHOICE)
+        name: read_table(store, _intact(file))
+        for name, file in content.files.items()
+        if name not in _NO_PART and (name.startswith(champions.FALL_BACK) or not beside)
     }
-    return champions.from_tables(content.kind, tables), content.version
+    made = champions.fall_back_from(tables) if beside else champions.from_tables(content.kind, tables)
+    return made, content.version
 
 
 def _intact(file: File) -> Reference:
     return Reference(uri=file.uri, sha256=file.sha256, rows=file.rows)
 
 
-def evidence(store: Store, manifest: Reference) -> Reference:
-    """The backtest a model was published with."""
-    return _intact(read_manifest(store, manifest).files[EVIDENCE])
+def evidence(store: Store, manifest: Reference, *, fall_back: bool = False) -> Reference:
+    """The backtest a model was published with, or its fall-back's; raises ModelError where that was not kept."""
+    content = read_manifest(store, manifest)
+    name = FALL_BACK_EVIDENCE if fall_back and content.kind != NAME else EVIDENCE
+    if name not in content.files:
+        raise ModelError(f"{content.version} was stored without the backtest of its fall-back; train again")
+    return _intact(content.files[name])
 
 
 def is_manifest(reference: Reference) -> bool:

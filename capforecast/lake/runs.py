@@ -44,6 +44,12 @@ def newest_manifest(store: Store, run_id: str) -> dict[str, Any] | None:
     return manifest
 
 
+def next_attempt(store: Store, run_id: str) -> int:
+    """Number of the attempt that follows those of a run that left anything, finished or not."""
+    found = [re.match(r"runs/[^/]+/attempt=(\d+)/", key) for key in store.keys(f"runs/{run_id}")]
+    return 1 + max((int(match[1]) for match in found if match), default=0)
+
+
 def write_plan(store: Store, run: RunKey, content: dict[str, Any]) -> Reference:
     """What an attempt asks of the flow runs of its business units, for them to read."""
     return store.create(f"runs/{run.run_id}/attempt={run.attempt}/plan.json", to_json(content))

@@ -23,6 +23,7 @@ from capforecast.stages.intake import (
 from capforecast.stages.outputs import is_whole, publish, render, report
 from capforecast.stages.pools import fleet_pools, pool_overview, pools
 from capforecast.stages.scorecard import scorecard, scorecard_overview, warnings
+from capforecast.stages.serve import Served, UnitServed, from_lake, serve
 from capforecast.stages.sizing import sizing
 from capforecast.stages.units import forecast, overview, read_panel, risk, train, validate
 
@@ -56,9 +57,10 @@ ORDER = (  # of all stages: first those of a business unit, then the fleet's
 OF_UNIT = ORDER[1 : ORDER.index("fleet-pools")]
 
 __all__ = [
-    "AS_OF", "BUSINESS_DAY", "NEEDS", "OF_UNIT", "ORDER", "SCHEDULED", "actions", "actions_overview", "alerts",
-    "anomalies", "champion", "decided", "deliver", "delivers", "drift", "drift_overview", "fleet_pools", "forecast",
-    "ingest", "is_whole", "model_overview", "overview", "parse_as_of", "parse_known_at", "pool_overview", "pools",
-    "publish", "publish_alert", "read_panel", "render", "report", "risk", "scorecard", "scorecard_overview",
-    "shape_catalogue", "sizing", "source_overview", "train", "validate", "warnings", "why_train",
+    "AS_OF", "BUSINESS_DAY", "NEEDS", "OF_UNIT", "ORDER", "SCHEDULED", "Served", "UnitServed", "actions",
+    "actions_overview", "alerts", "anomalies", "champion", "decided", "deliver", "delivers", "drift",
+    "drift_overview", "fleet_pools", "forecast", "from_lake", "ingest", "is_whole", "model_overview", "overview",
+    "parse_as_of", "parse_known_at", "pool_overview", "pools", "publish", "publish_alert", "read_panel", "render",
+    "report", "risk", "scorecard", "scorecard_overview", "serve", "shape_catalogue", "sizing", "source_overview",
+    "train", "validate", "warnings", "why_train",
 ]  # fmt: skip

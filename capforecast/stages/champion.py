@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from capforecast.exchange import Unit
 from capforecast.forecast import promotion, registry
 from capforecast.forecast.base import Mask
 from capforecast.forecast.decision import Decision
-from capforecast.forecast.manifest import EVERY, Manifest
+from capforecast.forecast.manifest import EVERY, Manifest, Score, scores_of
+from capforecast.forecast.model import NAME
 from capforecast.forecast.pointers import version_of
 from capforecast.lake.datasets import earlier_key, read_frame, read_table, write_table
 from capforecast.lake.store import Store
@@ -39,13 +40,14 @@ def why_train(store: Store, settings: Settings, unit: Unit) -> str:
     return promotion.why_train(store, settings, unit.cadence, unit.business_unit, unit.cut_off, usable, unit.horizon)
 
 
-def champion(store: Store, settings: Settings, unit: Unit) -> References:
+def champion(store: Store, settings: Settings, unit: Unit, *, fall_back: bool = False) -> References:
     """Decide which model forecasts: `challenger`, just trained, against the champion, or the champion alone.
 
     Adds `model`, the `backtests` it was published with, the decision (`champion`), and what earlier runs left of the
     unit (`previous_forecasts`, `judged_forecasts` ...). Series that the model was not trained on become unknown in a
-    copy of `quality`. Raises ModelError where no model can be used. A unit with nothing to forecast gets no model and
-    an empty backtest; one of which the model knows no series gets no `model`, and the decision.
+    copy of `quality`. `fall_back`: of a model of another kind than the fleet engine, the engine's kept beside it will
+    forecast, so its backtest counts. Raises ModelError where no model can be used. A unit with nothing to forecast gets
+    no model and an empty backtest; one of which the model knows no series gets no `model`, and the decision.
     """
     quality = read_frame(store, unit.references["quality"])
     usable = _usable(quality)
@@ -55,11 +57,13 @@ def champion(store: Store, settings: Settings, unit: Unit) -> References:
         return {"backtests": write_table(store, unit.key("backtests"), empty)} | earlier
     decision = _decided(store, settings, unit, usable)
     made = registry.read_manifest(store, decision.use)
-    backtest = read_table(store, registry.evidence(store, decision.use))
+    backtest = read_table(store, registry.evidence(store, decision.use, fall_back=fall_back))
     strange = _strangers(usable, backtest.select([SERVER_ID, METRIC]).to_pandas())
     level = log.warning if decision.action == "fell_back" else log.info
     level("%s: %s (%s)", unit.business_unit, decision.action, decision.reason)
     row = _row(unit, decision, made, len(usable), int(strange.sum()), earlier)
+    if fall_back and made.kind != NAME:
+        row |= _of_fall_back(made.kind, decision.reason, backtest.to_pandas())
     added = {} if strange.all() else {"model": decision.use}
     added |= {
         "backtests": write_table(store, unit.key("backtests"), backtest),
@@ -112,8 +116,6 @@ def _row(
     unit: Unit, decision: Decision, made: Manifest, usable: int, strange: int, earlier: References
 ) -> dict[str, Any]:
     """The decision as a row of the dataset `champions`."""
-    score = made.scores.get(EVERY)
-    figures = {name: getattr(score, name, None) for name in ("relative_mae", "coverage_80", "coverage_95")}
     previous = earlier.get("previous_forecasts")
     challenger = unit.references.get("challenger")
     return {
@@ -130,7 +132,18 @@ def _row(
         "series_known": usable - strange,
         "series_not_trained": strange,
         "previous_as_of": previous.uri.split("as_of=")[1].split("/")[0] if previous else "",
-    } | {name: np.nan if value is None else value for name, value in figures.items()}
+    } | _figures(made.scores)
+
+
+def _figures(scores: Mapping[str, Score]) -> dict[str, float]:
+    found = {name: getattr(scores.get(EVERY), name, None) for name in ("relative_mae", "coverage_80", "coverage_95")}
+    return {name: np.nan if value is None else value for name, value in found.items()}
+
+
+def _of_fall_back(kind: str, reason: str, backtest: pd.DataFrame) -> dict[str, Any]:
+    """What differs in the row of a decision where the fall-back forecasts."""
+    said = f"{reason}; the model is of kind {kind}, its fall-back forecasts here: the fleet engine"
+    return {"kind": NAME, "reason": said} | _figures(scores_of(backtest))
 
 
 def model_overview(store: Store, units: Sequence[Unit]) -> list[dict[str, Any]]:

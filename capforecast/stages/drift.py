@@ -14,7 +14,8 @@ from capforecast.exchange import Unit
 from capforecast.fleet.inventory import CAPACITY_CHANGED_AT, CAPACITY_OF
 from capforecast.forecast import drift as checks
 from capforecast.forecast import frames
-from capforecast.lake.datasets import read_frame, read_table, write_table
+from capforecast.forecast.hindsight import mean_error
+from capforecast.lake.datasets import cut_off_of, read_frame, read_table, write_table
 from capforecast.lake.store import Store
 from capforecast.schema import BUSINESS_UNIT, METRIC, SERVER_ID, Forecast, Reference
 from capforecast.settings import Settings
@@ -102,6 +103,17 @@ def _promised(store: Store, unit: Unit) -> pd.DataFrame:
 
 def _named(frame: pd.DataFrame, unit: Unit) -> pd.DataFrame:
     return frame.assign(**{BUSINESS_UNIT: unit.business_unit})[[BUSINESS_UNIT, *frame.columns]]
+
+
+def last_error(store: Store, unit: Unit) -> tuple[dict[str, float], str | None]:
+    """Mean absolute error of the unit's last forecast on what came since, by metric; and that forecast's cut-off.
+
+    Empty and None where there is no earlier forecast, or nothing has come of what it forecast.
+    """
+    earlier = unit.references.get("previous_forecasts")
+    old, _ = _then(store, unit, "previous", read_frame(store, unit.references["servers"]))
+    found = {} if old is None else mean_error(read_panel(store, unit).usable(), old)
+    return found, cut_off_of(earlier).isoformat() if earlier and found else None
 
 
 def drift_overview(store: Store, unit: Unit) -> list[dict[str, Any]]:

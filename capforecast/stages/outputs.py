@@ -88,11 +88,7 @@ def report(
     show, by name (`scorecard`, `reliability`). A run of some business units only is published below
     `business_unit=<names>`, beside the fleet's report; so is each unit's own.
     """
-    inputs = ReportInputs(
-        ingested=ingested.model_copy(update={"observations": []}), units=units, problems=problems,
-        extras=extras or {}, settings=settings.model_dump(mode="json", exclude=NOT_IN_RESULTS), code=code_fingerprint(),
-        versions=versions(),
-    )  # fmt: skip
+    inputs = inputs_of(settings, ingested, units, problems, extras or {})
     if len(inputs.covered) == 1 and inputs.folder:
         inputs = inputs.only(inputs.covered[0])
     tables = _tables(store, inputs)
@@ -107,6 +103,16 @@ def report(
         references=references,
         business_units=dict(_each_unit(store, settings, inputs, tables, data.summary)),
     )
+
+
+def inputs_of(
+    settings: Settings, ingested: Ingested, units: list[Unit], problems: dict[str, str], extras: dict[str, Reference]
+) -> ReportInputs:
+    """What a report of a run is made of; arguments as in `report`."""
+    return ReportInputs(
+        ingested=ingested.model_copy(update={"observations": []}), units=units, problems=problems, extras=extras,
+        settings=settings.model_dump(mode="json", exclude=NOT_IN_RESULTS), code=code_fingerprint(), versions=versions(),
+    )  # fmt: skip
 
 
 def render(store: Store, settings: Settings, inputs: ReportInputs, formats: Iterable[ReportFormat]) -> Files:

@@ -162,12 +162,12 @@ def train(store: Store, settings: Settings, unit: Unit) -> References:
     }
 
 
-def forecast(store: Store, settings: Settings, unit: Unit) -> References:
-    """Forecast every usable series with the unit's model."""
+def forecast(store: Store, settings: Settings, unit: Unit, *, fall_back: bool = False) -> References:
+    """Forecast every usable series with the unit's model; `fall_back`: see registry.load."""
     if "model" not in unit.references:
         return {}
     panel = read_panel(store, unit).usable()
-    model, version = registry.load(store, unit.references["model"])
+    model, version = registry.load(store, unit.references["model"], fall_back=fall_back)
     predicted = _cut(model.predict(panel), unit)
     predicted.series["model_version"] = version
     _same_series(panel.series, predicted.series, "forecast")
@@ -190,13 +190,13 @@ def _cut(predicted: Forecast, unit: Unit) -> Forecast:
     )
 
 
-def risk(store: Store, settings: Settings, unit: Unit) -> References:
-    """Breach probabilities and tiers of every series and server of the unit."""
+def risk(store: Store, settings: Settings, unit: Unit, *, fall_back: bool = False) -> References:
+    """Breach probabilities and tiers of every series and server of the unit; `fall_back`: see registry.load."""
     panel = read_panel(store, unit)
     servers = read_frame(store, unit.references["inventory"])
     if "forecasts" in unit.references:
         predicted = frames.from_table(read_table(store, unit.references["forecasts"]))
-        model, _ = registry.load(store, unit.references["model"])
+        model, _ = registry.load(store, unit.references["model"], fall_back=fall_back)
         backtest = read_frame(store, unit.references["backtests"])
         risks = assess(panel, predicted, model.error_paths(panel.usable(), predicted), settings, backtest)
     else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import Field
@@ -74,6 +76,21 @@ def folder_of(names: list[str], every: list[str]) -> str:
     return "" if sorted(names) == sorted(every) else f"business_unit={selection_segment(names)}/"
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No garbage collection meanwhile: pages are a million objects that live until the end, and looking through them
+    again and again takes a quarter of the time, for a tenth less memory.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_collector_paused()
 def report(
     store: Store,
     settings: Settings,
@@ -115,6 +132,7 @@ def inputs_of(
     )  # fmt: skip
 
 
+@_collector_paused()
 def render(store: Store, settings: Settings, inputs: ReportInputs, formats: Iterable[ReportFormat]) -> Files:
     """The files of a report by name, drawn again from the tables it was made of; nothing is written.
 

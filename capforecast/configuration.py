@@ -74,6 +74,7 @@ def load(
     environment: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
     parameters: Mapping[str, str] | None = None,
+    overrides_are: str = "option",
 ) -> Loaded:
     """Merge the layers and check the result.
 
@@ -83,6 +84,7 @@ def load(
     parameters: name -> text of a parameter store, laid below the environment; the end of the name is the key:
     `/ops/prod/forecast/horizon_days` below the path `/ops/prod` comes as `forecast/horizon_days`.
     overrides: dotted key -> value, None = not given; text for a key that is not text is read as YAML.
+    overrides_are: what messages call them.
     Raises ConfigError that lists every problem: key, place, nearest valid key.
     """
     folder = config_folder()
@@ -99,9 +101,10 @@ def load(
     for name, text in (parameters or {}).items():
         layers.add_text(tuple(name.split("/")), text, Origin(f"parameter {name}"))
     _add_environment(layers, variables)
+    named = OPTIONS if overrides_are == "option" else {}
     for key, value in (overrides or {}).items():
         if value is not None:
-            layers.add_text(tuple(key.split(".")), value, Origin(f"option {OPTIONS.get(key, key)}"))
+            layers.add_text(tuple(key.split(".")), value, Origin(f"{overrides_are} {named.get(key, key)}"))
     return Loaded(*layers.result())
 
 

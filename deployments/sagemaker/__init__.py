@@ -1,0 +1,1 @@
+"""Entry points of SageMaker's containers: processing and training. They know the library, and no Prefect."""

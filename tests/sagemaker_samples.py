@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -60,13 +61,20 @@ def lay_out(root: Path, given: Mapping[str, object], hosts: Sequence[str] = ("lo
     (config / "hyperparameters.json").write_text(json.dumps(given))
     (config / "resourceconfig.json").write_text(json.dumps({"current_host": hosts[0], "hosts": list(hosts)}))
     (config / "inputdataconfig.json").write_text(json.dumps({"train": {"TrainingInputMode": "File"}}))
-    (root / "input/data/train").mkdir(parents=True)
+    for folder in ("input/data/train", "model", "output/data"):  # SageMaker makes them, its toolkit counts on that
+        (root / folder).mkdir(parents=True)
     return {"SAGEMAKER_BASE_DIR": str(root)}
 
 
 def give_unit(root: Path, lake: Store, unit: Unit) -> None:
     """Put what training needs of a unit into channel `train`."""
     hand_over(lake, Store(root / "input/data/train"), unit.only(stages.NEEDS["train"]))
+
+
+def passed_on() -> dict[str, str]:
+    """Variables for a process that must compute the same bytes: with another kernel of BLAS last bits differ."""
+    names = ("PATH", "HOME", "NUMBA_CACHE_DIR", "OMP_NUM_THREADS")
+    return {name: text for name, text in os.environ.items() if name in names or name.startswith("OPENBLAS_")}
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,18 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from sagemaker_samples import AS_OF, SETTINGS, SHORT, UNITS, files_below, inventory, lay_out, validated, write_objects
+from sagemaker_samples import (
+    AS_OF,
+    SETTINGS,
+    SHORT,
+    UNITS,
+    files_below,
+    inventory,
+    lay_out,
+    passed_on,
+    validated,
+    write_objects,
+)
 
 from capforecast import stages
 from capforecast.errors import InputError
@@ -60,7 +70,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         instance(folder / "2", "algo-2", hosts, ["ops"]),
     ]
     command = [sys.executable, "-m", "deployments.sagemaker.processing", "--as-of", AS_OF, *SHORTER]
-    given = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    given = passed_on() | {"PYTHONPATH": str(ROOT)}
     running = [
         subprocess.Popen(command, cwd=root, env=given | {"SAGEMAKER_BASE_DIR": str(root)}, stdout=subprocess.PIPE)
         for root in roots

@@ -79,6 +79,16 @@ def test_a_unit_can_be_named_in_the_lake_it_lies_in_by_period(lake: Store) -> No
     assert handed(lake)[0].unit == unit
 
 
+def test_what_instances_left_below_a_prefix_of_a_bucket_is_found(lake: Store, bucket: str) -> None:
+    for host, name in (("algo-1", "a/b"), ("algo-2", "ops")):
+        hand_over(lake, Store(f"{bucket}/{host}"), a_unit(lake, name))
+    found = handed(Store(bucket))
+    assert [(each.root, each.unit.business_unit) for each in found] == [("algo-1/", "a/b"), ("algo-2/", "ops")]
+    hand_over(lake, Store(f"{bucket}/algo-3"), a_unit(lake, "ops"))
+    with pytest.raises(InputError, match=r"'ops' stands twice: s3://.*/algo-2/units/ops\.json "):
+        handed(Store(bucket))
+
+
 def test_what_has_changed_meanwhile_is_not_handed_over(lake: Store, out: Store) -> None:
     unit = a_unit(lake)
     lake.put(unit.key("quality"), b"other verdicts")

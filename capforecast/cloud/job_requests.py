@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from capforecast.cloud.training_metrics import DEFINITIONS
 from capforecast.errors import ConfigError
 from capforecast.settings import SageMakerSettings
 
@@ -20,12 +21,10 @@ Body = dict[str, Any]
 LONGEST_NAME = 63  # characters of a job's name: letters, digits and single hyphens between them
 MOST_SECONDS: dict[Kind, int] = {"training": 28 * 86_400, "processing": 9 * 86_400}  # what SageMaker allows
 MOST_HYPERPARAMETERS, LONGEST_KEY, LONGEST_VALUE = 100, 256, 2500
-MOST_MACHINES, MOST_TAGS, MOST_UNITS = 100, 50, 90
+MOST_MACHINES, MOST_TAGS, MOST_ARGUMENTS, LONGEST_ARGUMENT = 100, 50, 100, 256
 OUTPUT, OBSERVATIONS, INVENTORY = "/opt/ml/processing/output", "observations", "inventory"
 INPUT = "/opt/ml/processing/input"
 PROCESSING = ("python", "-m", "deployments.sagemaker.processing")
-FIGURES = ("relative_mae", "mase", "coverage_80", "coverage_95", "series")
-METRICS = {name: rf"metric {name}=([0-9.eE+-]+)" for name in FIGURES}  # what training prints, one to a line
 TRIES = 2  # of a job whose machine failed (InternalServerError), made by SageMaker itself
 
 
@@ -100,7 +99,7 @@ def training_request(
         "AlgorithmSpecification": {
             "TrainingImage": _said(settings, "image"),
             "TrainingInputMode": "File",
-            "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()],
+            "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in DEFINITIONS.items()],
         },
         "RoleArn": _said(settings, "role"),
         "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": _source(channel)}}],
@@ -130,8 +129,6 @@ def processing_request(
             f"{settings.instances} machines (`sagemaker.instances`) see different data and would cut it off at "
             "different times: say the cut-off by --as-of"
         )
-    if len(asked.business_units) > MOST_UNITS:
-        raise ConfigError(f"a job names {MOST_UNITS} business units at most, not {len(asked.business_units)}")
     body = {
         "AppSpecification": {
             "ImageUri": _said(settings, "image"),
@@ -181,6 +178,11 @@ def _arguments(asked: Observations) -> Body:
         words += ["--business-unit", name]
     for key, text in sorted(asked.settings.items()):
         words += ["--setting", f"{key}={text}"]
+    if len(words) > MOST_ARGUMENTS or max(map(len, words), default=0) > LONGEST_ARGUMENT:
+        raise ConfigError(
+            f"a processing job takes {MOST_ARGUMENTS // 2} business units and settings of its own at most, each of "
+            f"{LONGEST_ARGUMENT} characters: put your settings into the image's default.yaml"
+        )
     return {"ContainerArguments": words} if words else {}
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +18,14 @@ from capforecast.cloud.job_requests import (
     processing_request,
     training_request,
 )
-from capforecast.cloud.jobs import Job, Jobs, open_jobs
-from capforecast.configuration import Loaded, usable_store
+from capforecast.cloud.jobs import Job, Jobs, State, open_jobs
+from capforecast.configuration import Loaded, kernel_variables, usable_store
 from capforecast.errors import CapforecastError, ConfigError, MissingObjectError, NoUsableInputError
 from capforecast.lake.store import Listed, Store
 from capforecast.settings import Settings, StorageSettings
 from capforecast.stages import AS_OF, parse_as_of, parse_known_at
-from capforecast.stages.training_jobs import hyperparameters, named, output_of
+from capforecast.stages.handover import handed
+from capforecast.stages.training_jobs import hyperparameters, kept, named, output_of
 from deployments.console import err
 
 Row = dict[str, Any]
@@ -64,10 +65,16 @@ def processing(
     request = processing_request(
         settings.sagemaker, asked, output=f"{output}/{request.stem}", content=f"{content} {request.stem}"
     )
-    made = _carried_out(request, settings, how, note)
     written = request.body["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
+    made = _carried_out(request, settings, how, note, lambda state: bool(Store(written, settings.storage).keys("")))
     next_step = ["capforecast", "sagemaker", "train", "--data", written, "--submit", "--follow"]
-    return made | {"output": written, "next": shlex.join(next_step)}
+    units = _units(written, settings) if made["status"] == "Completed" else []
+    return made | {"output": written, "business_units": units, "next": shlex.join(next_step)}
+
+
+def _units(written: str, settings: Settings) -> list[str]:
+    """Names of what a processing job made. Raises InputError where two machines had a part of one unit each."""
+    return [each.unit.business_unit for each in handed(Store(written, settings.storage))]
 
 
 def training(loaded: Loaded, data: str, business_unit: str | None, how: How) -> Row:
@@ -77,9 +84,9 @@ def training(loaded: Loaded, data: str, business_unit: str | None, how: How) -> 
     content, note = _content([data], settings.storage, needed=how.submit)
     request = training_request(
         settings.sagemaker, Channel(data), told, output=_output(loaded, how), title=business_unit or "",
-        content=content,
+        content=content, environment=kernel_variables(),
     )  # fmt: skip
-    made = _carried_out(request, settings, how, note)
+    made = _carried_out(request, settings, how, note, lambda state: kept(state, settings))
     model = made.get("model") or f"{_output(loaded, how)}/{made['job']}/output/model.tar.gz"
     return made | {"model": model, "next": shlex.join(["capforecast", "models", "import", model])}
 
@@ -92,7 +99,8 @@ def as_text(made: Row) -> str:
     what = "was there already, attached to it" if made["attached"] else "submitted"
     state = f", {made['status']}" if made["status"] else ""
     follow = [] if made["status"] else ["to follow it, give the same command with --follow"]
-    return "\n".join([f"{made['job']}: {what}{state}", *follow, f"then: {made['next']}"])
+    units = [f"business units: {', '.join(made['business_units'])}"] if made.get("business_units") else []
+    return "\n".join([f"{made['job']}: {what}{state}", *units, *follow, f"then: {made['next']}"])
 
 
 def _output(loaded: Loaded, how: How) -> str:
@@ -136,7 +144,8 @@ def _objects(place: str, storage: StorageSettings) -> list[Listed]:
     raise NoUsableInputError(f"there is nothing at {place}")
 
 
-def _carried_out(request: Request, settings: Settings, how: How, note: str) -> Row:
+def _carried_out(request: Request, settings: Settings, how: How, note: str, usable: Callable[[State], bool]) -> Row:
+    """Show, or submit and follow. usable: is what a complete job has written still there?"""
     if not how.submit:
         return {
             "job": request.name(1), "submitted": False, "attached": False, "status": "", "note": note,
@@ -145,7 +154,8 @@ def _carried_out(request: Request, settings: Settings, how: How, note: str) -> R
     jobs = open_jobs(settings.sagemaker, settings.storage)
     with _told():
         # who does not follow does not wait for a free machine either
-        job = jobs.submit_when_free(request, settings.sagemaker.most_seconds if how.follow else 0.0)
+        patience = settings.sagemaker.most_seconds if how.follow else 0.0
+        job = jobs.submit_when_free(request, patience, usable=usable)
         made: Row = {"job": job.name, "submitted": True, "attached": job.attached, "status": "", "note": note}
         return made | (_followed(jobs, job, how) if how.follow else {})
 

@@ -76,6 +76,10 @@ class Endpoint:
         """Serve no more; jobs at work are waited for."""
         self._server.shutdown()
         self._server.server_close()
+        self.finish()
+
+    def finish(self) -> None:
+        """Wait until what jobs are at work on is done."""
         for job in self.jobs.values():
             if job.thread is not None:
                 job.thread.join(60)

@@ -12,7 +12,10 @@ from sagemaker_container import packed
 from sagemaker_endpoint import Body, Endpoint, FailedError
 from versions import publish
 
+from capforecast.exchange import Unit
 from capforecast.lake.store import Store
+from capforecast.schema import Cadence
+from capforecast.stages.handover import hand_over
 
 Call = Callable[..., Any]
 pytest.importorskip("boto3")
@@ -34,6 +37,19 @@ def data(bucket: str) -> str:
     """Observations in the bucket."""
     Store(f"{bucket}/data").put("retail.csv", b"server_id,timestamp,cpu_p95\n")
     return f"{bucket}/data"
+
+
+def prepares(request: Body) -> Body:
+    """A processing job that makes one business unit of nothing, on each of its machines."""
+    written = Store(request["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"])
+    unit = Unit(cadence=Cadence.DAILY, as_of="2026-11-23T00:00:00+00:00", business_unit="retail", servers=0, series=0,
+                usable=0, horizon=7, references={})  # fmt: skip
+    machines = request["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
+    for number in range(machines):
+        hand_over(written, written, unit)
+        written.put(f"algo-{number + 1}/units/retail.json", written.read("units/retail.json"))
+        written.delete("units/retail.json")
+    return {}
 
 
 def read(call: Call, *words: object, code: int = 0) -> Any:
@@ -66,18 +82,29 @@ def test_a_dry_run_needs_no_account(call: Call, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_job_is_submitted_followed_and_attached_to(call: Call, aws: Endpoint, bucket: str, data: str) -> None:
+    aws.work = prepares
     words = ("process", "--source", data, "--store", bucket, "--submit")
     sent = read(call, *words)
+    aws.finish()
     assert (sent["submitted"], sent["attached"], sent["status"]) == (True, False, "")
     ended = call("sagemaker", *words, "--follow")
     assert ended.code == 0, ended.err
     assert f"{sent['job']}: was there already, attached to it, Completed" in ended.out
     assert f"{sent['job']}: Completed" in ended.err
     assert "then: capforecast sagemaker train --data" in ended.out
+    assert "business units: retail" in ended.out
     assert aws.count("CreateProcessingJob") == 1
     Store(data).put("web.csv", b"more data")  # is another question
     assert read(call, *words)["job"] != sent["job"]
     assert aws.count("CreateProcessingJob") == 2
+
+
+def test_a_unit_that_two_machines_made_is_refused(call: Call, aws: Endpoint, bucket: str, data: str) -> None:
+    aws.work = prepares
+    words = ("--source", data, "--store", bucket, "--as-of", "2026-11-23", "--instances", 2, "--submit", "--follow")
+    done = call("sagemaker", "process", *words)
+    assert done.code == 3
+    assert "'retail' stands twice" in done.err
 
 
 def test_a_failed_job_ends_with_its_reason(call: Call, aws: Endpoint, bucket: str, data: str) -> None:

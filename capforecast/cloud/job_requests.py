@@ -88,10 +88,12 @@ def training_request(
     output: str,
     title: str = "",
     content: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> Request:
     """A training job of one machine that reads `channel` as `train` and writes its model below `output`.
 
-    output: s3://bucket/prefix.  Raises ConfigError where role or image is not set, or a limit of SageMaker is passed.
+    output: s3://bucket/prefix.  environment: variables of the container.  Raises ConfigError where
+    role or image is not set, or a limit of SageMaker is passed.
     """
     _check_hyperparameters(hyperparameters)
     machine = {"InstanceCount": 1, **_machine(settings)}
@@ -107,6 +109,7 @@ def training_request(
         "ResourceConfig": machine,
         "StoppingCondition": _stopping(settings, "training"),
         "HyperParameters": dict(sorted(hyperparameters.items())),
+        "Environment": dict(sorted((environment or {}).items())),
         "EnableNetworkIsolation": True,  # SageMaker itself fetches the channel and takes the model away
         "RetryStrategy": {"MaximumRetryAttempts": TRIES},
         "Tags": _tags(settings),

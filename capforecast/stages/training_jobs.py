@@ -43,7 +43,7 @@ def train_by_job(store: Store, settings: Settings, unit: Unit, jobs: Jobs | None
     unit = unit.only(READS)
     request = request_for(store, settings, unit)
     jobs = jobs or open_jobs(settings.sagemaker, settings.storage)
-    job = jobs.submit_when_free(request, settings.sagemaker.most_seconds, usable=lambda state: _kept(state, settings))
+    job = jobs.submit_when_free(request, settings.sagemaker.most_seconds, usable=lambda state: kept(state, settings))
     log.info("%s: trains by the SageMaker job %s", unit.business_unit, job.name)
     state = jobs.follow(job)
     if not state.model:
@@ -78,7 +78,7 @@ def request_for(store: Store, settings: Settings, unit: Unit) -> Request:
     channel = Channel(store.address(manifest), manifest=True)
     return training_request(
         settings.sagemaker, channel, told, output=output_of(settings, store.url), title=unit.business_unit,
-        content=engine_fingerprint(),
+        content=engine_fingerprint(), environment=configuration.kernel_variables(),
     )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def _of_models(settings: Settings) -> dict[str, Any]:
     return {name: section for name, section in content.items() if name not in OF_ACTIONS}
 
 
-def _kept(state: State, settings: Settings) -> bool:
+def kept(state: State, settings: Settings) -> bool:
     """Is what a complete job has trained still there?"""
     if not state.model:
         return False

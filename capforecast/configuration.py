@@ -35,6 +35,8 @@ AWS_VARIABLES = {
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
     "profile": ("AWS_PROFILE",),
 }
+# Variables that choose the kernels of linear algebra, and so the last bits of a figure: a job elsewhere gets them, too.
+KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "store": True,
     "storage": True,
@@ -130,6 +132,12 @@ def secret(name: str | None, key: str, environment: Mapping[str, str] | None = N
     if not held:
         raise ConfigError(f"`{key}` names the environment variable {name}, which is not set: set it, or unset the key")
     return held
+
+
+def kernel_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Those of KERNEL_VARIABLES that are set here."""
+    variables = os.environ if environment is None else environment
+    return {name: variables[name] for name in KERNEL_VARIABLES if variables.get(name)}
 
 
 def explain(loaded: Loaded) -> list[tuple[str, object, str, str]]:

@@ -13,7 +13,17 @@ from typing import Annotated
 import typer
 
 from capforecast.errors import CapforecastError
-from deployments import cli_actions, cli_backfill, cli_models, cli_reports, cli_rerun, cli_setup, cli_steps, console
+from deployments import (
+    cli_actions,
+    cli_backfill,
+    cli_models,
+    cli_reports,
+    cli_rerun,
+    cli_sagemaker,
+    cli_setup,
+    cli_steps,
+    console,
+)
 from deployments.options import (
     AsOf,
     Aws,
@@ -43,7 +53,11 @@ EXIT_CODES = (
     "3 no readable or usable input, 4 finished with some business units failed."
 )
 INTERRUPTED = 130  # what typer makes of Ctrl-C
-KEPT = {"run": "finished stages are reused", "backfill": "finished dates are not done again"}
+KEPT = {
+    "run": "finished stages are reused",
+    "backfill": "finished dates are not done again",
+    "sagemaker": "it attaches to a job that goes on",
+}
 app = typer.Typer(
     name="capforecast",
     help="Which servers will run out of capacity, when, how sure that is, and what to do about it.",
@@ -60,6 +74,7 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_actions.app, name="actions")
 app.add_typer(cli_actions.top)
 app.add_typer(cli_setup.app, name="setup")
+app.add_typer(cli_sagemaker.app, name="sagemaker")
 app.add_typer(cli_steps.app)  # without a name: its commands stand beside these
 app.add_typer(cli_reports.app)
 app.add_typer(cli_rerun.app)

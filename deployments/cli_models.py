@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from deployments.models import Models
 
 app = typer.Typer(
-    help="Versions of models that are kept: list, show, compare, promote, pin, roll back, prune.", no_args_is_help=True
+    help="Versions of models that are kept: list, show, compare, promote, pin, roll back, prune, import.",
+    no_args_is_help=True,
 )
 _PRINTED = (
     "server_id", "metric", "error_before", "error_after", "width_before", "width_after", "candidate_before",
@@ -221,6 +222,27 @@ def prune(
     console.show_table(done)
     verb = "would go" if dry_run else "removed"
     console.show_text(f"{len(done)} versions, {total:.1f} MB {verb}" if done else "nothing to remove")
+
+
+@app.command("import")
+def import_(
+    place: Annotated[str, typer.Argument(help="A model.tar.gz or a folder, also at s3://.", metavar="PATH")],
+    store: Store = None, profile: Profile = None, local: Local = False, aws: Aws = False, config: Config = None,
+    as_json: Json = False, verbose: Verbose = False,
+) -> None:  # fmt: skip
+    """Take models into the lake that were trained elsewhere, such as by capforecast sagemaker train.
+
+    All that is in PATH is looked through first: hashes of all files, format, and that each version is what its place
+    says. One bad version keeps all out. A version that is there already stays. Nobody's champion changes: the next run
+    or training decides, or you do (capforecast models promote).
+
+    Example: capforecast models import s3://bucket/lake/sagemaker/jobs/JOB/output/model.tar.gz --store s3://bucket/lake
+    """
+    from deployments.models import imported
+
+    loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
+    rows = imported(loaded, place)
+    console.show_json(rows) if as_json else console.show_table(rows)
 
 
 def _change(models: Models, units: list[str], change: Any, as_json: bool) -> None:

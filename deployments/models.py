@@ -27,6 +27,7 @@ from capforecast.forecast.pointers import Record, version_of
 from capforecast.forecast.standing import stand
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Reference
+from capforecast.stages.model_imports import import_models
 from deployments.leaderboard import plain
 
 Row = dict[str, Any]
@@ -217,6 +218,21 @@ def change_text(row: Row) -> str:
     before = f", in place of {row['before']}" if row["before"] not in ("", row["champion"]) else ""
     lines = [f"{row['business_unit']}: {row['champion']} forecasts from now on{before}", f"  {row['note']}"]
     return "\n".join([*lines, *([f"  to undo: {row['undo']}"] if row["undo"] else [])])
+
+
+def imported(loaded: Loaded, place: str) -> list[Row]:
+    """Take the versions at a place into the lake; a row for each."""
+    store = Store(usable_store(loaded), loaded.settings.storage)
+    rows = []
+    for made in import_models(store, place, loaded.settings.storage):
+        unit, cadence = made.content.business_unit, made.content.cadence
+        newest = stand(store, cadence, unit, skip_broken=True).newest
+        rows.append(
+            {"business_unit": unit, "cadence": str(cadence), "version": made.content.version}
+            | _figures(made.content)
+            | {"note": "new" if made.new else "was there", "champion": newest.pointer.version if newest else "none yet"}
+        )
+    return rows
 
 
 def plan_rows(plans: list[retention.Plan]) -> list[Row]:

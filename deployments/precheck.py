@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from capforecast import stages
-from capforecast.configuration import Loaded
+from capforecast.configuration import Loaded, usable_store
 from capforecast.errors import NoUsableInputError, UsageError
 from capforecast.fleet import inventory as inventories
 from capforecast.lake import raw
@@ -40,6 +40,8 @@ def refuse_unusable(
     if known_at not in (None, stages.AS_OF):
         stages.parse_known_at(known_at)
     settings, url = loaded.settings, loaded.settings.store
+    if settings.sagemaker.train:
+        stages.refuse_without_lake(settings, usable_store(loaded))
     lake = None if "://" in url else Path(url).expanduser().resolve()
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import runtime
 from prefect.client.orchestration import get_client
 
-from capforecast import __version__, configuration
+from capforecast import __version__, configuration, stages
 from capforecast.exchange import Ingested, RunKey
 from capforecast.fingerprint import code_fingerprint
 from capforecast.lake.runs import forced_from
@@ -37,6 +37,8 @@ def job_of(profile: str | None, config: str | None, overrides: dict[str, Any], *
     run = RunKey(run_id=str(runtime.flow_run.id), attempt=attempt_number())
     begun = run.attempt - refuse_endless(loaded.settings.flow.restarts)  # the attempt that crashes made this one go on
     store_url = configuration.usable_store(loaded)
+    if loaded.settings.sagemaker.train:
+        stages.refuse_without_lake(loaded.settings, store_url)
     job = Job(store_url=store_url, settings=loaded.settings, run=run, refresh=refresh and begun == 1)
     job.store.probe()
     probe_results(job)

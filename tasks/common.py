@@ -155,9 +155,15 @@ def configured(stage: Task[..., T], job: Job, *, refresh: bool = False) -> Task[
         result_storage=job.results,
         retries=flow.retries,
         retry_delay_seconds=exponential_backoff(flow.retry_delay_seconds),
-        timeout_seconds=flow.stage_timeout_seconds,
+        timeout_seconds=_most_seconds(stage.name, job.settings),
         refresh_cache=job.anew(stage.name) or refresh,
     )
+
+
+def _most_seconds(stage: str, settings: Settings) -> int:
+    """How long a stage may take; one that waits for a job elsewhere, that job's time on top."""
+    elsewhere = settings.sagemaker.most_seconds if stage == "train" and settings.sagemaker.train else 0
+    return settings.flow.stage_timeout_seconds + elsewhere
 
 
 def run_stage(stage: Task[..., Any], job: Job, **inputs: Any) -> Any:

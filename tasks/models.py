@@ -15,8 +15,13 @@ from tasks.common import Job, added_references, executed, stage_task
 
 @stage_task("train")
 def train(job: Job, unit: dict[str, Any], business_unit: str) -> dict[str, Any]:
-    """Backtest, choose, calibrate and publish a business unit's model."""
-    return executed(job, "train", business_unit, lambda: added_references(stages.train, job, unit))
+    """Backtest, choose, calibrate and publish a business unit's model: here, or with `sagemaker.train` by a job.
+
+    A retry attaches to the job that is there. One whose flow run is cancelled, or takes too long, goes on until its own
+    limit, `sagemaker.most_seconds`, so that the next run finds it.
+    """
+    stage = stages.train_by_job if job.settings.sagemaker.train else stages.train
+    return executed(job, "train", business_unit, lambda: added_references(stage, job, unit))
 
 
 @stage_task("why-train", per_run=True)

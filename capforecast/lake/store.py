@@ -83,6 +83,12 @@ class Store:
         with self._translated("read", key):
             return bytes(obstore.get(self._objects, _checked(key)).bytes())
 
+    def stat(self, key: str) -> Listed:
+        """An object as a listing shows it, without its content; raises MissingObjectError."""
+        with self._translated("read", key):
+            found = obstore.head(self._objects, _checked(key))
+        return Listed(key, int(found["size"]), found["last_modified"])
+
     def fetch(self, reference: Reference) -> bytes:
         """Content behind a reference; raises MissingObjectError or StaleReferenceError."""
         data = self.read(reference.uri)

@@ -25,6 +25,7 @@ from capforecast.stages.pools import fleet_pools, pool_overview, pools
 from capforecast.stages.scorecard import scorecard, scorecard_overview, warnings
 from capforecast.stages.serve import Served, UnitServed, from_lake, serve
 from capforecast.stages.sizing import sizing
+from capforecast.stages.training_jobs import refuse_without_lake, train_by_job
 from capforecast.stages.units import forecast, overview, read_panel, risk, train, validate
 
 NEEDS = {  # which of a unit's references a stage reads
@@ -58,9 +59,9 @@ OF_UNIT = ORDER[1 : ORDER.index("fleet-pools")]
 
 __all__ = [
     "AS_OF", "BUSINESS_DAY", "NEEDS", "OF_UNIT", "ORDER", "SCHEDULED", "Served", "UnitServed", "actions",
-    "actions_overview", "alerts", "anomalies", "champion", "decided", "deliver", "delivers", "drift",
-    "drift_overview", "fleet_pools", "forecast", "from_lake", "ingest", "is_whole", "model_overview", "overview",
-    "parse_as_of", "parse_known_at", "pool_overview", "pools", "publish", "publish_alert", "read_panel", "render",
-    "report", "risk", "scorecard", "scorecard_overview", "serve", "shape_catalogue", "sizing", "source_overview",
-    "train", "validate", "warnings", "why_train",
+    "actions_overview", "alerts", "anomalies", "champion", "decided", "deliver", "delivers", "drift", "drift_overview",
+    "fleet_pools", "forecast", "from_lake", "ingest", "is_whole", "model_overview", "overview", "parse_as_of",
+    "parse_known_at", "pool_overview", "pools", "publish", "publish_alert", "read_panel", "refuse_without_lake",
+    "render", "report", "risk", "scorecard", "scorecard_overview", "serve", "shape_catalogue", "sizing",
+    "source_overview", "train", "train_by_job", "validate", "warnings", "why_train",
 ]  # fmt: skip

@@ -9,6 +9,8 @@ DEV := .venv/.installed-dev
 SERVICES := .venv-services/.installed
 PEERS := .venv-peers/.installed
 CHECKS := .venv-checks/.installed
+LAMBDA := .venv-lambda/.installed
+SAGEMAKER := .venv-sagemaker/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 # A .venv that does not run, or was copied from elsewhere, is made anew: then what it holds is stale.
 STALE := $(shell $(BIN)/python -c '' 2>/dev/null && [ "$$(cat .venv/.made-in 2>/dev/null || pwd)" = "$$(pwd)" ] || echo stale)
@@ -21,7 +23,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test e2e fuzz ui stack stack-system system lint lint-deploy format notebooks peers schema clean stale
+.PHONY: help demo test test-aws e2e fuzz ui stack stack-system system lint lint-deploy format notebooks peers schema clean stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -32,6 +34,9 @@ demo: system $(RUN) ## generate a fleet, run the whole pipeline on it, say where
 
 test: system $(DEV) $(SERVICES) ## run the tests
 	@sh scripts/run_tests.sh
+
+test-aws: system $(DEV) $(SERVICES) $(LAMBDA) $(SAGEMAKER) ## run Lambda's own runtime client and SageMaker's own `train` on this code
+	CAPFORECAST_TEST_AWS=1 $(BIN)/python -m pytest -m aws tests/aws
 
 e2e: system stack-system $(DEV) $(SERVICES) ## bring the whole stack up and break it in every way that must heal (20 minutes)
 	$(BIN)/python -m pytest -m stack --timeout=1800 tests/stack
@@ -74,7 +79,7 @@ notebooks: $(DEV) ## run the notebooks of examples/ and write them as HTML below
 peers: $(PEERS) ## make .venv-peers: Prophet, AutoETS and others that benchmarks compare with
 
 clean: ## remove all that make made: .venv, demo, caches (never a lake of yours)
-	rm -rf .venv .venv-services .venv-peers .venv-checks $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-services .venv-peers .venv-checks .venv-lambda .venv-sagemaker $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A failed install leaves no stamp behind, so that the next call tries again.
@@ -114,4 +119,20 @@ $(CHECKS): requirements-checks.lock
 	@echo "Installing the checkers of docker-compose.yml and Dockerfile into .venv-checks ..."
 	@sh scripts/make_venv.sh .venv-checks
 	@.venv-checks/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-checks.lock
+	@touch $@
+
+# What the images of Lambda and SageMaker hold, and nothing else: tests see there what would be missing in the image.
+# capforecast itself without its dependencies: of these, each has only some.
+$(LAMBDA): requirements-lambda.lock pyproject.toml
+	@rm -rf .venv-lambda
+	@echo "Installing what the Lambda image holds into .venv-lambda ..."
+	@sh scripts/make_venv.sh .venv-lambda
+	@.venv-lambda/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-lambda.lock -e .
+	@touch $@
+
+$(SAGEMAKER): requirements-sagemaker.lock pyproject.toml
+	@rm -rf .venv-sagemaker
+	@echo "Installing what the SageMaker image holds into .venv-sagemaker (a minute; needs a C compiler) ..."
+	@sh scripts/make_venv.sh .venv-sagemaker
+	@.venv-sagemaker/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-sagemaker.lock -e .
 	@touch $@

@@ -22,7 +22,9 @@ refused() {
 compose docker-compose.yml "$folder/env"
 schema docker-compose.yml
 "$bin/hadolint" deployments/docker/Dockerfile
-sh -n deployments/docker/setup.sh
+for script in deployments/docker/*.sh; do
+    sh -n "$script"
+done
 
 refused "a stack without passwords" compose docker-compose.yml /dev/null
 sed 's/condition: service_healthy/condition: service_helthy/' docker-compose.yml >"$folder/condition.yml"

@@ -64,6 +64,7 @@ def _job(arguments: list[str], variables: Mapping[str, str]) -> str:
     source, target = Store(channel), Store(_place(variables, "SM_MODEL_DIR", "model"))
     chosen = {each.unit.business_unit: each for each in _chosen(handed(source), names)}
     trained: dict[str, Reference | None] = {}
+    _write_record(target, trained, loaded.settings)  # a folder that cannot be written is found out before the work
 
     def work(name: str) -> None:
         trained[name] = _train(source, target, loaded.settings, chosen[name])

@@ -71,9 +71,10 @@ def _job(options: argparse.Namespace, root: Path, variables: Mapping[str, str]) 
     observations, inventory = _places(options)
     objects = _objects(observations)
     _check_inventory(objects, here)
+    container.check_writable(options.output / here.host)
     target = Store(options.output / here.host)
-    _write_shard(target, here, loaded.settings, objects, options.business_unit)  # can it be written?
     if not objects and len(here.hosts) > 1:
+        _write_shard(target, here, loaded.settings, objects, options.business_unit)
         return f"{here.host}: no object of {observations} fell to this instance; nothing to do"
     with tempfile.TemporaryDirectory(prefix="capforecast-") as scratch:
         return _prepared(Store(scratch), target, here, loaded.settings, options, (observations, inventory, objects))

@@ -24,11 +24,12 @@ from capforecast.errors import CapforecastError, ConfigError, MissingObjectError
 from capforecast.lake.store import Listed, Store
 from capforecast.settings import Settings, StorageSettings
 from capforecast.stages import AS_OF, parse_as_of, parse_known_at
-from capforecast.stages.handover import handed
+from capforecast.stages.handover import handed, made_by_nobody
 from capforecast.stages.training_jobs import hyperparameters, kept, named, output_of
 from deployments.console import err
 
 Row = dict[str, Any]
+UNITS = {"business_units": "business units", "without_data": "business units of which no object has data"}
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,18 @@ def processing(
     written = request.body["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
     made = _carried_out(request, settings, how, note, lambda state: bool(Store(written, settings.storage).keys("")))
     next_step = ["capforecast", "sagemaker", "train", "--data", written, "--submit", "--follow"]
-    units = _units(written, settings) if made["status"] == "Completed" else []
-    return made | {"output": written, "business_units": units, "next": shlex.join(next_step)}
+    units = _units(written, settings) if made["status"] == "Completed" else {}
+    return made | {"output": written, **units, "next": shlex.join(next_step)}
 
 
-def _units(written: str, settings: Settings) -> list[str]:
-    """Names of what a processing job made. Raises InputError where two machines had a part of one unit each."""
-    return [each.unit.business_unit for each in handed(Store(written, settings.storage))]
+def _units(written: str, settings: Settings) -> Row:
+    """Names of what a processing job made, and of what it was asked for, or an inventory lists, without any data.
+
+    Raises InputError where two machines had a part of one unit each.
+    """
+    store = Store(written, settings.storage)
+    made = [each.unit.business_unit for each in handed(store)]
+    return {"business_units": made, "without_data": made_by_nobody(store)}
 
 
 def training(loaded: Loaded, data: str, business_unit: str | None, how: How) -> Row:
@@ -99,7 +105,7 @@ def as_text(made: Row) -> str:
     what = "was there already, attached to it" if made["attached"] else "submitted"
     state = f", {made['status']}" if made["status"] else ""
     follow = [] if made["status"] else ["to follow it, give the same command with --follow"]
-    units = [f"business units: {', '.join(made['business_units'])}"] if made.get("business_units") else []
+    units = [f"{words}: {', '.join(made[key])}" for key, words in UNITS.items() if made.get(key)]
     return "\n".join([f"{made['job']}: {what}{state}", *units, *follow, f"then: {made['next']}"])
 
 

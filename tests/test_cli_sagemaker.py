@@ -107,6 +107,18 @@ def test_a_unit_that_two_machines_made_is_refused(call: Call, aws: Endpoint, buc
     assert "'retail' stands twice" in done.err
 
 
+def test_units_of_which_no_object_has_data_are_named(call: Call, aws: Endpoint, bucket: str, data: str) -> None:
+    def with_one_unseen(request: Body) -> Body:
+        prepares(request)
+        written = Store(request["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"])
+        written.put("algo-1/shard.json", b'{"business_units": ["retail"], "left": ["silent"]}')
+        return {}
+
+    aws.work = with_one_unseen
+    done = call("sagemaker", "process", "--source", data, "--store", bucket, "--submit", "--follow")
+    assert "business units: retail\nbusiness units of which no object has data: silent\n" in done.out
+
+
 def test_a_failed_job_ends_with_its_reason(call: Call, aws: Endpoint, bucket: str, data: str) -> None:
     def fails(request: Body) -> Body:
         raise FailedError("AlgorithmError: InputError: no column server_id")

@@ -183,6 +183,20 @@ def test_what_cannot_be_trained_is_said(tmp_path: Path, hosts: tuple[str, ...], 
     assert said in failure_of(tmp_path / "ml")
 
 
+def test_a_folder_that_cannot_be_written_is_found_out_before_the_work(
+    tmp_path: Path, lake: Store, units: dict[str, Unit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = lay_out(tmp_path / "ml", SHORT)
+    give_unit(tmp_path / "ml", lake, units["retail"])
+    (tmp_path / "ml/model").rmdir()
+    (tmp_path / "ml/model").write_text("no folder")
+    monkeypatch.setattr(stages, "train", None)
+    assert training.main([], variables) == 1
+    assert re.match(
+        r"ConfigError: .*/ml/model cannot be written by user \d+ .* SAGEMAKER_USER", failure_of(tmp_path / "ml")
+    )
+
+
 def test_a_job_without_the_channel_is_told_its_name(tmp_path: Path) -> None:
     variables = lay_out(tmp_path / "ml", {})
     (tmp_path / "ml/input/data/train").rmdir()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from capforecast.errors import CapforecastError, StageError, UsageError
+from capforecast.errors import CapforecastError, ConfigError, StageError, UsageError
 
 log = logging.getLogger("capforecast.sagemaker")
 ROOT = "/opt/ml"
@@ -67,6 +68,20 @@ def read_json(file: Path) -> Any:
         return None
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} cannot be read as JSON: {error}") from None
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ConfigError where nothing can be written to a folder: better before hours of work than after them."""
+    probe = folder / ".capforecast"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written by user {os.getuid()} ({error.strerror}): build the image with "
+            "SAGEMAKER_USER=0:0 (docs/aws-compute.md)"
+        ) from None
 
 
 def set_level(level: str) -> None:

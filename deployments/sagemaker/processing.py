@@ -71,6 +71,7 @@ def _job(options: argparse.Namespace, root: Path, variables: Mapping[str, str]) 
     observations, inventory = _places(options)
     objects = _objects(observations)
     _check_inventory(objects, here)
+    container.check_writable(options.output / here.host)
     target = Store(options.output / here.host)
     if not objects and len(here.hosts) > 1:
         _write_shard(target, here, loaded.settings, objects, options.business_unit)

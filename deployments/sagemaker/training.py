@@ -61,7 +61,9 @@ def _job(arguments: list[str], variables: Mapping[str, str]) -> str:
     channel = _place(variables, "SM_CHANNEL_TRAIN", "input/data/train")
     if not channel.is_dir():
         raise InputError(f"{channel} is not there: give the job a channel `train` with what processing handed over")
-    source, target = Store(channel), Store(_place(variables, "SM_MODEL_DIR", "model"))
+    folder = _place(variables, "SM_MODEL_DIR", "model")
+    container.check_writable(folder)
+    source, target = Store(channel), Store(folder)
     chosen = {each.unit.business_unit: each for each in _chosen(handed(source), names)}
     trained: dict[str, Reference | None] = {}
 

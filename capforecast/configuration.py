@@ -48,6 +48,7 @@ NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "aws_lambda": True,
     "sagemaker": True,
     "forecast": {"block_size", "threads"},
+    "report": {"processes"},
 }  # what changes where and how a run goes, not what comes out
 # What only stages on actions and the report read: no model is trained anew for the sake of a title.
 OF_ACTIONS = ("segments", "sizing", "idle", "consolidation", "prices", "lifecycle", "report")

@@ -475,6 +475,7 @@ class ReportSettings(Section):
     most_unit_pdfs: int = Field(
         50, ge=0, description="business units whose report is printed too, those with most servers at risk first"
     )
+    processes: Count = Field(2, description="processes that draw reports side by side; changes no byte of them")
 
     @field_validator("formats")
     @classmethod

@@ -24,6 +24,7 @@ from capforecast.report.summary import Quality, RunSummary
 from capforecast.schema import Reference
 from capforecast.settings import ReportFormat, ReportSettings, Settings
 from capforecast.stages.provenance import provenance, versions
+from capforecast.stages.two_hands import shared
 
 log = logging.getLogger(__name__)
 Files = dict[str, bytes]
@@ -109,16 +110,22 @@ def report(
     if len(inputs.covered) == 1 and inputs.folder:
         inputs = inputs.only(inputs.covered[0])
     tables = _tables(store, inputs)
-    formats = ("json", *settings.report.formats)
     data = _data(tables, settings, inputs)
-    references = _replaced(store, inputs, files_of(data, formats, settings.report))
+    parts = _parts(settings, inputs, data.summary)
+
+    def given(number: int) -> tuple[ReportData, list[ReportFormat], ReportSettings]:
+        part, formats = parts[number]
+        return data if number == 0 else _data(tables, settings, part), formats, settings.report
+
+    drawn = shared(len(parts), given, _drawn, settings.report.processes)
+    made = {number: _replaced(store, parts[number][0], files) for number, files in drawn}
     return Published(
         complete=data.summary.complete,
         as_of=ingested.as_of,
         cadence=ingested.cadence,
         tiers=data.summary.tiers.model_dump(),
-        references=references,
-        business_units=dict(_each_unit(store, settings, inputs, tables, data.summary)),
+        references=made[0],
+        business_units={str(parts[number][0].part): made[number] for number in range(1, len(parts))},
     )
 
 
@@ -147,6 +154,12 @@ def files_of(data: ReportData, formats: Iterable[ReportFormat], settings: Report
     return {NAMES[each][1]: _RENDERERS[each](data, settings) for each in dict.fromkeys(formats)}
 
 
+def _drawn(data: ReportData, formats: list[ReportFormat], settings: ReportSettings) -> Files:
+    """As files_of, in whatever process."""
+    with _collector_paused():
+        return files_of(data, formats, settings)
+
+
 def publish(store: Store, inputs: ReportInputs, files: Files) -> dict[str, Reference]:
     """Put a report's files in its folder; returns their references. Files of other formats there are left alone."""
     kinds = {file: kind for kind, file in NAMES.values()} | {INPUTS: "inputs"}
@@ -167,20 +180,18 @@ def key_of(inputs: ReportInputs, name: str) -> str:
     return report_key(inputs.ingested.cadence, inputs.ingested.cut_off, inputs.folder + name)
 
 
-def _each_unit(
-    store: Store, settings: Settings, inputs: ReportInputs, tables: RunTables, summary: RunSummary
-) -> Iterator[tuple[str, dict[str, Reference]]]:
-    """Publish the report of each business unit; none where the run's own is the report of its only one."""
+def _parts(
+    settings: Settings, inputs: ReportInputs, summary: RunSummary
+) -> list[tuple[ReportInputs, list[ReportFormat]]]:
+    """The report and those of its business units, with their formats; alone where it is that of its only one."""
+    formats: list[ReportFormat] = ["json", *settings.report.formats]
     names = inputs.covered
     if not settings.report.per_business_unit or len(names) < 2:
-        return
+        return [(inputs, formats)]
     printed = _printed(summary, settings.report)
     log.info("reports of %d business units", len(names))
-    for name in names:
-        part = inputs.only(name)
-        data = _data(tables, settings, part)
-        formats = [each for each in ("json", *settings.report.formats) if each != "pdf" or name in printed]
-        yield name, _replaced(store, part, files_of(data, formats, settings.report))
+    units = [(inputs.only(name), [each for each in formats if each != "pdf" or name in printed]) for name in names]
+    return [(inputs, formats), *units]
 
 
 def _printed(summary: RunSummary, settings: ReportSettings) -> set[str]:

@@ -202,3 +202,11 @@ def test_every_file_is_linked_in_the_prefect_ui(lake: Lake, monkeypatch: pytest.
     assert [(row["business unit"], row["pdf"], row["workbook"]) for row in shown["unit-reports"]] == [
         (unit, "", f"[workbook]({FOLDER}business_unit={unit}/capacity-report.xlsx)") for unit in sorted(UNITS)
     ]
+
+
+def test_no_byte_depends_on_how_many_processes_draw(lake: Lake) -> None:
+    alone = lake.report(formats=("html", "xlsx"), processes=1)
+    files = {name: lake.store.read(f"{FOLDER}{name}") for name in sorted(lake.files())}
+    helped = lake.report(formats=("html", "xlsx"), processes=2)
+    assert helped == alone
+    assert {name: lake.store.read(f"{FOLDER}{name}") for name in sorted(lake.files())} == files

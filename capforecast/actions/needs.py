@@ -58,7 +58,7 @@ def _statistic(panel: Panel, servers: pd.DataFrame, metric: str) -> pd.Series:
     names = panel.series["statistic"].astype("str").to_numpy()
     if panel.cadence is Cadence.HOURLY:
         names = np.where(names == "mean", "hourly mean", names)
-    return _of_servers(panel, names, servers, {metric}).fillna("").astype("str")
+    return _of_servers(panel, names, servers, {metric}).astype("str").fillna("")
 
 
 def _basis(servers: pd.DataFrame, cadence: Cadence, settings: Settings) -> pd.Series:
@@ -116,7 +116,7 @@ def _history_days(panel: Panel, servers: pd.DataFrame) -> npt.NDArray[np.float64
 def _unseen(panel: Panel, servers: pd.DataFrame) -> pd.Series:
     """Known peaks ahead that a server's CPU or memory has not seen, in words, [S]; "" = none."""
     words = panel.series[_UNSEEN].astype("str").to_numpy()
-    found = [_of_servers(panel, words, servers, {name}).fillna("") for name, _ in RESOURCES]
+    found = [_of_servers(panel, words, servers, {name}).astype("str").fillna("") for name, _ in RESOURCES]
     return found[0].where(found[0] != "", found[1]).astype("str")
 
 

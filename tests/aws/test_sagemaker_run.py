@@ -110,9 +110,7 @@ def said_by(name: str) -> list[str]:
     from prefect.client.schemas import filters
 
     with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(
-            flow_run_filter=filters.FlowRunFilter(name=filters.FlowRunFilterName(any_=[name]))
-        )
+        runs = client.read_flow_runs(flow_run_filter=filters.FlowRunFilter(name=filters.FlowRunFilterName(any_=[name])))
         ids = filters.LogFilterFlowRunId(any_=[run.id for run in runs])
         return [line.message for line in client.read_logs(filters.LogFilter(flow_run_id=ids))]
 
@@ -202,5 +200,5 @@ def test_from_raw_data_to_a_model_by_jobs_alone(
     )
     assert done.code == 0, done.err
     for name in UNITS:
-        one, other = (pointers.versions(Store(place), Cadence.DAILY, name) for place in (bucket, lake))
+        one, other = (pointers.versions(Store(place), Cadence.DAILY, name) for place in (bucket, tmp_path / "lake"))
         assert one == other

@@ -235,9 +235,10 @@ def import_(
 ) -> None:  # fmt: skip
     """Take models into the lake that were trained elsewhere, such as by capforecast sagemaker train.
 
-    All that is in PATH is looked through first: hashes of all files, format, and that each version is what its place
-    says. One bad version keeps all out. A version that is there already stays. Nobody's champion changes, unless with
-    --decide: else promote it by capforecast models promote.
+    All that is in PATH is looked through first: hashes of all files, format, and
+    that each version is what its place says. One bad version keeps all out; one
+    that is there already stays. Nobody's champion changes unless with --decide; to
+    choose yourself: capforecast models promote.
 
     Example: capforecast models import s3://bucket/lake/sagemaker/jobs/JOB/output/model.tar.gz --store s3://bucket/lake
     """

@@ -106,7 +106,9 @@ def as_text(made: Row) -> str:
     state = f", {made['status']}" if made["status"] else ""
     follow = [] if made["status"] else ["to follow it, give the same command with --follow"]
     units = [f"{words}: {', '.join(made[key])}" for key, words in UNITS.items() if made.get(key)]
-    return "\n".join([f"{made['job']}: {what}{state}", *units, *follow, f"then: {made['next']}"])
+    metrics = [", ".join(f"{name} {value:.4g}" for name, value in made.get("metrics", {}).items())]
+    lines = [f"{made['job']}: {what}{state}", *units, *metrics, *follow, f"then: {made['next']}"]
+    return "\n".join(filter(None, lines))
 
 
 def _output(loaded: Loaded, how: How) -> str:
@@ -177,7 +179,8 @@ def _followed(jobs: Jobs, job: Job, how: How) -> Row:
             stop = f"aws sagemaker stop-{job.kind}-job --{job.kind}-job-name {job.name}"
             err.print(f"{job.name} goes on; to stop it: {stop}", soft_wrap=True)
         raise
-    return {"status": state.status} | ({"model": state.model} if state.model else {})
+    made: Row = {"status": state.status} | ({"model": state.model} if state.model else {})
+    return made | ({"metrics": state.metrics} if state.metrics else {})
 
 
 class _Lines(logging.Handler):

@@ -61,11 +61,10 @@ def processing(
     places = [place for place in (source, inventory) if place]
     content, note = _content(places, settings.storage, needed=how.submit)
     output = _output(loaded, how)
-    request = processing_request(settings.sagemaker, asked, output=output, content=content)
+    same: Row = {"settings": settings.sagemaker, "asked": asked, "environment": kernel_variables()}
+    request = processing_request(**same, output=output, content=content)
     # below a folder of its own: two jobs must not write over each other, and `sagemaker train` reads one of them
-    request = processing_request(
-        settings.sagemaker, asked, output=f"{output}/{request.stem}", content=f"{content} {request.stem}"
-    )
+    request = processing_request(**same, output=f"{output}/{request.stem}", content=content)
     written = request.body["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
     made = _carried_out(request, settings, how, note, lambda state: bool(Store(written, settings.storage).keys("")))
     next_step = ["capforecast", "sagemaker", "train", "--data", written, "--submit", "--follow"]

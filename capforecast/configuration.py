@@ -35,8 +35,8 @@ AWS_VARIABLES = {
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
     "profile": ("AWS_PROFILE",),
 }
-# Variables that choose the kernels of linear algebra, and so the last bits of a figure: a job elsewhere gets them, too.
-KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+# Variables that choose kernels of the arithmetic, and so the last bits of a figure: a job elsewhere gets them, too.
+KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "NPY_DISABLE_CPU_FEATURES")
 NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "store": True,
     "storage": True,

@@ -227,21 +227,25 @@ def prune(
 @app.command("import")
 def import_(
     place: Annotated[str, typer.Argument(help="A model.tar.gz or a folder, also at s3://.", metavar="PATH")],
+    decide: Annotated[
+        bool, typer.Option("--decide", help="Make it champion where training would (settings `models`).")
+    ] = False,
     store: Store = None, profile: Profile = None, local: Local = False, aws: Aws = False, config: Config = None,
     as_json: Json = False, verbose: Verbose = False,
 ) -> None:  # fmt: skip
     """Take models into the lake that were trained elsewhere, such as by capforecast sagemaker train.
 
-    All that is in PATH is looked through first: hashes of all files, format, and that each version is what its place
-    says. One bad version keeps all out. A version that is there already stays. Nobody's champion changes: the next run
-    or training decides, or you do (capforecast models promote).
+    All that is in PATH is looked through first: hashes of all files, format, and
+    that each version is what its place says. One bad version keeps all out; one
+    that is there already stays. Nobody's champion changes unless with --decide; to
+    choose yourself: capforecast models promote.
 
     Example: capforecast models import s3://bucket/lake/sagemaker/jobs/JOB/output/model.tar.gz --store s3://bucket/lake
     """
     from deployments.models import imported
 
     loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
-    rows = imported(loaded, place)
+    rows = imported(loaded, place, decide=decide)
     console.show_json(rows) if as_json else console.show_table(rows)
 
 

@@ -78,10 +78,12 @@ def process(
 ) -> None:
     """Read, check and cut observations into business units by a processing job: what capforecast sagemaker train reads.
 
-    With several machines the objects of --source are shared out among them: give one object per business unit, and the
-    cut-off by --as-of, as none sees the others' data.
+    With several machines the objects of --source are shared out among them: give
+    one object per business unit, and the cut-off by --as-of, as none sees the
+    others' data.
 
-    Asked again for the same (data, settings, image) the job that is there answers; one that failed is tried again.
+    Asked again for the same (data, settings, image) the job that is there answers;
+    one that failed is tried again.
 
     Example: capforecast sagemaker process --source s3://bucket/data/ --store s3://bucket/lake --submit --follow
     """
@@ -116,14 +118,16 @@ def train(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train models by a training job. They come back as model.tar.gz, for capforecast models import.
+    """Train models by a training job; they come back as model.tar.gz, for capforecast models import.
 
-    A run does all of this by itself where the setting sagemaker.train is true: hands each business unit over, trains it
-    by a job, and takes the model into the lake.
+    A run does all of this by itself where the setting sagemaker.train is true: it
+    hands each business unit over, trains it by a job, and takes the model into the
+    lake.
 
-    Asked again for the same (data, settings, image) the job that is there answers; one that failed is tried again.
+    Asked again for the same (data, settings, image) the job that is there answers;
+    one that failed is tried again.
 
-    Example: capforecast sagemaker train --data s3://bucket/lake/sagemaker/jobs/process --submit --follow
+    Example: capforecast sagemaker train --data s3://bucket/lake/sagemaker/jobs/JOB --submit --follow
     """
     from deployments.sagemaker_jobs import How, training
 

@@ -27,7 +27,7 @@ from capforecast.forecast.pointers import Record, version_of
 from capforecast.forecast.standing import stand
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Reference
-from capforecast.stages.model_imports import import_models
+from capforecast.stages.model_imports import decide_champion, import_models
 from deployments.leaderboard import plain
 
 Row = dict[str, Any]
@@ -220,17 +220,19 @@ def change_text(row: Row) -> str:
     return "\n".join([*lines, *([f"  to undo: {row['undo']}"] if row["undo"] else [])])
 
 
-def imported(loaded: Loaded, place: str) -> list[Row]:
-    """Take the versions at a place into the lake; a row for each."""
+def imported(loaded: Loaded, place: str, *, decide: bool = False) -> list[Row]:
+    """Take the versions at a place into the lake; a row for each. decide: and who is champion, as training would."""
     store = Store(usable_store(loaded), loaded.settings.storage)
     rows = []
     for made in import_models(store, place, loaded.settings.storage):
         unit, cadence = made.content.business_unit, made.content.cadence
+        why = decide_champion(store, loaded.settings, made).reason if decide else ""
         newest = stand(store, cadence, unit, skip_broken=True).newest
         rows.append(
             {"business_unit": unit, "cadence": str(cadence), "version": made.content.version}
             | _figures(made.content)
             | {"note": "new" if made.new else "was there", "champion": newest.pointer.version if newest else "none yet"}
+            | ({"why": why} if decide else {})
         )
     return rows
 

@@ -61,11 +61,10 @@ def processing(
     places = [place for place in (source, inventory) if place]
     content, note = _content(places, settings.storage, needed=how.submit)
     output = _output(loaded, how)
-    request = processing_request(settings.sagemaker, asked, output=output, content=content)
+    same: Row = {"settings": settings.sagemaker, "asked": asked, "environment": kernel_variables()}
+    request = processing_request(**same, output=output, content=content)
     # below a folder of its own: two jobs must not write over each other, and `sagemaker train` reads one of them
-    request = processing_request(
-        settings.sagemaker, asked, output=f"{output}/{request.stem}", content=f"{content} {request.stem}"
-    )
+    request = processing_request(**same, output=f"{output}/{request.stem}", content=content)
     written = request.body["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
     made = _carried_out(request, settings, how, note, lambda state: bool(Store(written, settings.storage).keys("")))
     next_step = ["capforecast", "sagemaker", "train", "--data", written, "--submit", "--follow"]
@@ -106,7 +105,9 @@ def as_text(made: Row) -> str:
     state = f", {made['status']}" if made["status"] else ""
     follow = [] if made["status"] else ["to follow it, give the same command with --follow"]
     units = [f"{words}: {', '.join(made[key])}" for key, words in UNITS.items() if made.get(key)]
-    return "\n".join([f"{made['job']}: {what}{state}", *units, *follow, f"then: {made['next']}"])
+    metrics = [", ".join(f"{name} {value:.4g}" for name, value in made.get("metrics", {}).items())]
+    lines = [f"{made['job']}: {what}{state}", *units, *metrics, *follow, f"then: {made['next']}"]
+    return "\n".join(filter(None, lines))
 
 
 def _output(loaded: Loaded, how: How) -> str:
@@ -177,7 +178,8 @@ def _followed(jobs: Jobs, job: Job, how: How) -> Row:
             stop = f"aws sagemaker stop-{job.kind}-job --{job.kind}-job-name {job.name}"
             err.print(f"{job.name} goes on; to stop it: {stop}", soft_wrap=True)
         raise
-    return {"status": state.status} | ({"model": state.model} if state.model else {})
+    made: Row = {"status": state.status} | ({"model": state.model} if state.model else {})
+    return made | ({"metrics": state.metrics} if state.metrics else {})
 
 
 class _Lines(logging.Handler):

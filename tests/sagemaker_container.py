@@ -38,6 +38,33 @@ def container(root: Path, run: Callable[[Path, Body], str | None]) -> Callable[[
     return work
 
 
+def processing(root: Path, run: Callable[[Path, Body], str | None]) -> Callable[[Body], Body]:
+    """The work of a processing job: `run` once per machine, each with its share of the objects; output is uploaded."""
+
+    def work(request: Body) -> Body:
+        count = request["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
+        hosts = [f"algo-{number + 1}" for number in range(count)]
+        for number, host in enumerate(hosts):
+            folder = root / request["ProcessingJobName"] / host
+            (folder / "config").mkdir(parents=True)
+            config = {"current_host": host, "hosts": hosts}
+            (folder / "config/resourceconfig.json").write_text(json.dumps(config))
+            for given in request["ProcessingInputs"]:
+                source = given["S3Input"]
+                shard = (number, count) if source["S3DataDistributionType"] == "ShardedByS3Key" else (0, 1)
+                _fetch(source, _inside(folder, source["LocalPath"]), shard)
+            failure = run(folder, request)
+            if failure is not None:
+                raise FailedError(f"AlgorithmError: {failure}")
+        for output in request["ProcessingOutputConfig"]["Outputs"]:
+            for host in hosts:
+                _upload(_inside(root / request["ProcessingJobName"] / host, output["S3Output"]["LocalPath"]),
+                        output["S3Output"]["S3Uri"])  # fmt: skip
+        return {}
+
+    return work
+
+
 def packed(folder: Path) -> bytes:
     """A folder's content as .tar.gz."""
     sink = io.BytesIO()
@@ -62,7 +89,19 @@ def _configure(folder: Path, request: Body) -> None:
         (config / f"{name}.json").write_text(json.dumps(content))
 
 
-def _fetch(source: Body, folder: Path) -> None:
+def _inside(folder: Path, path: str) -> Path:
+    """Where a path of the container's /opt/ml lies here."""
+    return folder / path.removeprefix("/opt/ml/")
+
+
+def _upload(folder: Path, address: str) -> None:
+    bucket, prefix = _place(address)
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        key = f"{prefix.rstrip('/')}/{file.relative_to(folder).as_posix()}"
+        _s3().put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
+
+
+def _fetch(source: Body, folder: Path, shard: tuple[int, int] = (0, 1)) -> None:
     folder.mkdir(parents=True)
     bucket, key = _place(source["S3Uri"])
     s3 = _s3()
@@ -70,11 +109,13 @@ def _fetch(source: Body, folder: Path) -> None:
         head, *keys = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         bucket, prefix = _place(head["prefix"])
     else:
-        prefix = key if key.endswith("/") else f"{key}/"
+        prefix = key
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])]
-    for key in keys:
-        file = folder / key
+        if "" not in keys and not prefix.endswith("/"):
+            prefix, keys = f"{prefix}/", [key.removeprefix("/") for key in keys]
+    for key in sorted(keys)[shard[0] :: shard[1]]:
+        file = folder / (key or prefix.rpartition("/")[2])
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(s3.get_object(Bucket=bucket, Key=prefix + key)["Body"].read())
 

@@ -78,6 +78,11 @@ class Endpoint:
         self._server.server_close()
         self.finish()
 
+    def begin(self, job: _Job) -> None:
+        """Let a job do its work."""
+        job.thread = threading.Thread(target=self._run, args=(job,), daemon=True)
+        job.thread.start()
+
     def finish(self) -> None:
         """Wait until what jobs are at work on is done."""
         for job in self.jobs.values():
@@ -116,8 +121,7 @@ class Endpoint:
             return 400, {"__type": "ResourceInUse", "message": message}
         job = self.jobs[name] = _Job(request, kind)
         if not self.hangs:
-            job.thread = threading.Thread(target=self._run, args=(job,), daemon=True)
-            job.thread.start()
+            self.begin(job)
         return 200, {f"{kind}JobArn": f"arn:aws:sagemaker:us-east-1:111122223333:{kind.lower()}-job/{name}"}
 
     def _run(self, job: _Job) -> None:

@@ -203,5 +203,10 @@ def test_a_model_is_imported_and_nobody_is_replaced(call: Call, tmp_path: Path) 
     assert (row["business_unit"], row["note"], row["champion"]) == ("retail", "new", "none yet")
     assert row["version"] == made.uri.split("/")[-2]
     assert "was there" in call("models", "import", file, "--store", lake).out
-    promoted = call("models", "promote", row["version"], "--store", lake)
-    assert promoted.code == 0, promoted.err
+    (row,) = json.loads(call("models", "import", file, "--store", lake, "--decide", "--json").out)
+    assert row["champion"] == row["version"]
+    assert "first" in row["why"]
+    publish(Store(tmp_path / "worse"), "2026-11-24", error=2.0, business_unit="retail")
+    (worse,) = json.loads(call("models", "import", tmp_path / "worse", "--store", lake, "--decide", "--json").out)
+    assert (worse["note"], worse["champion"]) == ("new", row["version"])
+    assert "2.500 times the champion" in worse["why"]

@@ -119,7 +119,12 @@ def training_request(
 
 
 def processing_request(
-    settings: SageMakerSettings, asked: Observations, *, output: str, title: str = "", content: str = ""
+    settings: SageMakerSettings,
+    asked: Observations,
+    *,
+    output: str,
+    content: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> Request:
     """A processing job that makes units of observations: a partial lake below `output`, ready to train on.
 
@@ -151,10 +156,11 @@ def processing_request(
         },
         "ProcessingResources": {"ClusterConfig": {"InstanceCount": settings.instances, **_machine(settings)}},
         "StoppingCondition": _stopping(settings, "processing"),
+        "Environment": dict(sorted((environment or {}).items())),
         "NetworkConfig": _isolated(settings),
         "Tags": _tags(settings),
     }  # fmt: skip
-    return Request("processing", title, body, content)
+    return Request("processing", "", body, content)
 
 
 def _inputs(asked: Observations) -> list[Body]:

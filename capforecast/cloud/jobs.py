@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from capforecast.cloud.job_errors import (
@@ -50,6 +50,7 @@ class State:
     message: str = ""
     reason: str = ""  # why it failed
     model: str | None = None  # s3:// address of what was trained
+    metrics: dict[str, float] = field(default_factory=dict)  # the last of each that training printed
 
     @property
     def ended(self) -> bool:
@@ -122,6 +123,8 @@ class Jobs:
         while True:
             try:
                 state = self.state(job.kind, job.name)
+                if state is None:  # not yet, right after it was submitted
+                    raise ServiceError("SageMaker does not know it")
                 silent, wait = 0, self._poll
             except ServiceError as error:
                 silent, wait = silent + 1, min(2 * wait, LONGEST_WAIT * self._poll)
@@ -130,8 +133,6 @@ class Jobs:
                 log.warning("%s: %s; looking again in %.0f s", job.name, error, wait)
                 self._sleep(wait)
                 continue
-            if state is None:
-                raise JobError(f"{job.name}: SageMaker knows no such job any more")
             line = " ".join(filter(None, (state.detail or state.status, f"({state.message})" if state.message else "")))
             if line != said:
                 log.info("%s: %s", job.name, line, extra={"event": "job", "job": job.name, "status": state.status})
@@ -191,9 +192,10 @@ def _state(kind: Kind, said: dict[str, Any]) -> State:
         reason = "; ".join(filter(None, (said.get("FailureReason"), said.get("ExitMessage"))))
         return State(said["ProcessingJobStatus"], reason=reason)
     steps = said.get("SecondaryStatusTransitions") or [{}]
+    metrics = {each["MetricName"]: float(each["Value"]) for each in said.get("FinalMetricDataList") or []}
     return State(
         said["TrainingJobStatus"], said.get("SecondaryStatus", ""), steps[-1].get("StatusMessage", ""),
-        said.get("FailureReason", ""), (said.get("ModelArtifacts") or {}).get("S3ModelArtifacts"),
+        said.get("FailureReason", ""), (said.get("ModelArtifacts") or {}).get("S3ModelArtifacts"), metrics,
     )  # fmt: skip
 
 

@@ -12,13 +12,15 @@ from typing import IO
 
 from capforecast.errors import ConflictError, ModelError, NoUsableInputError, UsageError
 from capforecast.exchange import Result
-from capforecast.forecast import pointers, registry
+from capforecast.forecast import pointers, promotion, registry
+from capforecast.forecast.decision import Decision
 from capforecast.forecast.manifest import Manifest
 from capforecast.forecast.pointers import MANIFEST
 from capforecast.lake.archives import MOST_BYTES, unpack
+from capforecast.lake.datasets import read_table
 from capforecast.lake.store import Store
-from capforecast.schema import Reference
-from capforecast.settings import StorageSettings
+from capforecast.schema import METRIC, SERVER_ID, Reference
+from capforecast.settings import Settings, StorageSettings
 from capforecast.stages.handover import hand_over_model
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,16 @@ def import_models(store: Store, place: str, storage: StorageSettings) -> list[Im
                 raise ModelError(f"{place}: {manifest.uri} cannot be taken: {problem}")
             _refuse_other(source, store, manifest)
         return [_take(source, store, manifest) for manifest in found]
+
+
+def decide_champion(store: Store, settings: Settings, made: Imported) -> Decision:
+    """Decide between the champion and a version that was taken in, as training would on the series it knows."""
+    content = made.content
+    series = read_table(store, registry.evidence(store, made.manifest)).select([SERVER_ID, METRIC]).to_pandas()
+    return promotion.settle(
+        store, settings, content.cadence, content.business_unit, content.cut_off, made.manifest,
+        series.drop_duplicates(ignore_index=True), content.horizon,
+    )  # fmt: skip
 
 
 def _strange(content: Manifest, manifest: Reference) -> str | None:

@@ -22,7 +22,10 @@ SETTINGS = SageMakerSettings(
     poll_seconds=0.01,
 )  # fmt: skip
 HERE = StorageSettings(region="us-east-1")
-MODEL = {"ModelArtifacts": {"S3ModelArtifacts": "s3://b/out/model.tar.gz"}}
+MODEL = {
+    "ModelArtifacts": {"S3ModelArtifacts": "s3://b/out/model.tar.gz"},
+    "FinalMetricDataList": [{"MetricName": "relative_mae", "Value": 0.81, "Timestamp": 1.0}],
+}
 
 
 @pytest.fixture
@@ -58,6 +61,7 @@ def test_a_job_is_submitted_followed_to_its_end_and_its_states_are_told(
     job = jobs.submit(training())
     state = jobs.follow(job)
     assert (state.status, state.model) == ("Completed", "s3://b/out/model.tar.gz")
+    assert state.metrics == pytest.approx({"relative_mae": 0.81})
     told = [record.getMessage() for record in caplog.records]
     assert f"{job.name}: submitted" in told
     assert [line.split(": ")[1] for line in told if line.startswith(job.name)][-2:] == ["Training", "Completed"]
@@ -141,6 +145,12 @@ def test_being_asked_to_wait_is_waited_for(endpoint: Endpoint, jobs: Jobs, caplo
     assert jobs.follow(job).status == "Completed"
     waits = [float(wait) for wait in re.findall(r"looking again in (\d+)", caplog.text)]
     assert len(waits) == 4
+
+
+def test_a_job_that_is_not_known_yet_is_waited_for(endpoint: Endpoint, jobs: Jobs) -> None:
+    job = jobs.submit(training())
+    endpoint.faults += [("DescribeTrainingJob", 400, "ValidationException", "Requested resource not found.")] * 2
+    assert jobs.follow(job).status == "Completed"
 
 
 def test_who_is_silent_for_too_long_is_left_and_can_be_asked_again(endpoint: Endpoint) -> None:

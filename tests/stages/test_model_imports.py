@@ -137,6 +137,7 @@ def test_another_version_of_the_same_name_is_refused_and_changes_nothing(trained
     made = import_models(lake, str(trained), HERE)
     before = {key: lake.read(key) for key in lake.keys("models")}
     folder = trained.parent / "forged"
+    publish(Store(folder), business_unit="alpha")  # a good one, first in line, that stays out as well
     _forge(Store(folder), lake, made[1])
     with pytest.raises(ConflictError, match="with other files"):
         import_models(lake, str(folder), HERE)

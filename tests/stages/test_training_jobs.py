@@ -16,6 +16,7 @@ from sagemaker_endpoint import Body, Endpoint
 
 from capforecast import configuration, stages
 from capforecast.cloud.job_errors import JobError
+from capforecast.cloud.jobs import Jobs, open_jobs
 from capforecast.configuration import config_hash
 from capforecast.errors import ConfigError, ModelError
 from capforecast.exchange import Unit
@@ -26,9 +27,9 @@ from capforecast.lake.store import Store
 from capforecast.schema import Cadence, Panel
 from capforecast.settings import Settings
 from capforecast.stages.handover import hand_over_model, handed
-from capforecast.stages.training_jobs import hyperparameters, train_by_job
+from capforecast.stages.training_jobs import READS, hyperparameters, request_for, train_by_job
 
-pytest.importorskip("boto3")
+boto3 = pytest.importorskip("boto3")
 OWN = {
     "forecast.model": "seasonal-naive",
     "forecast.horizon_days": 7,
@@ -120,13 +121,29 @@ def test_a_retry_attaches_and_pays_nothing(place: Place) -> None:
     assert place.endpoint.count("CreateTrainingJob") == 2
 
 
+def test_who_is_interrupted_leaves_the_job_and_the_next_attaches(place: Place) -> None:
+    def interrupted(seconds: float) -> None:
+        raise TimeoutError  # as a task of Prefect ends that takes too long
+
+    place.endpoint.hangs = True
+    with pytest.raises(TimeoutError):
+        train_by_job(
+            place.store,
+            place.settings,
+            place.unit,
+            Jobs(boto3.client("sagemaker", region_name="us-east-1"), 1, sleep=interrupted),
+        )
+    (job,) = place.endpoint.jobs.values()
+    assert (job.status, place.endpoint.count("StopTrainingJob")) == ("InProgress", 0)
+    place.endpoint.begin(job)
+    assert train_by_job(place.store, place.settings, place.unit)["challenger"].uri.startswith("models/")
+    assert place.endpoint.count("CreateTrainingJob") == 1
+
+
 def test_other_data_is_another_job(place: Place) -> None:
     train_by_job(place.store, place.settings, place.unit)
     changed = place.store.put(place.unit.references["quality"].uri, b"other", rows=1)
     place.endpoint.hangs = True
-    from capforecast.cloud.jobs import open_jobs
-    from capforecast.stages.training_jobs import READS, request_for
-
     request = request_for(place.store, place.settings, place.unit.having(quality=changed).only(READS))
     assert not open_jobs(place.settings.sagemaker, place.settings.storage).submit(request).attached
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from capforecast.layers import Layers, Origin
 from capforecast.settings import Settings
 
 PROFILES = ("local", "aws")
-# Variables that share the prefix and set nothing: CAPFORECAST_HOME, and those Kubernetes puts into every container
-# beside a service named capforecast or capforecast-<something>.
-OTHER_VARIABLES = re.compile(r"CAPFORECAST_(HOME|([A-Z0-9]+_)*(SERVICE_HOST|SERVICE_PORT|PORT)(_[A-Z0-9]+)*)")
+PARAMETER_PATH = "CAPFORECAST_SSM_PATH"
+# Variables that share the prefix and set nothing: CAPFORECAST_HOME and _SSM_PATH, and those Kubernetes puts into every
+# container beside a service named capforecast or capforecast-<something>.
+OTHER_VARIABLES = re.compile(r"CAPFORECAST_(HOME|SSM_PATH|([A-Z0-9]+_)*(SERVICE_HOST|SERVICE_PORT|PORT)(_[A-Z0-9]+)*)")
 OPTIONS = {
     "store": "--store",
     "forecast.model": "--model",
@@ -77,6 +78,7 @@ def load(
     environment: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
     parameters: Mapping[str, str] | None = None,
+    secret: Collection[str] = (),
     overrides_are: str = "option",
 ) -> Loaded:
     """Merge the layers and check the result.
@@ -86,6 +88,7 @@ def load(
     for endpoint, region and profile count below all but default.yaml.
     parameters: name -> text of a parameter store, laid below the environment; the end of the name is the key:
     `/ops/prod/forecast/horizon_days` below the path `/ops/prod` comes as `forecast/horizon_days`.
+    secret: names of parameters whose text no message repeats.
     overrides: dotted key -> value, None = not given; text for a key that is not text is read as YAML.
     overrides_are: what messages call them.
     Raises ConfigError that lists every problem: key, place, nearest valid key.
@@ -102,7 +105,7 @@ def load(
     if user_file is not None:
         layers.add_file(user_file, Origin(str(user_file), 1, own_file=True))
     for name, text in (parameters or {}).items():
-        layers.add_text(tuple(name.split("/")), text, Origin(f"parameter {name}"))
+        layers.add_text(tuple(name.split("/")), text, Origin(f"parameter {name}", is_secret=name in secret))
     _add_environment(layers, variables)
     named = OPTIONS if overrides_are == "option" else {}
     for key, value in (overrides or {}).items():
@@ -120,6 +123,11 @@ def usable_store(loaded: Loaded) -> str:
         f"{loaded.provenance['store']}: `store` is `{store}` and names no bucket; give s3://<bucket>/<prefix> "
         f"(or a folder) by --store, by {PREFIX}STORE or by `store:` in your own file"
     )
+
+
+def parameter_path(environment: Mapping[str, str] | None = None) -> str | None:
+    """Below which path of the Parameter Store settings are kept (CAPFORECAST_SSM_PATH); None = nowhere."""
+    return (os.environ if environment is None else environment).get(PARAMETER_PATH, "").strip() or None
 
 
 def secret(name: str | None, key: str, environment: Mapping[str, str] | None = None) -> str:

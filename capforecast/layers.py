@@ -58,6 +58,7 @@ class Origin:
     line: int = 0
     own_file: bool = False  # lines of shipped files help in an error, not in a listing
     is_variable: bool = False
+    is_secret: bool = False  # what stands there is in no message
 
     def at(self, node: yaml.Node) -> Origin:
         """The same layer, at the line of a node."""
@@ -158,13 +159,14 @@ class Layers:
                 self._lay((*path, key), item, below(kind, key), place, (*above, id(node)))
         elif not (isinstance(node, yaml.ScalarNode) and not node.style and _is_null(node.value)):
             where = f"`{dotted(path)}`" if path else "the file"
-            self.problem(origin, f"{where} must be a mapping (`key: value` lines), not {_shown(node)}")
+            self.problem(origin, f"{where} must be a mapping (`key: value` lines){_not(origin, _shown(node))}")
 
     def _value(self, path: KeyPath, node: yaml.Node, kind: Any, origin: Origin, above: tuple[int, ...] = ()) -> Any:
         """Plain value of a node; remembers where each item stands."""
         self.origins[path] = origin
         if not node.tag.startswith(_PLAIN_TAG) or node.tag.startswith(_PLAIN_TAG + "python"):
-            self.problem(origin, f"`{dotted(path)}`: the YAML tag {node.tag} is not supported; write a plain value")
+            tag = "a YAML tag" if origin.is_secret else f"the YAML tag {node.tag}"
+            self.problem(origin, f"`{dotted(path)}`: {tag} is not supported; write a plain value")
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node, kind)
         if id(node) in above:
@@ -229,10 +231,11 @@ class Layers:
         places = sorted(places, key=lambda place: place.layer == "default.yaml") or [self._origin(path)]
         if message:
             others = "".join(f" (see also {place})" for place in places[1:])
-            self.problem(places[0], f"`{dotted(path)}`: {message}{others}")
+            said = "is not valid (its value is secret and not shown)" if places[0].is_secret else message
+            self.problem(places[0], f"`{dotted(path)}`: {said}{others}")
             return
         reason = _REASONS.get(error["type"], error["msg"].replace("Input should be", "must be"))
-        given = "" if error["type"] == "missing" else f", not {json.dumps(error['input'], default=str)}"
+        given = "" if error["type"] == "missing" else _not(places[0], json.dumps(error["input"], default=str))
         self.problem(places[0], f"`{dotted(path)}` {reason}{given}")
 
 
@@ -253,6 +256,11 @@ def _scalar(node: yaml.ScalarNode, kind: Any) -> Any:
 
 def _is_null(text: str) -> bool:
     return _WORDS.get(text.lower(), text) is None
+
+
+def _not(origin: Origin, value: str) -> str:
+    """The end of a message that says what was found instead, unless that is secret."""
+    return "" if origin.is_secret else f", not {value}"
 
 
 def _shown(node: yaml.Node) -> str:

@@ -263,7 +263,9 @@ def _installed(folder: Path) -> None:
 def test_a_wheel_holds_every_package_of_the_checkout():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     roots = ("capforecast", "tasks", "flows", "deployments")
-    found = {".".join(file.parent.relative_to(ROOT).parts) for root in roots for file in (ROOT / root).rglob("*.py")}
+    found = {
+        ".".join(file.parent.relative_to(ROOT).parts) for root in roots for file in (ROOT / root).rglob("__init__.py")
+    }
     assert set(project["packages"]) == found | {"capforecast._config"}
 
 
@@ -357,3 +359,12 @@ def test_parameters_of_a_store_lie_below_the_environment_and_name_themselves() -
     assert loaded.provenance["report.title"] == "parameter report/title"
     with pytest.raises(ConfigError, match=r"parameter forecast/horizon.*horizon_days"):
         load(parameters={"forecast/horizon": "30"}, environment={})
+
+
+@pytest.mark.parametrize("name", ["forecast/horizon_days", "storage/endpoint", "forecast", "report/formats"])
+@pytest.mark.parametrize("value", ["s3cr3t", "!s3cr3t x", "[s3cr3t]", "http://s3cr3t@x"])
+def test_no_message_repeats_what_a_secret_parameter_holds(name: str, value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(parameters={name: value}, secret={name}, environment={})
+    assert "s3cr3t" not in str(caught.value)
+    assert f"parameter {name}" in str(caught.value)

@@ -109,8 +109,8 @@ def _prepared(now: float) -> _Ready:
 
 
 def _settings() -> Loaded:
-    path = configuration.parameter_path()
+    path, own = configuration.parameter_path(), configuration.load("aws")
     if path is None:
-        return configuration.load("aws")
-    kept = ssm.parameters(path)
+        return own
+    kept = ssm.parameters(path, own.settings.storage.region)
     return configuration.load("aws", parameters=kept.values, secret=kept.secret)

@@ -40,6 +40,7 @@ from capforecast.stages.units import forecast, risk, validate
 
 log = logging.getLogger(__name__)
 _RECENT = 3  # months that say when the last complete period of the lake ended
+TOLD = ("forecasts", "risks", "servers")
 SUMMARY = NAMES["json"][1]
 
 
@@ -69,7 +70,7 @@ class Served(Result):
     problems: dict[str, str]  # why a business unit is missing
     tiers: dict[str, int]
     unknown: dict[str, int]
-    written: list[str]  # keys
+    written: list[str]  # keys of forecasts, risks, servers and the summary; the manifest names all others
     seconds: float
 
     @property
@@ -164,7 +165,8 @@ def serve(
         run_id=run.run_id, attempt=run.attempt, cadence=ingested.cadence, as_of=ingested.as_of,
         business_units=served, problems=problems,
         tiers=_summed([each.tiers for each in served]), unknown=_summed([each.unknown for each in served]),
-        written=sorted({ref.uri for unit in units for ref in unit.references.values()} | {_summary_key(run)}),
+        written=[unit.references[name].uri for unit in units for name in TOLD if name in unit.references]
+        + [_summary_key(run)],
         seconds=round(time.monotonic() - began, 3),
     )  # fmt: skip
     _recorded(store, settings, ingested, run, units, made)

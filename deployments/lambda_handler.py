@@ -17,6 +17,7 @@ from capforecast import configuration
 from capforecast.cloud import s3_events, ssm
 from capforecast.configuration import Loaded
 from capforecast.errors import CapforecastError
+from capforecast.lake import leases
 from capforecast.lake.store import Store
 from deployments import lambda_logs
 from deployments.lambda_work import Answer, Job, answer
@@ -54,6 +55,7 @@ def handler(event: object, context: Any = None) -> dict[str, Any]:
     """
     began, request_id = time.monotonic(), str(getattr(context, "aws_request_id", ""))
     lambda_logs.begin(request_id)
+    leases.be_in(str(getattr(context, "log_stream_name", None) or ""))  # a stream belongs to one sandbox
     try:
         ready = _prepared(began)
     except CapforecastError as error:

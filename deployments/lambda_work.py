@@ -29,6 +29,7 @@ from capforecast.exchange import Ingested, RunKey
 from capforecast.fingerprint import code_fingerprint
 from capforecast.lake import leases, runs
 from capforecast.lake.claims import Claims
+from capforecast.lake.remembering import Remembering
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence
 from capforecast.settings import Settings
@@ -110,8 +111,8 @@ def _object(asked: NewObject, job: Job) -> Done:
         run_id = _run_id(settings, asked.bucket, asked.key, found.sha256, "" if listed is None else listed.sha256)
         inventory = None if listed is None else str(listed.file)
 
-        def take(claims: Claims) -> Ingested:
-            return stages.ingest(job.store, settings, str(found.file), inventory, claims=claims)
+        def take(store: Store, claims: Claims) -> Ingested:
+            return stages.ingest(store, settings, str(found.file), inventory, claims=claims)
 
         return _once(job, run_id, take)
 
@@ -119,15 +120,15 @@ def _object(asked: NewObject, job: Job) -> Done:
 def _due(asked: Due, job: Job) -> Done:
     """Forecast from what the lake holds; the same firing, or without an id the same history, is done once."""
 
-    def history() -> Ingested:
-        return stages.from_lake(job.store, job.settings, _cadence(asked.cadence), asked.as_of)
+    def history(store: Store) -> Ingested:
+        return stages.from_lake(store, job.settings, _cadence(asked.cadence), asked.as_of)
 
-    seen = history()
+    seen = history(job.store)
     run_id = _run_id(job.settings, asked.id, seen.as_of, "" if asked.id else seen.model_dump_json())
 
-    def take(claims: Claims) -> Ingested:
+    def take(store: Store, claims: Claims) -> Ingested:
         claims.period(seen.cadence, seen.cut_off)
-        return history()
+        return history(store)
 
     return _once(job, run_id, take)
 
@@ -160,7 +161,7 @@ def _run_id(settings: Settings, *parts: str) -> str:
     return f"lambda-{digest.hexdigest()[:20]}"
 
 
-def _once(job: Job, run_id: str, take: Callable[[Claims], Ingested]) -> Done:
+def _once(job: Job, run_id: str, take: Callable[[Store, Claims], Ingested]) -> Done:
     """Do a run, unless it is done, or somebody is doing it: then wait for that and answer from its record.
 
     Raises OutOfTimeError where it is not done in time; ConflictError or StaleReferenceError where runs of other data
@@ -193,11 +194,11 @@ def _once(job: Job, run_id: str, take: Callable[[Claims], Ingested]) -> Done:
         time.sleep(PAUSE_SECONDS)
 
 
-def _make(job: Job, run_id: str, take: Callable[[Claims], Ingested]) -> stages.Served:
-    store = job.store
+def _make(job: Job, run_id: str, take: Callable[[Store, Claims], Ingested]) -> stages.Served:
+    store = Remembering(job.store)
     run = RunKey(run_id=run_id, attempt=runs.next_attempt(store, run_id))
     with Claims(store, run_id) as claims:
-        ingested = take(claims)
+        ingested = take(store, claims)
         return stages.serve(store, job.settings, ingested, run, in_time=job.in_time, check=claims.check)
 
 

@@ -90,7 +90,7 @@ def run_entry(folder: Path, image: Path) -> subprocess.CompletedProcess[str]:
     environment = {
         "PATH": f"{python.parent}:{os.environ['PATH']}",
         "NUMBA_CACHE_DIR": str(folder / "kernels"),
-        "CAPFORECAST_IMAGE_KERNELS": str(image),
+        "IMAGE_KERNELS": str(image),
     }
     command = ["sh", str(ROOT / "deployments/docker/lambda.sh"), "deployments.lambda_handler.handler"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

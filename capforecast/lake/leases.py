@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from capforecast.errors import ConflictError, LakeError, MissingObjectError
 
 log = logging.getLogger(__name__)
+_room = ""  # see be_in
 EXPIRY_SECONDS = 300.0  # a lease not renewed for so long is free; clocks must agree to well within it
 RENEWAL_SECONDS = 30.0
 PAUSE_SECONDS = 0.1  # between two looks at a lease that is held
@@ -183,8 +184,19 @@ def _held(objects: Objects, name: str, holder: dict[str, Any]) -> str:
     )
 
 
+def be_in(room: str) -> None:
+    """Say where this process lives, where host, boot and process numbers are alike elsewhere: a sandbox of Lambda.
+
+    Holders in other rooms are never taken for dead processes of this one; they are waited for until their lease ends.
+    """
+    global _room
+    _room = room
+
+
 def _machine() -> str:
     """Which process numbers can be told apart: host, its boot, and (in containers) the process namespace."""
+    if _room:
+        return _room
     parts = [socket.gethostname()]
     try:
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())

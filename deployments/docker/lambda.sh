@@ -3,7 +3,7 @@
 # /tmp alone: the kernels of the image (7 MB) are copied there once per cold start. Without them the function still
 # works; its first call compiles for half a minute.
 set -u
-image=${CAPFORECAST_IMAGE_KERNELS:-/var/cache/capforecast/kernels}
+image=${IMAGE_KERNELS:-/var/cache/capforecast/kernels}
 if [ ! -d "$NUMBA_CACHE_DIR" ] && ! { cp -R "$image" "$NUMBA_CACHE_DIR.part" && mv "$NUMBA_CACHE_DIR.part" "$NUMBA_CACHE_DIR"; }; then
     echo '{"level": "WARNING", "message": "the kernels of the image could not be copied; they are compiled anew"}' >&2
 fi

@@ -105,6 +105,21 @@ def test_a_lease_of_a_dead_process_of_this_machine_is_taken_over(store: Store) -
     second.check()
 
 
+def test_where_process_numbers_say_nothing_a_holder_elsewhere_is_waited_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "_room", "")
+    leases.be_in("sandbox 1")
+    lease = leases.acquire(store, "raw")
+    key = f"locks/raw/{lease.number}.json"
+    store.put(key, json.dumps(json.loads(store.read(key)) | {"pid": 2**22 + 1}).encode())
+    leases.be_in("sandbox 2")  # with the same host, boot and process numbers, as sandboxes of Lambda may have
+    with pytest.raises(ConflictError):
+        leases.acquire(store, "raw")
+    leases.be_in("sandbox 1")
+    leases.acquire(store, "raw").release()  # here that number can be looked up: its process is gone
+
+
 def test_a_process_number_that_was_given_out_again_keeps_nothing(store: Store) -> None:
     leases.acquire(store, "raw")
     change(store, "raw", born="1")  # this process's number, another process's birth

@@ -20,6 +20,9 @@ FORBIDDEN = {
     "flows": {"typer", "click", "boto3", "botocore", "obstore"} | ARITHMETIC,
     "deployments": set(),
 }
+# What runs where the command line's libraries are not installed: functions of Lambda, containers of SageMaker.
+DOORS = ("deployments/lambda_", "deployments/sagemaker/")
+NOT_BEHIND_DOORS = {"prefect", "prefect_aws", "flows", "tasks", "typer", "click", "rich"}
 ENVIRONMENT_READERS = {"capforecast/configuration.py"}
 SETTINGS_READERS = {"pydantic_settings", "dotenv", "decouple"}
 ENVIRONMENT_NAMES = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
@@ -104,6 +107,21 @@ def layer_faults(root: Path) -> list[str]:
     return found
 
 
+def door_faults(root: Path) -> list[str]:
+    """Lambda and SageMaker go straight to the library: no flow, task or command line, nor modules that use these."""
+    found = []
+    for path, tree in sources(root, "deployments"):
+        if not path.startswith(DOORS):
+            continue
+        for name, at in imports(path, tree):
+            file = name.replace(".", "/")
+            if name.split(".")[0] in NOT_BEHIND_DOORS or (
+                name.startswith("deployments.") and not file.startswith(DOORS) and file not in {d[:-1] for d in DOORS}
+            ):
+                found.append(f"{at}: a door to the library must not import {name}")
+    return found
+
+
 def room_faults(root: Path) -> list[str]:
     """Imports inside the library that go up or sideways."""
     found = []
@@ -185,7 +203,7 @@ def cycle_faults(root: Path) -> list[str]:
     return []
 
 
-CHECKS = (layer_faults, room_faults, environment_faults, pickle_faults, cycle_faults)
+CHECKS = (layer_faults, door_faults, room_faults, environment_faults, pickle_faults, cycle_faults)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -217,6 +235,14 @@ def test_rooms_only_use_rooms_below_them():
         (layer_faults, "tasks/x.py", "from flows.capacity import run", "tasks must not import flows.capacity.run"),
         (layer_faults, "flows/x.py", "import pandas as pd", "flows must not import pandas"),
         (layer_faults, "flows/x.py", "import boto3", "flows must not import boto3"),
+        (door_faults, "deployments/lambda_x.py", "def f():\n    from flows.train import train", "lambda_x.py:2: "),
+        (door_faults, "deployments/lambda_x.py", "import typer", "a door to the library must not import typer"),
+        (
+            door_faults,
+            "deployments/sagemaker/x.py",
+            "from deployments.cli import main",
+            "must not import deployments.cli",
+        ),
         (room_faults, "capforecast/risk/x.py", "from capforecast.report import summary", "risk must not import"),
         (room_faults, "capforecast/risk/x.py", "from ..report.summary import Risk", "risk must not import"),
         (
@@ -250,6 +276,11 @@ def test_each_rule_finds_its_fault_and_names_file_and_line(tmp_path, check, path
     ("path", "code"),
     [
         ("deployments/x.py", "import typer, prefect\nfrom flows.capacity import run\nfrom capforecast import stages"),
+        ("deployments/lambda_x.py", "from capforecast import stages\nfrom deployments import lambda_logs"),
+        (
+            "deployments/sagemaker/x.py",
+            "from deployments.sagemaker import container\nfrom deployments.sagemaker.y import z",
+        ),
         ("flows/x.py", "import prefect\nfrom tasks.data import ingest\nfrom capforecast.errors import ConfigError"),
         ("tasks/x.py", "from capforecast import stages\n@task(result_serializer='json')\ndef f(): ..."),
         ("capforecast/configuration.py", "import os\nos.environ"),

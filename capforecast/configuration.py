@@ -130,6 +130,12 @@ def parameter_path(environment: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if environment is None else environment).get(PARAMETER_PATH, "").strip() or None
 
 
+def region(environment: Mapping[str, str] | None = None) -> str | None:
+    """The region that AWS's own variables name; for what is asked before there are settings."""
+    variables = os.environ if environment is None else environment
+    return next((variables[name] for name in AWS_VARIABLES["region"] if variables.get(name)), None)
+
+
 def secret(name: str | None, key: str, environment: Mapping[str, str] | None = None) -> str:
     """What the environment variable that the setting `key` names holds; "" where the setting names none.
 

@@ -111,8 +111,8 @@ def _prepared(now: float) -> _Ready:
 
 
 def _settings() -> Loaded:
-    path, own = configuration.parameter_path(), configuration.load("aws")
+    path = configuration.parameter_path()
     if path is None:
-        return own
-    kept = ssm.parameters(path, own.settings.storage.region)
+        return configuration.load("aws")
+    kept = ssm.parameters(path, configuration.region())
     return configuration.load("aws", parameters=kept.values, secret=kept.secret)

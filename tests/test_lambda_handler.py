@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import subprocess
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import lambda_samples as samples
+import pandas as pd
 import pytest
 from lambda_samples import DAYS, SETTINGS, WEEK, Bucket, observed
 
@@ -121,6 +123,20 @@ def test_twenty_at_once_are_one_run(data: Bucket) -> None:
     assert sorted(statuses) == ["done", *["duplicate"] * 19]
     assert len({json.dumps(reply["records"][0]["tiers"], sort_keys=True) for reply in replies}) == 1
     assert len(runs(data)) == 1
+
+
+def test_other_deliveries_at_once_are_each_done_whole(data: Bucket) -> None:
+    """Two of one day, by server, and one of the day before: they write the same months and periods."""
+    parts = [(DAYS + WEEK, samples.SERVERS[:1]), (DAYS + WEEK, samples.SERVERS[1:]), (DAYS + 1, samples.SERVERS)]
+    events = [data.delivered(f"incoming/{n}.parquet", observed(*part)) for n, part in enumerate(parts)]
+    with ThreadPoolExecutor(3) as pool:
+        replies = list(pool.map(lambda event: call(event, request=event["s3"]["object"]["key"]), events))
+    records = [reply["records"][0] for reply in replies]
+    assert [(each["status"], each["problems"]) for each in records] == [("done", {})] * 3
+    assert [each["as_of"][:10] for each in records] == ["2026-05-08", "2026-05-08", "2026-05-02"]
+    for unit in ("retail", "web"):  # who was last has seen all
+        key = f"servers/cadence=daily/as_of=2026-05-08/business_unit={unit}/part-0.parquet"
+        assert "unknown" not in set(pd.read_parquet(io.BytesIO(data.store.read(key)))["tier"])
 
 
 def test_other_content_under_the_same_name_is_another_run_and_the_old_event_is_ignored(data: Bucket) -> None:
@@ -237,12 +253,13 @@ def test_parameters_lie_below_the_environment_and_a_misspelt_one_stops_it(
 ) -> None:
     import boto3
 
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     path = f"/capforecast/{uuid.uuid4().hex[:8]}"
-    client = boto3.client("ssm")
-    for name, value in (("aws_lambda/incoming", "drop/"), ("forecast/horizon_days", "60")):
+    client = boto3.client("ssm", region_name="us-east-1")
+    kept = {"aws_lambda/incoming": "drop/", "forecast/horizon_days": "60", "storage/encryption": "aws:kms"}
+    for name, value in kept.items():
         client.put_parameter(Name=f"{path}/{name}", Value=value, Type="SecureString")
     monkeypatch.setenv("CAPFORECAST_SSM_PATH", path)
+    monkeypatch.setenv("CAPFORECAST_STORAGE__KMS_KEY", "a-key")  # makes sense with the parameter only
     inside, outside = call(data.delivered("drop/a.parquet", observed(DAYS + WEEK)), data.record(FILE))["records"]
     assert (inside["status"], outside["status"]) == ("done", "ignored")
     assert "drop/ (aws_lambda.incoming)" in outside["reason"]

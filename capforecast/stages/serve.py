@@ -16,7 +16,13 @@ import pandas as pd
 from capforecast import __version__
 from capforecast.actions import prices
 from capforecast.configuration import config_folder, config_hash
-from capforecast.errors import CapforecastError, NoUsableInputError, OutOfTimeError
+from capforecast.errors import (
+    CapforecastError,
+    ConflictError,
+    NoUsableInputError,
+    OutOfTimeError,
+    StaleReferenceError,
+)
 from capforecast.exchange import Ingested, Result, RunKey, Unit
 from capforecast.fingerprint import code_fingerprint
 from capforecast.fleet import inventory as inventories
@@ -137,7 +143,8 @@ def serve(
     in_time: is there time for another unit? Asked before each.  check: called before the record, raises where another
     run has taken the period over (Claims.check).
     A unit that cannot be forecast is named with its reason, the others go on. Raises OutOfTimeError, errors that may
-    pass when tried again, and the problem itself where no unit finished.
+    pass when tried again, ConflictError and StaleReferenceError where another run writes what this one reads (a new
+    run may pass), and the problem itself where no unit finished.
     """
     began = time.monotonic()
     units: list[Unit] = []
@@ -153,7 +160,7 @@ def serve(
             served.append(_told(store, unit, fell_back))
             units.append(unit)
         except CapforecastError as error:
-            if error.retryable:
+            if error.retryable or isinstance(error, ConflictError | StaleReferenceError):
                 raise
             log.error("%s", error, extra={"business_unit": name})
             problems[name] = str(error)

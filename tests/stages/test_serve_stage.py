@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from capforecast import stages
-from capforecast.errors import ModelError, NoUsableInputError, OutOfTimeError
+from capforecast.errors import ModelError, NoUsableInputError, OutOfTimeError, StaleReferenceError
 from capforecast.exchange import Ingested, RunKey, Unit
 from capforecast.forecast import champions, frames
 from capforecast.lake.datasets import read_frame, read_table
@@ -184,4 +184,20 @@ def test_what_there_is_no_time_for_is_not_begun_and_nothing_is_on_record(store: 
     with pytest.raises(OutOfTimeError, match="1 of 2 business units are left, from 'web' on") as caught:
         stages.serve(store, settings(), fresh(store, folder), RUN, in_time=in_time)
     assert caught.value.retryable
+    assert not store.keys("runs")
+
+
+def test_a_run_that_adds_to_the_history_meanwhile_is_no_problem_of_a_unit(store: Store, folder: Path) -> None:
+    """The unit is not left out of a run that is then on record as done: a new run may pass."""
+    ingested = fresh(store, folder)
+    asked = []
+
+    def in_time() -> bool:
+        asked.append(True)
+        if len(asked) == 2:  # before the second unit another delivery comes
+            stages.ingest(store, settings(), observed(folder, DAYS + WEEK, ("retail-z",)))
+        return True
+
+    with pytest.raises(StaleReferenceError, match="another run has added to the lake"):
+        stages.serve(store, settings(), ingested, RUN, in_time=in_time)
     assert not store.keys("runs")

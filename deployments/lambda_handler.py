@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from capforecast import configuration
@@ -25,6 +25,7 @@ from deployments.lambda_work import Answer, Job, answer
 log = logging.getLogger("deployments.lambda")
 LEVELS = {"failed": logging.ERROR, "postponed": logging.WARNING}
 FRESH_SECONDS = 300.0  # how long settings count that a warm function has read
+AGAIN_SECONDS = 30.0  # and after which the Parameter Store is asked again where it was silent
 
 
 class RecordsLeftError(CapforecastError):
@@ -101,12 +102,20 @@ def _seconds_left(context: Any) -> float:
 
 
 def _prepared(now: float) -> _Ready:
-    """Settings and lake; read anew where what is kept has become old."""
+    """Settings and lake; read anew where what is kept has become old, but kept while the Parameter Store is silent."""
     global _ready
-    if _ready is None or now > _ready.until:
+    if _ready is not None and now <= _ready.until:
+        return _ready
+    try:
         loaded = _settings()
-        store = Store(configuration.usable_store(loaded), loaded.settings.storage)
-        _ready = _Ready(loaded, store, now + FRESH_SECONDS)
+    except CapforecastError as error:
+        if _ready is None or not error.retryable:
+            raise
+        log.warning("%s; settings of before are used", error)
+        _ready = replace(_ready, until=now + AGAIN_SECONDS)
+        return _ready
+    store = Store(configuration.usable_store(loaded), loaded.settings.storage)
+    _ready = _Ready(loaded, store, now + FRESH_SECONDS)
     return _ready
 
 

@@ -20,6 +20,8 @@ import pandas as pd
 import pytest
 from lambda_samples import DAYS, SETTINGS, WEEK, Bucket, observed
 
+from capforecast.cloud import ssm
+from capforecast.cloud.ssm import ParametersError
 from capforecast.errors import ConfigError
 from capforecast.lake import leases
 from capforecast.lake.store import Store
@@ -267,6 +269,25 @@ def test_parameters_lie_below_the_environment_and_a_misspelt_one_stops_it(
     monkeypatch.setattr(lambda_handler, "_ready", None)
     with pytest.raises(ConfigError, match=r"parameter forecast/horizon: unknown key .*forecast.horizon_days"):
         call(data.record(FILE))
+
+
+def test_a_warm_function_reads_its_settings_anew_after_minutes(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lambda_handler, "_ready", None)
+    monkeypatch.setenv("CAPFORECAST_STORE", bucket)
+
+    def horizon(now: float) -> int:
+        return lambda_handler._prepared(now).loaded.settings.forecast.horizon_days
+
+    assert horizon(0) == 90
+    monkeypatch.setenv("CAPFORECAST_FORECAST__HORIZON_DAYS", "60")
+    assert (horizon(299), horizon(301)) == (90, 60)
+    monkeypatch.setenv("CAPFORECAST_SSM_PATH", "/capforecast/prod")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")  # nobody answers there: what is known still counts
+    monkeypatch.setattr(ssm, "TRIES", 1)
+    assert horizon(602) == 60
+    monkeypatch.setattr(lambda_handler, "_ready", None)
+    with pytest.raises(ParametersError, match="cannot be reached"):
+        horizon(603)
 
 
 def test_every_log_line_is_json_with_the_request(data: Bucket, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from capforecast.errors import CapforecastError, ConfigError
 
-SECONDS = 5
+SECONDS, TRIES = 5, 4
 _DENIED = {"AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "ExpiredTokenException"}
 
 
@@ -38,7 +38,7 @@ def parameters(path: str, region: str | None = None) -> Parameters:
     except ImportError:
         raise ConfigError(_told(path, "boto3 is not installed: pip install 'capforecast[aws]'")) from None
     below = _checked(path)
-    limits = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 4})
+    limits = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": TRIES})
     try:
         client = boto3.client("ssm", region_name=region, config=limits)
         pages = client.get_paginator("get_parameters_by_path").paginate(Path=below, Recursive=True, WithDecryption=True)

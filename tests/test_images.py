@@ -20,10 +20,6 @@ STAGES = {
 }
 TARGETS = ("worker", "lambda", "sagemaker", "dashboard", "proxy")
 OURS = ("worker", "lambda", "sagemaker", "dashboard")
-COMING = pytest.mark.skipif(
-    not all((ROOT / "deployments" / name).exists() for name in ("lambda_handler.py", "sagemaker/training.py")),
-    reason="handler or entries are not merged yet",
-)
 CALLS = """#!/bin/sh
 echo "python $* with $(ls "$NUMBA_CACHE_DIR" 2>&1)"
 """
@@ -57,7 +53,6 @@ def test_all_targets_have_the_same_python_code_and_labels(target: str) -> None:
     assert "org.opencontainers.image.revision" in text
 
 
-@COMING
 def test_what_is_copied_out_of_the_code_is_there() -> None:
     inside = re.findall(r"^COPY --from=code /opt/capforecast/(\S+) ", DOCKERFILE, re.M)
     inside += re.findall(r"\bpython (deployments/\S+\.py)", DOCKERFILE)
@@ -73,7 +68,6 @@ def test_small_images_hold_their_lock_and_nothing_else(target: str) -> None:
     assert re.search(r"pip\b.* check$", built, re.M)
 
 
-@COMING
 def test_handlers_and_entries_are_modules_that_exist() -> None:
     named = re.findall(r"deployments(?:\.\w+)+", STAGES["lambda"][1].partition("CMD")[2])
     named += re.findall(r"python -m (deployments(?:\.\w+)+)", DOCKERFILE)

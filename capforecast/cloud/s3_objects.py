@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from capforecast.errors import (
     AccessDeniedError,
@@ -38,21 +40,13 @@ def fetch(bucket: str, key: str, folder: Path, options: StorageSettings, etag: s
     AccessDeniedError, or LakeError where the bucket does not answer.
     """
     try:
-        import boto3
-        from botocore.config import Config
+        import boto3  # noqa: F401  (botocore may be there without it)
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
     except ImportError:
         raise ConfigError("objects of a bucket need boto3: pip install 'capforecast[aws]'") from None
     name = f"s3://{bucket}/{key}"
-    limits = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=options.timeout_seconds,
-        retries={"total_max_attempts": 1 + options.retries, "mode": "standard"},
-    )
     try:
-        session = boto3.Session(profile_name=options.profile, region_name=options.region)
-        client = session.client("s3", endpoint_url=options.endpoint, config=limits)
-        answer = client.get_object(Bucket=bucket, Key=key)
+        answer = _client(options).get_object(Bucket=bucket, Key=key)
         if etag and answer["ETag"].strip('"') != etag:
             raise StaleReferenceError(f"{name} was written again since the event")
         file, digest = folder / _file_name(key), hashlib.sha256()
@@ -61,6 +55,7 @@ def fetch(bucket: str, key: str, folder: Path, options: StorageSettings, etag: s
                 kept.write(chunk)
                 digest.update(chunk)
     except NoCredentialsError:
+        _client.cache_clear()
         raise ConfigError(f"{name}: no AWS credentials found where this runs") from None
     except ClientError as error:
         raise _refused(name, str(error.response.get("Error", {}).get("Code", "unknown"))) from None
@@ -69,6 +64,21 @@ def fetch(bucket: str, key: str, folder: Path, options: StorageSettings, etag: s
     except OSError as error:
         raise LakeError(f"{name} cannot be kept in {folder} ({error.strerror or error}); is there room?") from None
     return Fetched(file, digest.hexdigest())
+
+
+@lru_cache(maxsize=4)
+def _client(options: StorageSettings) -> Any:
+    """The client of a process: to make one takes a third of a second, to use one again nothing."""
+    import boto3
+    from botocore.config import Config
+
+    limits = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=options.timeout_seconds,
+        retries={"total_max_attempts": 1 + options.retries, "mode": "standard"},
+    )
+    session = boto3.Session(profile_name=options.profile, region_name=options.region)
+    return session.client("s3", endpoint_url=options.endpoint, config=limits)
 
 
 def split(address: str) -> tuple[str, str]:

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from capforecast.cloud import s3_objects
 from capforecast.cloud.s3_objects import fetch, split
 from capforecast.errors import CapforecastError, ConfigError, LakeError, MissingObjectError, StaleReferenceError
 from capforecast.settings import StorageSettings
 
 boto3 = pytest.importorskip("boto3")
 QUICK = StorageSettings(retries=0)
+
+
+@pytest.fixture(autouse=True)
+def _own_client() -> None:
+    """Clients are kept for the life of a process; the environment changes from test to test."""
+    s3_objects._client.cache_clear()
 
 
 @pytest.fixture
@@ -57,6 +64,7 @@ def test_gone_objects_missing_buckets_and_silent_servers_are_told_apart(
     with pytest.raises(LakeError, match="cannot be read") as silent:
         fetch(name, "a.csv", tmp_path, StorageSettings(retries=0, endpoint="http://127.0.0.1:9"))
     assert silent.value.retryable
+    s3_objects._client.cache_clear()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

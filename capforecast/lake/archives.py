@@ -6,6 +6,8 @@ is used.
 
 from __future__ import annotations
 
+import gzip
+import io
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ MOST_FILES = 20_000
 MOST_BYTES = 8 << 30  # unpacked
 LONGEST_NAME = 1024
 _CHUNK = 1 << 20
+_LONGEST_READ = _CHUNK  # what tarfile reads at once beside content is a header, and some of these say their own length
 
 
 def unpack(
@@ -32,7 +35,7 @@ def unpack(
     seen: dict[str, None] = {}
     left = most_bytes
     try:
-        with tarfile.open(fileobj=archive, mode="r:gz") as opened:
+        with gzip.GzipFile(fileobj=archive) as plain, tarfile.open(fileobj=_Wary(plain, name), mode="r:") as opened:
             for member in _members(opened, name, most_files):
                 path = _inside(member, name)
                 if path is None:
@@ -44,6 +47,31 @@ def unpack(
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise InputError(f"{name} cannot be unpacked ({str(error) or type(error).__name__})") from None
     return sorted(seen)
+
+
+class _Wary(io.BufferedIOBase):
+    """An unpacked archive, from which nothing huge is read at once: a header of gigabytes would fill the memory."""
+
+    def __init__(self, plain: gzip.GzipFile, name: str) -> None:
+        self._plain, self._name = plain, name
+
+    def read(self, size: int | None = -1) -> bytes:
+        """As of any file; raises InputError."""
+        if size is None or not 0 <= size <= _LONGEST_READ:
+            raise InputError(f"{self._name} has a header that says it is {size} bytes long; nothing was taken")
+        return self._plain.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of any file."""
+        return self._plain.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As of any file."""
+        return self._plain.tell()
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
 
 
 def _members(opened: tarfile.TarFile, name: str, most: int) -> Iterator[tarfile.TarInfo]:

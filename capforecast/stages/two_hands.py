@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -59,7 +62,7 @@ def _pool(helpers: int) -> Iterator[ProcessPoolExecutor | None]:
         yield None
         return
     try:
-        pool = ProcessPoolExecutor(helpers, mp_context=multiprocessing.get_context("spawn"))
+        pool = ProcessPoolExecutor(helpers, mp_context=multiprocessing.get_context("spawn"), initializer=_help)
     except OSError as error:  # no shared memory, as in a Lambda function
         log.info("no process can help here (%s)", error)
         yield None
@@ -68,3 +71,16 @@ def _pool(helpers: int) -> Iterator[ProcessPoolExecutor | None]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _help() -> None:
+    """Begin a helper. Ctrl-C is for who shares out, and a helper ends with that process: it would wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,3 +108,26 @@ def test_nothing_is_ever_written_outside(tmp_path_factory: pytest.TempPathFactor
         unpack(archive(*((name, b"1") for name in names)), inner, "m.tar.gz")
     found = {path for path in outer.rglob("*") if path.is_file()}
     assert all(inner in path.parents for path in found)
+
+
+@pytest.mark.parametrize(
+    "letter", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE]
+)
+@pytest.mark.parametrize("size", [64 << 20, -(2**40)])
+def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path: Path, letter: bytes, size: int) -> None:
+    header, zeros = tarfile.TarInfo("header"), bytes(1 << 20)
+    header.type, header.size = letter, size
+    sink = io.BytesIO()
+    with gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=1) as packed:
+        packed.write(header.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(max(size, 0) // len(zeros)):
+            packed.write(zeros)
+        packed.write(tarfile.TarInfo("a").tobuf() + bytes(1024))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"header that says it is|cannot be unpacked"):
+            unpack(io.BytesIO(sink.getvalue()), tmp_path, "m.tar.gz")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert not list(tmp_path.iterdir())

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +35,46 @@ def fail_at_last(number: int) -> int:
     if number == 9:
         raise ValueError("job 9 cannot be done")
     return number
+
+
+def tell_and_sleep(folder: str) -> None:
+    """Say which process this is, then take long."""
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(1)
+
+
+def test_a_helper_ends_when_the_process_it_helps_is_killed(tmp_path: Path) -> None:
+    code = (
+        "from test_two_hands import tell_and_sleep\nfrom capforecast.stages.two_hands import shared\n"
+        f"list(shared(60, lambda number: ({str(tmp_path)!r},), tell_and_sleep, 2))"
+    )
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    parent = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths})
+    try:
+        until(lambda: len(list(tmp_path.iterdir())) == 2)
+    finally:
+        parent.kill()
+        parent.wait()
+    (helper,) = {int(path.name) for path in tmp_path.iterdir()} - {parent.pid}
+    try:
+        until(lambda: not runs(helper))
+    finally:
+        if runs(helper):
+            os.kill(helper, signal.SIGKILL)
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for it, half a minute at most."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def runs(process: int) -> bool:
+    """Is it there, and no zombie?"""
+    state = Path(f"/proc/{process}/stat")
+    return state.exists() and state.read_text().rsplit(") ", 1)[1][0] not in "ZX"
 
 
 def test_everything_is_done_once_and_a_helper_has_its_share() -> None:

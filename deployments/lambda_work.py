@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 import tempfile
@@ -27,6 +28,7 @@ from capforecast.errors import (
 )
 from capforecast.exchange import Ingested, RunKey
 from capforecast.fingerprint import code_fingerprint
+from capforecast.forecast import pointers
 from capforecast.lake import leases, runs
 from capforecast.lake.claims import Claims
 from capforecast.lake.remembering import Remembering
@@ -78,7 +80,7 @@ def answer(asked: Asked, job: Job) -> Answer:
     """Do what an event asks for; never raises."""
     if isinstance(asked, Passed):
         return Answer(asked.name, "failed" if asked.malformed else "ignored", asked.reason, message=asked.message)
-    reason = s3_events.why_not(asked, job.settings.aws_lambda) if isinstance(asked, NewObject) else ""
+    reason = _why_not(asked, job) if isinstance(asked, NewObject) else ""
     if reason:
         return Answer(asked.name, "ignored", reason, message=asked.message)
     try:
@@ -94,6 +96,13 @@ def answer(asked: Asked, job: Job) -> Answer:
         log.exception("%s: unexpected error", asked.name)
         reason = f"unexpected {type(error).__name__}: {error}"
         return Answer(asked.name, "failed", reason, again=True, message=asked.message)
+
+
+def _why_not(asked: NewObject, job: Job) -> str:
+    """Why an object is passed over; "" = it is not. What the function writes must never call it."""
+    if f"{asked.name}/".startswith(f"{job.store.url}/"):
+        return f"it is of the lake {job.store.url}: let `aws_lambda.incoming` name another prefix"
+    return s3_events.why_not(asked, job.settings.aws_lambda)
 
 
 Done = tuple[str, dict[str, Any] | None, str]  # status, what was served, reason
@@ -118,19 +127,27 @@ def _object(asked: NewObject, job: Job) -> Done:
 
 
 def _due(asked: Due, job: Job) -> Done:
-    """Forecast from what the lake holds; the same firing, or without an id the same history, is done once."""
+    """Forecast from what the lake holds; the same firing is done once, or without an id the same history by the same
+    champions.
+    """
 
     def history(store: Store) -> Ingested:
         return stages.from_lake(store, job.settings, _cadence(asked.cadence), asked.as_of)
 
     seen = history(job.store)
-    run_id = _run_id(job.settings, asked.id, seen.as_of, "" if asked.id else seen.model_dump_json())
+    run_id = _run_id(job.settings, asked.id, seen.as_of, "" if asked.id else _known(job.store, seen))
 
     def take(store: Store, claims: Claims) -> Ingested:
         claims.period(seen.cadence, seen.cut_off)
         return history(store)
 
     return _once(job, run_id, take)
+
+
+def _known(store: Store, seen: Ingested) -> str:
+    """History and champions of now."""
+    champions = [pointers.highest(store, seen.cadence, name) for name in seen.business_units]
+    return json.dumps([seen.model_dump(mode="json"), champions])
 
 
 def _cadence(name: str | None) -> Cadence | None:
@@ -164,12 +181,15 @@ def _run_id(settings: Settings, *parts: str) -> str:
 def _once(job: Job, run_id: str, take: Callable[[Store, Claims], Ingested]) -> Done:
     """Do a run, unless it is done, or somebody is doing it: then wait for that and answer from its record.
 
+    A record with problems from before this call does not count: whoever asks again has mended them, or hopes so.
     Raises OutOfTimeError where it is not done in time; ConflictError or StaleReferenceError where runs of other data
     write the same period for too long.
     """
     patience = time.monotonic() + OTHERS_SECONDS
+    before = runs.newest_manifest(job.store, run_id)
+    seen = 0 if before is None else int(before["attempt"])
     while True:
-        made = _record(job.store, run_id)
+        made = _record(job.store, run_id, seen)
         if made is not None:
             return "duplicate", made, f"done before, by run {run_id}"
         if not job.in_time():
@@ -180,7 +200,7 @@ def _once(job: Job, run_id: str, take: Callable[[Store, Claims], Ingested]) -> D
             time.sleep(PAUSE_SECONDS)
             continue
         try:
-            made = _record(job.store, run_id)  # who held the lease may have finished since we looked
+            made = _record(job.store, run_id, seen)  # who held the lease may have finished since we looked
             if made is not None:
                 return "duplicate", made, f"done before, by run {run_id}"
             served = _make(job, run_id, take)
@@ -202,10 +222,12 @@ def _make(job: Job, run_id: str, take: Callable[[Store, Claims], Ingested]) -> s
         return stages.serve(store, job.settings, ingested, run, in_time=job.in_time, check=claims.check)
 
 
-def _record(store: Store, run_id: str) -> dict[str, Any] | None:
-    """What a finished run answered; None where it has not finished."""
+def _record(store: Store, run_id: str, seen: int) -> dict[str, Any] | None:
+    """What a finished run answered; None where it has not finished, or has problems and is no later than `seen`."""
     manifest = runs.newest_manifest(store, run_id)
-    return None if manifest is None else dict(manifest["served"])
+    if manifest is None or (manifest["problems"] and manifest["attempt"] <= seen):
+        return None
+    return dict(manifest["served"])
 
 
 def _said(served: stages.Served) -> str:

@@ -23,8 +23,10 @@ from lambda_samples import DAYS, SETTINGS, WEEK, Bucket, observed
 from capforecast.cloud import ssm
 from capforecast.cloud.ssm import ParametersError
 from capforecast.errors import ConfigError
+from capforecast.forecast import pointers
 from capforecast.lake import leases
 from capforecast.lake.store import Store
+from capforecast.schema import Cadence
 from deployments import lambda_handler, lambda_logs
 from deployments.lambda_handler import RecordsLeftError
 
@@ -195,6 +197,8 @@ def test_a_schedule_forecasts_what_the_lake_holds_once(data: Bucket) -> None:
     (asked,) = answered({"schedule": "by hand", "as_of": "2026-04-20"})["records"]
     assert asked["status"] == "failed"  # its champion has seen later data
     assert "2026-04-20" in asked["reason"]
+    (early,) = answered({"schedule": "by hand", "as_of": "0001-01-01"})["records"]
+    assert (early["status"], early["reason"][:25]) == ("failed", "'0001-01-01' is no date; ")
     (wrong,) = answered({"schedule": "by hand", "cadence": "weekly"})["records"]
     assert (wrong["status"], wrong["reason"]) == ("failed", "cadence 'weekly' of the schedule: use daily or hourly")
 
@@ -233,6 +237,46 @@ def test_a_unit_without_champion_is_named_and_the_rest_is_done(data: Bucket) -> 
     assert record["status"] == "done"
     assert list(record["problems"]) == ["media"]
     assert record["reason"].startswith("media is missing: media: ")
+
+
+def test_what_was_missing_is_done_when_the_event_comes_again_and_then_is_done_for_good(data: Bucket) -> None:
+    event = data.delivered(FILE, observed(DAYS + WEEK))
+    folder = "models/cadence=daily/business_unit=retail/"
+    (key,) = [key for key in data.store.keys(folder) if key.endswith("/calibration.parquet")]
+    model = data.store.read(key)
+    data.store.delete(key)
+    (first,) = call(event)["records"]
+    assert (first["status"], list(first["problems"])) == ("done", ["retail"])
+    data.store.put(key, model)
+    (second,) = call(event)["records"]
+    assert (second["status"], second["attempt"], second["problems"]) == ("done", 2, {})
+    assert call(event)["records"][0]["status"] == "duplicate"
+
+
+def test_twenty_at_once_with_a_problem_are_one_run_too(data: Bucket) -> None:
+    event = data.delivered(FILE, observed(DAYS + WEEK, (*samples.SERVERS, "media-d")))
+    with ThreadPoolExecutor(20) as pool:
+        replies = list(pool.map(lambda number: call(event, request=f"r{number}"), range(20)))
+    assert sorted(reply["records"][0]["status"] for reply in replies) == ["done", *["duplicate"] * 19]
+
+
+def test_the_lake_itself_is_no_delivery(data: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAPFORECAST_AWS_LAMBDA__INCOMING", "fleet/")
+    month = next(key for key in data.store.keys("raw/observations") if key.endswith(".parquet"))
+    beside = data.delivered("fleet/lake2.parquet", observed(DAYS + WEEK))
+    within, outside = call(data.record(f"fleet/lake/{month}"), beside)["records"]
+    assert within["status"] == "ignored"
+    assert within["reason"].startswith(f"it is of the lake {data.lake}: ")
+    assert outside["status"] == "done"
+
+
+def test_a_schedule_without_id_is_done_again_by_a_new_champion(data: Bucket) -> None:
+    due = {"schedule": "weekly"}
+    assert [answered(due)["records"][0]["status"] for _ in range(2)] == ["done", "duplicate"]
+    known = pointers.current(data.store, Cadence.DAILY, "web")
+    assert known is not None
+    pointers.append(data.store, Cadence.DAILY, "web", known.pointer, after=known.number)
+    assert [answered(due)["records"][0]["status"] for _ in range(2)] == ["done", "duplicate"]
 
 
 def test_a_champion_of_another_kind_answers_with_its_fall_back_and_says_so(

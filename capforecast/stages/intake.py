@@ -149,7 +149,7 @@ def parse_known_at(text: str) -> pd.Timestamp:
 
 def _moment(text: str) -> pd.Timestamp:
     try:
-        moment = pd.Timestamp(text if re.match(r"\d{4}-\d{2}-\d{2}", text) else "")
+        moment = pd.Timestamp(text if re.match(r"(19|2\d)\d{2}-\d{2}-\d{2}", text) else "")
     except ValueError:
         moment = pd.NaT
     if moment is pd.NaT:

@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 _RECENT = 3  # months that say when the last complete period of the lake ended
 TOLD = ("forecasts", "risks", "servers")
 SUMMARY = NAMES["json"][1]
+CHANGED = (ConflictError, StaleReferenceError)  # somebody else wrote meanwhile: passes for who begins anew
 
 
 class UnitServed(Result):
@@ -142,15 +143,16 @@ def serve(
 
     in_time: is there time for another unit? Asked before each.  check: called before the record, raises where another
     run has taken the period over (Claims.check).
-    A unit that cannot be forecast is named with its reason, the others go on. Raises OutOfTimeError, errors that may
-    pass when tried again, ConflictError and StaleReferenceError where another run writes what this one reads (a new
-    run may pass), and the problem itself where no unit finished.
+    A unit that cannot be forecast is named with its reason, the others go on. Raises OutOfTimeError; ConflictError and
+    StaleReferenceError where another run writes what this one reads (a new run may pass); once the others are done, what
+    may pass when tried again; and the problem itself where no unit finished.
     """
     began = time.monotonic()
     units: list[Unit] = []
     served: list[UnitServed] = []
     problems: dict[str, str] = {}
-    first: CapforecastError | None = None
+    first: Exception | None = None
+    passing: CapforecastError | None = None
     for name in ingested.business_units:
         if not in_time():
             left = len(ingested.business_units) - len(served) - len(problems)
@@ -159,12 +161,17 @@ def serve(
             unit, fell_back = _unit(store, settings, ingested, name)
             served.append(_told(store, unit, fell_back))
             units.append(unit)
-        except CapforecastError as error:
-            if error.retryable or isinstance(error, ConflictError | StaleReferenceError):
-                raise
-            log.error("%s", error, extra={"business_unit": name})
-            problems[name] = str(error)
+        except (MemoryError, *CHANGED):
+            raise
+        except Exception as error:
+            ours = isinstance(error, CapforecastError)
+            log.error("%s: %s", name, error, exc_info=None if ours else error, extra={"business_unit": name})
+            problems[name] = str(error) if ours else f"{name}: unexpected {type(error).__name__}: {error}"
             first = first or error
+            if isinstance(error, CapforecastError) and error.retryable:
+                passing = passing or error
+    if passing is not None:
+        raise passing
     if not units and first is not None:
         raise first
     check()

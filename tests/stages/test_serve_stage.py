@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from capforecast import stages
-from capforecast.errors import ModelError, NoUsableInputError, OutOfTimeError, StaleReferenceError
+from capforecast.errors import LakeError, ModelError, NoUsableInputError, OutOfTimeError, StaleReferenceError
 from capforecast.exchange import Ingested, RunKey, Unit
 from capforecast.forecast import champions, frames
 from capforecast.lake.datasets import read_frame, read_table
@@ -165,6 +166,33 @@ def test_a_unit_without_champion_is_named_and_the_others_go_on(folder: Path, tmp
     assert "train" in served.problems["retail"]
     assert [each.business_unit for each in served.business_units] == ["web"]
     assert not served.complete
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(ValueError("odd"), None), (LakeError("503"), LakeError)],
+)
+def test_whatever_one_unit_meets_the_others_go_on(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[Exception] | None
+) -> None:
+    """What may pass ends the run after the others, so that it is tried again; the rest is on record."""
+
+    def met(store: Store, settings: Settings, unit: Unit) -> dict[str, Reference]:
+        if unit.business_unit == "retail":
+            raise error
+        return stages.anomalies(store, settings, unit)
+
+    monkeypatch.setattr(sys.modules[stages.serve.__module__], "anomalies", met)
+    ingested = stages.ingest(store, settings(), observed(folder, DAYS + WEEK))
+    if kind is None:
+        made = stages.serve(store, settings(), ingested, RUN)
+        assert made.problems == {"retail": "retail: unexpected ValueError: odd"}
+    else:
+        with pytest.raises(kind, match=str(error)):
+            stages.serve(store, settings(), ingested, RUN)
+        assert not [key for key in store.keys("runs") if key.endswith("manifest.json")]
+    folders = store.keys("risks/cadence=daily/as_of=2026-05-08")
+    assert [key.split("/")[3] for key in folders] == ["business_unit=web"]
 
 
 def test_where_no_unit_can_be_forecast_it_fails(folder: Path, tmp_path: Path) -> None:

@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from capforecast.errors import ConflictError, ModelError, NoUsableInputError, UsageError
+from capforecast.errors import CapforecastError, ConflictError, ModelError, NoUsableInputError, UsageError
 from capforecast.exchange import Result
 from capforecast.forecast import pointers, promotion, registry
+from capforecast.forecast.champions import Challenger
 from capforecast.forecast.decision import Decision
 from capforecast.forecast.manifest import Manifest
 from capforecast.forecast.pointers import MANIFEST
 from capforecast.lake.archives import MOST_BYTES, unpack
-from capforecast.lake.datasets import read_table
+from capforecast.lake.datasets import as_of_segment, read_table
 from capforecast.lake.store import Store
 from capforecast.schema import METRIC, SERVER_ID, Reference
 from capforecast.settings import Settings, StorageSettings
@@ -25,6 +26,7 @@ from capforecast.stages.handover import hand_over_model
 
 log = logging.getLogger(__name__)
 ENDINGS = (".tar.gz", ".tgz")
+NEEDED = {"calibration", registry.EVIDENCE}  # of every kind of model
 MOST_PACKED = 2 << 30  # bytes of an archive
 
 
@@ -46,7 +48,11 @@ def import_models(store: Store, place: str, storage: StorageSettings) -> list[Im
     with _opened(place, storage) as source:
         found = _manifests(source, place)
         for manifest in found:
-            problem = registry.check(source, manifest) or _strange(registry.read_manifest(source, manifest), manifest)
+            problem = (
+                registry.check(source, manifest)
+                or _strange(registry.read_manifest(source, manifest), manifest)
+                or _unusable(source, manifest)
+            )
             if problem is not None:
                 raise ModelError(f"{place}: {manifest.uri} cannot be taken: {problem}")
             _refuse_other(source, store, manifest)
@@ -70,6 +76,23 @@ def _strange(content: Manifest, manifest: Reference) -> str | None:
         return f"by its content it belongs to {folder}"
     elsewhere = [file.uri for file in content.files.values() if file.uri.rpartition("/")[0] != folder]
     return f"its file {elsewhere[0]} is not in its folder" if elsewhere else None
+
+
+def _unusable(source: Store, manifest: Reference) -> str | None:
+    """Why a version cannot forecast, whatever its hashes; None = its tables are a model, the one its manifest tells."""
+    content = registry.read_manifest(source, manifest)
+    if lacking := NEEDED - set(content.files):
+        return f"it has no file `{min(lacking)}`"
+    try:
+        read_table(source, registry.evidence(source, manifest), [SERVER_ID, METRIC])
+        model, _ = registry.load(source, manifest)
+    except CapforecastError as error:
+        return str(error)
+    except Exception as error:  # tables of any content may come from elsewhere
+        return f"its tables are no model ({type(error).__name__}: {error})"
+    engine = model.engine if isinstance(model, Challenger) else model
+    told = (content.horizon, content.cadence, content.version.startswith(f"{as_of_segment(content.cut_off)}-"))
+    return None if told == (engine.horizon, model.cadence, True) else "horizon, cadence or cut-off are not the model's"
 
 
 def _refuse_other(source: Store, store: Store, manifest: Reference) -> None:

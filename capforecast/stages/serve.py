@@ -144,8 +144,8 @@ def serve(
     in_time: is there time for another unit? Asked before each.  check: called before the record, raises where another
     run has taken the period over (Claims.check).
     A unit that cannot be forecast is named with its reason, the others go on. Raises OutOfTimeError; ConflictError and
-    StaleReferenceError where another run writes what this one reads (a new run may pass); once the others are done, what
-    may pass when tried again; and the problem itself where no unit finished.
+    StaleReferenceError where another run writes what this one reads (a new run may pass); what may pass when tried
+    again, once the others are done; and the problem itself where no unit finished.
     """
     began = time.monotonic()
     units: list[Unit] = []

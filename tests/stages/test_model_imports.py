@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lambda_samples as samples
 import pytest
 from sagemaker_container import packed
 from versions import DAILY, publish, spoil
@@ -113,7 +114,33 @@ def _other_version(content: dict[str, Any]) -> None:
     content["version"] = "2027-01-01-000000000000"
 
 
-@pytest.mark.parametrize("change", [_other_format, _elsewhere, _upwards, _other_unit, _other_version])
+def _no_calibration(content: dict[str, Any]) -> None:
+    del content["files"]["calibration"]
+
+
+def _no_evidence(content: dict[str, Any]) -> None:
+    del content["files"]["backtest"]
+
+
+def _other_tables(content: dict[str, Any]) -> None:
+    content["files"]["calibration"] = content["files"]["backtest"]
+
+
+def _other_cut_off(content: dict[str, Any]) -> None:
+    content["as_of"] = "2027-01-01T00:00:00+00:00"
+
+
+def _longer(content: dict[str, Any]) -> None:
+    content["horizon"] += 1000
+
+
+STRANGE = (
+    _other_format, _elsewhere, _upwards, _other_unit, _other_version,
+    _no_calibration, _no_evidence, _other_tables, _other_cut_off, _longer,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", STRANGE)
 def test_a_strange_version_keeps_all_out(
     trained: Path,
     lake: Store,
@@ -123,6 +150,13 @@ def test_a_strange_version_keeps_all_out(
     with pytest.raises(CapforecastError, match="retail"):
         import_models(lake, archived(trained), HERE)
     assert lake.keys("") == []
+
+
+def test_a_model_of_another_kind_is_taken_with_its_fall_back(lake: Store, tmp_path: Path) -> None:
+    samples.train(Store(tmp_path / "elsewhere"), tmp_path, "seasonal-naive", ("web",))
+    (made,) = import_models(lake, str(tmp_path / "elsewhere"), HERE)
+    assert made.content.kind == "seasonal-naive"
+    registry.load(lake, made.manifest, fall_back=True)
 
 
 def test_a_changed_file_keeps_all_out(trained: Path, lake: Store) -> None:

@@ -8,6 +8,7 @@ CapforecastError                 exit code 1
 ├── LakeError                    1
 │   ├── MissingObjectError       1   a referenced object is not there
 │   ├── StaleReferenceError      1   the object is there, with other content
+│   ├── DamagedObjectError       1   the object is there and cannot be read
 │   ├── AccessDeniedError        1   the credentials may not do what was asked
 │   └── ConflictError            1   two writers of one partition, or a record that exists
 ├── ModelError                   1   a stored model is missing, corrupt or does not fit
@@ -63,6 +64,12 @@ class MissingObjectError(LakeError):
 
 class StaleReferenceError(LakeError):
     """The object behind a reference has changed since the reference was made."""
+
+    retryable = False
+
+
+class DamagedObjectError(LakeError):
+    """An object of the lake is not what its key says: cut short, or written by something else."""
 
     retryable = False
 

@@ -38,7 +38,7 @@ from capforecast.settings import Settings
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.5  # between two looks at a run that another function is doing
-OTHERS_SECONDS = 30.0  # how long runs of other data, which may take long, are waited for
+OTHERS_SECONDS = 240.0  # most that runs of other data of the same period are waited for: dozens may come at once
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,9 @@ def history_begins(loaded: Loaded, source: str, inventory: str | None) -> tuple[
     finally:
         logging.disable(before)
     first = batch.observations[TIMESTAMP].min().date()
-    kept = raw.first_month(Store(lake, settings.storage), batch.cadence) if lake.is_dir() else None
+    kept = raw.span(Store(lake, settings.storage), batch.cadence) if lake.is_dir() else None
     least = settings.quality.min_days_daily if batch.cadence is Cadence.DAILY else settings.quality.min_days_hourly
-    return (first if kept is None else min(first, kept.date())), least
+    return (first if kept is None else min(first, kept[0].date())), least
 
 
 def _refuse_strangers(wanted: set[str], batch: Batch, lake: Path, settings: Settings) -> None:

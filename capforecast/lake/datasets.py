@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from capforecast.errors import LakeError
+from capforecast.errors import DamagedObjectError, LakeError
 from capforecast.lake.store import Store
 from capforecast.schema import FLEET, Cadence, Reference
 
@@ -142,7 +142,7 @@ def parse_table(data: bytes, key: str, columns: list[str] | None = None) -> pa.T
         return pq.read_table(io.BytesIO(data), columns=columns, partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
         remedy = "delete it and deliver its data again" if key.startswith("raw/") else "run again with --refresh"
-        raise LakeError(f"{key} in the lake is damaged ({str(error).splitlines()[0]}): {remedy}") from None
+        raise DamagedObjectError(f"{key} in the lake is damaged ({str(error).splitlines()[0]}): {remedy}") from None
 
 
 def read_table(store: Store, reference: Reference, columns: list[str] | None = None) -> pa.Table:

@@ -127,9 +127,10 @@ def observation_references(store: Store, cadence: Cadence, until: pd.Timestamp) 
     return [_reference(store, key) for key in keys if _month(key) < until]
 
 
-def first_month(store: Store, cadence: Cadence) -> pd.Timestamp | None:
-    """Beginning of the first month of which the lake keeps observations, or None."""
-    return min(map(_month, store.keys(f"raw/observations/cadence={cadence}")), default=None)
+def span(store: Store, cadence: Cadence) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Beginning of the first month of which the lake keeps observations, and end of the last; None = it keeps none."""
+    months = [_month(key) for key in store.keys(f"raw/observations/cadence={cadence}")]
+    return (min(months), max(months) + pd.offsets.MonthBegin(1)) if months else None
 
 
 def _month(key: str) -> pd.Timestamp:

@@ -91,26 +91,33 @@ def from_lake(store: Store, settings: Settings, cadence: Cadence | None = None, 
 
     cadence: default the daily one, where there is any. Raises NoUsableInputError where the lake holds none.
     """
-    known = [each for each in Cadence if raw.first_month(store, each) is not None and cadence in (None, each)]
+    spans = {each: raw.span(store, each) for each in Cadence if cadence in (None, each)}
+    known = [(each, span) for each, span in spans.items() if span is not None]
     rows = raw.get_inventory(store)
     stated = store.reference(INVENTORY_KEY)
     if not known or rows is None or stated is None:
         raise NoUsableInputError(f"{store.url} holds no{f' {cadence}' if cadence else ''} observations: ingest some")
-    cut = parse_as_of(as_of) if as_of else _last_period(store, known[0])
+    cadence, (first, end) = known[0]
+    cut = parse_as_of(as_of) if as_of else _last_period(store, cadence)
+    if not first < cut <= end:
+        raise NoUsableInputError(
+            f"as_of {cut.isoformat()}: {store.url} holds {cadence} observations from {first:%Y-%m} to before "
+            f"{end:%Y-%m}"
+        )
     servers = inventories.at(rows, cut)
     return Ingested(
-        cadence=known[0],
+        cadence=cadence,
         as_of=cut.isoformat(),
-        observations=raw.observation_references(store, known[0], cut),
+        observations=raw.observation_references(store, cadence, cut),
         inventory=stated.model_copy(update={"rows": len(rows)}),
-        shapes=write_table(store, unit_key("shapes", known[0], cut), shape_catalogue(settings)),
+        shapes=write_table(store, unit_key("shapes", cadence, cut), shape_catalogue(settings)),
         prices=write_table(
             store,
-            unit_key("prices", known[0], cut),
+            unit_key("prices", cadence, cut),
             prices.to_table(prices.configured(settings.prices, config_folder() / "prices")),
         ),
-        quarantine=_earlier(store, unit_key("quarantine", known[0], cut), Rejects().frame()),
-        validation=_earlier(store, unit_key("validation", known[0], cut), tally.frame((), Rejects().frame())),
+        quarantine=_earlier(store, unit_key("quarantine", cadence, cut), Rejects().frame()),
+        validation=_earlier(store, unit_key("validation", cadence, cut), tally.frame((), Rejects().frame())),
         known_at=None,
         business_units=sorted(servers[BUSINESS_UNIT].unique()),
         servers=len(servers),

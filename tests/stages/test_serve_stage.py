@@ -137,6 +137,11 @@ def test_without_a_source_the_lake_itself_is_forecast_from(store: Store, folder:
     assert again.business_units == by_source.business_units
     earlier = stages.from_lake(store, settings(), as_of="2026-05-01")
     assert earlier.cut_off == START + pd.Timedelta(days=DAYS)
+    for strange in ("2099-01-01", "2026-06-02", "2026-01-01", "1990-01-01"):
+        with pytest.raises(
+            NoUsableInputError, match=rf"as_of {strange}.* holds daily .* from 2026-01 to before 2026-06"
+        ):
+            stages.from_lake(store, settings(), as_of=strange)
     with pytest.raises(NoUsableInputError, match="no observations: ingest some"):
         stages.from_lake(Store(tmp_path / "empty"), settings())
 

@@ -681,6 +681,13 @@ class SageMakerSettings(Section):
     security_groups: tuple[str, ...] = Field((), description="security groups of jobs; with subnets only")
     tags: dict[str, str] = Field(default_factory=dict, description="tags of jobs, beside `application: capforecast`")
 
+    @field_validator("role")
+    @classmethod
+    def _is_role(cls, role: str | None) -> str | None:
+        if role is not None and not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", role):
+            raise ValueError(f"{role!r} is no role; write it as arn:aws:iam::<account of 12 digits>:role/<name>")
+        return role
+
     @model_validator(mode="after")
     def _whole_network(self) -> SageMakerSettings:
         if bool(self.subnets) != bool(self.security_groups):

@@ -92,7 +92,8 @@ def process(
     asked = {"sagemaker.instances": instances, "sagemaker.instance_type": instance_type, "store": store}
     overrides = {key: value for key, value in asked.items() if value is not None} | horizon_settings(horizon)
     loaded = load_settings(profile, local, aws, config, overrides)
-    how = How(_sent(submit, follow, dry_run, stop_on_interrupt), follow, stop_on_interrupt, output)
+    again = _repeated({"--store": store, "--profile": profile, "--config": config}, {"--local": local, "--aws": aws})
+    how = How(_sent(submit, follow, dry_run, stop_on_interrupt), follow, stop_on_interrupt, output, again)
     _show(processing(loaded, source, inventory, as_of, known_at, business_unit or [], how), as_json)
 
 
@@ -134,8 +135,15 @@ def train(
     asked = {"sagemaker.instance_type": instance_type, "store": store}
     overrides = {key: value for key, value in asked.items() if value is not None}
     loaded = load_settings(profile, local, aws, config, overrides | horizon_settings(horizon) | model_settings(model))
-    how = How(_sent(submit, follow, dry_run, stop_on_interrupt), follow, stop_on_interrupt, output)
+    again = _repeated({"--store": store, "--profile": profile, "--config": config}, {"--local": local, "--aws": aws})
+    how = How(_sent(submit, follow, dry_run, stop_on_interrupt), follow, stop_on_interrupt, output, again)
     _show(training(loaded, data, business_unit, how), as_json)
+
+
+def _repeated(given: dict[str, object], flags: dict[str, bool]) -> tuple[str, ...]:
+    """Options that say where the lake and the settings are, as the next command needs them."""
+    values = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    return (*values, *(name for name, on in flags.items() if on))
 
 
 def _sent(submit: bool, follow: bool, dry_run: bool, stop: bool) -> bool:

@@ -21,6 +21,7 @@ from capforecast.configuration import config_hash
 from capforecast.errors import (
     CapforecastError,
     ConflictError,
+    InputError,
     MissingObjectError,
     OutOfTimeError,
     StaleReferenceError,
@@ -59,7 +60,8 @@ class Job:
 class Answer:
     """What became of one event. status: done, duplicate, ignored, failed or postponed.
 
-    again: may the same event pass when it is delivered again?  served: what the run made (stages.Served).
+    again: may the same event pass when it is delivered again, once people have mended what is wrong?
+    served: what the run made (stages.Served).
     message: id of the message of SQS that it came in.
     """
 
@@ -91,7 +93,9 @@ def answer(asked: Asked, job: Job) -> Answer:
     except (OutOfTimeError, ConflictError, StaleReferenceError) as error:
         return Answer(asked.name, "postponed", str(error), again=True, message=asked.message)
     except CapforecastError as error:
-        return Answer(asked.name, "failed", str(error), again=error.retryable, message=asked.message)
+        # a wrong role, wrong settings or no model: nothing may be lost in silence, people must mend it
+        again = not isinstance(error, InputError)
+        return Answer(asked.name, "failed", str(error), again=again, message=asked.message)
     except Exception as error:  # of code that is wrong, or memory that is short: the other events must still be done
         log.exception("%s: unexpected error", asked.name)
         reason = f"unexpected {type(error).__name__}: {error}"

@@ -40,6 +40,7 @@ class How:
     follow: bool
     stop_on_interrupt: bool
     output: str | None
+    repeated: tuple[str, ...] = ()  # options of this command that the next one needs, too
 
 
 def processing(
@@ -67,7 +68,7 @@ def processing(
     request = processing_request(**same, output=f"{output}/{request.stem}", content=content)
     written = request.body["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
     made = _carried_out(request, settings, how, note, lambda state: bool(Store(written, settings.storage).keys("")))
-    next_step = ["capforecast", "sagemaker", "train", "--data", written, "--submit", "--follow"]
+    next_step = ["capforecast", "sagemaker", "train", "--data", written, *how.repeated, "--submit", "--follow"]
     units = _units(written, settings) if made["status"] == "Completed" else {}
     return made | {"output": written, **units, "next": shlex.join(next_step)}
 
@@ -93,7 +94,7 @@ def training(loaded: Loaded, data: str, business_unit: str | None, how: How) -> 
     )  # fmt: skip
     made = _carried_out(request, settings, how, note, lambda state: kept(state, settings))
     model = made.get("model") or f"{_output(loaded, how)}/{made['job']}/output/model.tar.gz"
-    return made | {"model": model, "next": shlex.join(["capforecast", "models", "import", model])}
+    return made | {"model": model, "next": shlex.join(["capforecast", "models", "import", model, *how.repeated])}
 
 
 def as_text(made: Row) -> str:

@@ -368,3 +368,11 @@ def test_no_message_repeats_what_a_secret_parameter_holds(name: str, value: str)
         load(parameters={name: value}, secret={name}, environment={})
     assert "s3cr3t" not in str(caught.value)
     assert f"parameter {name}" in str(caught.value)
+
+
+def test_a_role_of_jobs_that_is_none_is_refused_where_it_stands() -> None:
+    with pytest.raises(
+        ConfigError, match=r"`sagemaker.role`: 'capforecast-jobs' is no role; write it as arn:aws:iam::"
+    ):
+        load(overrides={"sagemaker.role": "capforecast-jobs"}, environment={})
+    load(overrides={"sagemaker.role": "arn:aws-us-gov:iam::111122223333:role/x/jobs"}, environment={})

@@ -22,12 +22,12 @@ from lambda_samples import DAYS, SETTINGS, WEEK, Bucket, observed
 
 from capforecast.cloud import ssm
 from capforecast.cloud.ssm import ParametersError
-from capforecast.errors import ConfigError
+from capforecast.errors import AccessDeniedError, ConfigError
 from capforecast.forecast import pointers
 from capforecast.lake import leases
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence
-from deployments import lambda_handler, lambda_logs
+from deployments import lambda_handler, lambda_logs, lambda_work
 from deployments.lambda_handler import RecordsLeftError
 
 FILE = "incoming/week.parquet"
@@ -180,6 +180,15 @@ def test_a_broken_file_fails_by_itself_and_the_others_are_done(data: Bucket) -> 
     assert "broken_file.csv" in bad["reason"]
 
 
+def test_what_people_have_to_mend_fails_the_call_so_that_nothing_is_lost_in_silence(
+    data: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = data.delivered(FILE, observed(DAYS + WEEK))
+    monkeypatch.setattr(lambda_work, "fetch", lambda *_: (_ for _ in ()).throw(AccessDeniedError("allow s3:GetObject")))
+    with pytest.raises(RecordsLeftError, match=r"1 of 1 events were not done, try again: .*allow s3:GetObject"):
+        call(event)
+
+
 def test_of_messages_the_failed_ones_are_delivered_again(data: Bucket) -> None:
     good, bad = data.delivered(FILE, observed(DAYS + WEEK)), data.delivered("incoming/bad.csv", b"a,b\n1,2\n")
     bodies = {"m-good": json.dumps({"Records": [good]}), "m-bad": json.dumps({"Records": [bad]}), "m-odd": "{"}
@@ -194,13 +203,13 @@ def test_a_schedule_forecasts_what_the_lake_holds_once(data: Bucket) -> None:
     (first,) = answered(fired)["records"]
     assert (first["status"], first["as_of"][:10]) == ("done", "2026-05-01")
     assert answered(fired)["records"][0]["status"] == "duplicate"
-    (asked,) = answered({"schedule": "by hand", "as_of": "2026-04-20"})["records"]
-    assert asked["status"] == "failed"  # its champion has seen later data
-    assert "2026-04-20" in asked["reason"]
-    (early,) = answered({"schedule": "by hand", "as_of": "0001-01-01"})["records"]
-    assert (early["status"], early["reason"][:25]) == ("failed", "'0001-01-01' is no date; ")
-    (wrong,) = answered({"schedule": "by hand", "cadence": "weekly"})["records"]
-    assert (wrong["status"], wrong["reason"]) == ("failed", "cadence 'weekly' of the schedule: use daily or hourly")
+    for asked, reason in (
+        ({"as_of": "2026-04-20"}, "2026-04-20"),  # its champion has seen later data
+        ({"as_of": "0001-01-01"}, "is no date"),
+        ({"cadence": "weekly"}, "cadence 'weekly' of the schedule: use daily or hourly"),
+    ):
+        with pytest.raises(RecordsLeftError, match=reason):
+            answered({"schedule": "by hand"} | asked)
 
 
 def test_with_too_little_time_nothing_is_begun_and_lambda_tries_again(data: Bucket) -> None:

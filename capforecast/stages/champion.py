@@ -64,10 +64,11 @@ def champion(store: Store, settings: Settings, unit: Unit, *, fall_back: bool = 
     row = _row(unit, decision, made, len(usable), int(strange.sum()), earlier)
     if fall_back and made.kind != NAME:
         row |= _of_fall_back(made.kind, decision.reason, backtest.to_pandas())
+    kept = _kept(store, unit, row) if fall_back else None
     added = {} if strange.all() else {"model": decision.use}
     added |= {
         "backtests": write_table(store, unit.key("backtests"), backtest),
-        "champion": write_table(store, unit.key("champions"), pd.DataFrame([row])),
+        "champion": kept or write_table(store, unit.key("champions"), pd.DataFrame([row])),
     }
     if strange.any():
         first = usable[strange].iloc[0]
@@ -80,6 +81,16 @@ def champion(store: Store, settings: Settings, unit: Unit, *, fall_back: bool = 
         quality.loc[rows, "verdict"], quality.loc[rows, "reason"] = Verdict.UNKNOWN.value, Reason.NOT_TRAINED.value
         added["quality"] = write_table(store, unit.key("trained"), quality)
     return added | earlier
+
+
+def _kept(store: Store, unit: Unit, row: dict[str, Any]) -> Reference | None:
+    """The decision that a full run of the same cut-off has left, where it chose the same: its report refers to it."""
+    there = store.reference(unit.key("champions"))
+    if there is None:
+        return None
+    (known,) = read_frame(store, there).to_dict("records")
+    same = ("version", "kind", "series_known", "series_not_trained", "previous_as_of")
+    return there.model_copy(update={"rows": 1}) if all(known[name] == row[name] for name in same) else None
 
 
 def _usable(quality: pd.DataFrame) -> pd.DataFrame:

@@ -119,6 +119,12 @@ def reference(store: Store, below: str) -> Reference:
     return found
 
 
+def test_a_finished_run_of_the_same_period_keeps_all_its_tables(store: Store) -> None:
+    before = {key: store.read(key) for key in store.keys("") if not key.startswith(("locks/", "raw/"))}
+    stages.serve(store, settings(), stages.from_lake(store, settings(), as_of="2026-05-01"), RUN)
+    assert {key: store.read(key) for key in before} == before
+
+
 def test_the_manifest_comes_last_and_holds_the_answer(store: Store, folder: Path) -> None:
     served = stages.serve(store, settings(), fresh(store, folder), RUN)
     assert manifest(store)["served"] == served.model_dump(mode="json")

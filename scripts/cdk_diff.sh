@@ -14,10 +14,10 @@ templates() { # of the tree $1 into $2, with the context of its cdk.json, as the
     for stage in dev prod; do
         made=$(mktemp -d)
         context=$("$python" -c 'import json, sys; print(json.dumps({**json.load(open(sys.argv[1]))["context"], "stage": sys.argv[2]}))' \
-            "$1/deployments/cdk/cdk.json" "$stage")
-        (cd "$1/deployments/cdk" && CDK_CONTEXT_JSON=$context CDK_OUTDIR=$made "$python" app.py >&2)
+            "$1/deployments/cdk/cdk.json" "$stage") || return 1
+        (cd "$1/deployments/cdk" && CDK_CONTEXT_JSON=$context CDK_OUTDIR=$made "$python" app.py >&2) || return 1
         mkdir -p "$2/$stage"
-        cp "$made"/*.template.json "$2/$stage/"
+        cp "$made"/*.template.json "$2/$stage/" || return 1
         rm -rf "$made"
     done
 }
@@ -32,12 +32,12 @@ elif ! [ -f "$tree/deployments/cdk/cdk.json" ]; then
     echo "Nothing to compare with: \`$base\` describes none."
 elif ! templates "$tree" "$to/base"; then
     echo "Nothing to compare with: \`$base\` cannot be synthesised with the packages of this commit."
-elif diff -ru "$to/base" "$to/head" >"$to/changes.diff"; then
+elif (cd "$to" && diff -ru base head >changes.diff); then
     echo "The same as in \`$base\`."
 else
     # GitHub shows a summary of up to 1 MiB
     printf 'Against `%s`, %s lines of templates; all of it is in the artefact `cdk`.\n\n```diff\n' "$base" \
         "$(grep -c '^[-+] ' "$to/changes.diff")"
-    sed "s#$to/##" "$to/changes.diff" | head -c 200000
+    head -c 200000 "$to/changes.diff"
     printf '\n```\n'
 fi

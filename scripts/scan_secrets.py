@@ -18,8 +18,8 @@ from pathlib import Path
 ACCOUNTS = {"111122223333", "123456789012", "000000000000"}  # AWS's own examples, and nobody
 # Names in examples and tests. A bucket that exists is a setting of whoever runs this, never of the repository.
 BUCKETS = {
-    "answers", "b", "bucket", "capforecast", "data", "example-bucket", "lake", "my-backup", "my-bucket", "no-such-bucket",
-    "user",
+    "answers", "b", "bucket", "capforecast", "data", "example-bucket", "lake", "my-backup", "my-bucket",
+    "no-such-bucket", "user",
 }  # fmt: skip
 EXAMPLE = re.compile(r"EXAMPLE(KEY)?$")  # how AWS ends keys that are none
 

@@ -67,7 +67,7 @@ lint: $(DEV) ## ruff, mypy, and no secrets, account ids or bucket names
 lint-deploy: $(CHECKS) ## docker-compose.yml and Dockerfile, by the checkers of .venv-checks; no Docker engine needed
 	@sh scripts/lint_deploy.sh
 
-lint-ci: $(CHECKS) ## workflows of GitHub, by actionlint and zizmor
+lint-ci: $(CHECKS) ## workflows of GitHub and shell scripts, by actionlint, zizmor and shellcheck
 	@sh scripts/lint_ci.sh
 
 format: $(DEV) ## let ruff mend and format

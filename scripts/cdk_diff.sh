@@ -36,6 +36,7 @@ elif (cd "$to" && diff -ru base head >changes.diff); then
     echo "The same as in \`$base\`."
 else
     # GitHub shows a summary of up to 1 MiB
+    # shellcheck disable=SC2016 # marks of Markdown, not of a command
     printf 'Against `%s`, %s lines of templates; all of it is in the artefact `cdk`.\n\n```diff\n' "$base" \
         "$(grep -c '^[-+] ' "$to/changes.diff")"
     head -c 200000 "$to/changes.diff"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks what GitHub runs: workflows by actionlint and zizmor, dependabot.yml, the shell scripts that workflows call;
+# Checks what GitHub runs: workflows by actionlint and zizmor, dependabot.yml, shell scripts by shellcheck;
 # and that these checks would see what must never get in.
 set -eu
 cd "$(dirname "$0")/.."
@@ -7,8 +7,8 @@ bin=$(pwd)/.venv-checks/bin
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-# without shellcheck and pyflakes, which are on some machines only: the same answer everywhere
-actions() { "$bin/actionlint" -shellcheck= -pyflakes= "$@"; }
+# with the shellcheck of .venv-checks, not one that some machines have: the same answer everywhere
+actions() { "$bin/actionlint" -shellcheck="$bin/shellcheck" -pyflakes= "$@"; }
 security() { "$bin/zizmor" --offline --quiet --no-progress --config .github/zizmor.yml "$@"; }
 pinned() {
     # what zizmor leaves open: a tag beside each commit, and one commit for each action
@@ -25,16 +25,11 @@ refused() {
     fi
 }
 
-actions
+actions .github/workflows/*.yml
 security .github
 pinned .github/workflows/*.yml
 "$bin/check-jsonschema" --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
-for script in scripts/*.sh; do
-    case $(head -n 1 "$script") in
-    *bash) bash -n "$script" ;;
-    *) sh -n "$script" ;;
-    esac
-done
+"$bin/shellcheck" .ci/run scripts/*.sh deployments/docker/*.sh
 
 workflow=.github/workflows/ci.yml
 sed 's/ubuntu-24.04/ubuntu-24.40/' $workflow >"$folder/runner.yml"
@@ -53,5 +48,7 @@ refused "the right to write for all jobs" security "$folder/rights.yml"
 sed 's/persist-credentials: false/fetch-tags: false/' $workflow >"$folder/credentials.yml"
 refused "a checkout that leaves its token behind" security "$folder/credentials.yml"
 sed 's/package-ecosystem: docker$/package-ecosystem: dokcer/' .github/dependabot.yml >"$folder/dependabot.yml"
+printf '#!/bin/sh\nrm -rf $1/data\n' >"$folder/script.sh"
+refused "a name that falls apart at blanks" "$bin/shellcheck" "$folder/script.sh"
 refused "a misspelt ecosystem" "$bin/check-jsonschema" --quiet --builtin-schema vendor.dependabot "$folder/dependabot.yml"
 echo "lint-ci: the workflows are sound"

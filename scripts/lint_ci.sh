@@ -48,6 +48,7 @@ refused "the right to write for all jobs" security "$folder/rights.yml"
 sed 's/persist-credentials: false/fetch-tags: false/' $workflow >"$folder/credentials.yml"
 refused "a checkout that leaves its token behind" security "$folder/credentials.yml"
 sed 's/package-ecosystem: docker$/package-ecosystem: dokcer/' .github/dependabot.yml >"$folder/dependabot.yml"
+# shellcheck disable=SC2016 # the $1 is the script's
 printf '#!/bin/sh\nrm -rf $1/data\n' >"$folder/script.sh"
 refused "a name that falls apart at blanks" "$bin/shellcheck" "$folder/script.sh"
 refused "a misspelt ecosystem" "$bin/check-jsonschema" --quiet --builtin-schema vendor.dependabot "$folder/dependabot.yml"

@@ -23,7 +23,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-aws e2e fuzz ui stack stack-system system lint lint-deploy format notebooks peers schema clean stale
+.PHONY: help demo test test-aws e2e fuzz ui stack stack-system system lint lint-ci lint-deploy format notebooks peers schema clean stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -58,13 +58,17 @@ stack-system:
 system: ## check the native PDF libraries; install what is missing (root, apt) or print the command
 	@python=$$(sh scripts/find_python.sh) && "$$python" scripts/system_libraries.py
 
-lint: $(DEV) ## ruff and mypy
+lint: $(DEV) ## ruff, mypy, and no secrets, account ids or bucket names
+	$(BIN)/python scripts/scan_secrets.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 lint-deploy: $(CHECKS) ## docker-compose.yml and Dockerfile, by the checkers of .venv-checks; no Docker engine needed
 	@sh scripts/lint_deploy.sh
+
+lint-ci: $(CHECKS) ## workflows of GitHub and shell scripts, by actionlint, zizmor and shellcheck
+	@sh scripts/lint_ci.sh
 
 format: $(DEV) ## let ruff mend and format
 	$(BIN)/ruff check --fix .
@@ -113,10 +117,10 @@ $(PEERS): requirements-peers.lock
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.lock
 	@touch $@
 
-# Checkers of docker-compose.yml (Docker's own Compose, without an engine) and of the Dockerfile.
+# Checkers of docker-compose.yml (Docker's own Compose, without an engine), of the Dockerfile and of workflows.
 $(CHECKS): requirements-checks.lock
 	@rm -rf .venv-checks
-	@echo "Installing the checkers of docker-compose.yml and Dockerfile into .venv-checks ..."
+	@echo "Installing the checkers of docker-compose.yml, Dockerfile and workflows into .venv-checks ..."
 	@sh scripts/make_venv.sh .venv-checks
 	@.venv-checks/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-checks.lock
 	@touch $@

@@ -2,7 +2,7 @@
 # All tests in two processes side by side: those that talk to a Prefect server, and all others, whose output
 # follows at the end. Arguments go to both. docs/decisions/0014 says why. Those of `make e2e` and `make test-aws` are no part.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 python=.venv/bin/python
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -1,0 +1,1 @@
+"""The AWS resources capforecast runs on, as a CDK application (docs/aws.md)."""

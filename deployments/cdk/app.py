@@ -35,7 +35,7 @@ def build(app: App) -> dict[str, Stack]:
     for key, value in {"application": "capforecast", "stage": stage.name, "cost-center": stage.cost_center}.items():
         Tags.of(app).add(key, value)
     Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
-    exceptions.acknowledge(stacks)
+    exceptions.acknowledge(stage, stacks)
     return stacks
 
 

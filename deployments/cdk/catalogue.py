@@ -39,7 +39,9 @@ class Catalogue(Construct):
                 bytes_scanned_cutoff_per_query=stage.athena_scan_gib * 2**30,
                 enforce_work_group_configuration=True,  # nobody sends answers elsewhere, or unencrypted
                 publish_cloud_watch_metrics_enabled=True,
-                engine_version=athena.CfnWorkGroup.EngineVersionProperty(selected_engine_version="Athena engine version 3"),
+                engine_version=athena.CfnWorkGroup.EngineVersionProperty(
+                    selected_engine_version="Athena engine version 3"
+                ),
                 result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
                     output_location=f"s3://{bucket.bucket_name}/athena-results/", encryption_configuration=encryption
                 ),
@@ -54,7 +56,7 @@ class Catalogue(Construct):
             ),
         )
         for table in tables.of(f"s3://{bucket.bucket_name}/{LAKE}", stage.business_units):
-            _table(self, table, self.database).add_dependency(database)
+            _table(self, table, self.database).add_resource_dependency(database)
         CfnOutput(self, "WorkgroupName", value=self.workgroup)
         CfnOutput(self, "DatabaseName", value=self.database)
 

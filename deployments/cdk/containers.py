@@ -19,7 +19,13 @@ class Tasks:
     """Makes task definitions of the image `worker` on one cluster."""
 
     def __init__(
-        self, stage: Stage, cluster: ecs.ICluster, image: ecr.IRepository, group: logs.ILogGroup, streams: str, secret: str
+        self,
+        stage: Stage,
+        cluster: ecs.ICluster,
+        image: ecr.IRepository,
+        group: logs.ILogGroup,
+        streams: str,
+        secret: str,
     ) -> None:
         self.stage, self.cluster, self.image, self.group = stage, cluster, image, group
         self.streams, self.secret = streams, secret

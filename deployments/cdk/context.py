@@ -129,7 +129,8 @@ def _out_of_bounds(stage: Stage) -> list[str]:
         f"images must name {', '.join(IMAGES)} by digest or tag": set(stage.images) == set(IMAGES)
         and all(DIGEST_OR_TAG.fullmatch(image) for image in stage.images.values()),
         f"prefect must be one of {', '.join(PREFECT)}": stage.prefect in PREFECT,
-        "prefect_api_url must begin with https:// and end in /api where prefect is external": stage.prefect != "external"
+        "prefect_api_url must begin with https:// and end in /api where prefect is external": stage.prefect
+        != "external"
         or bool(re.fullmatch(r"https://\S+/api", stage.prefect_api_url)),
         f"log_days must be one of {sorted(RETENTIONS)}": stage.log_days in RETENTIONS,
         "github_repository must be owner/name": stage.github_repository == ""

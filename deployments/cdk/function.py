@@ -112,7 +112,9 @@ def _call_it(
     scope: Construct, stage: Stage, bucket: s3.IBucket, function: lambda_.IFunction, failed: sqs.IQueue
 ) -> None:
     """Objects below incoming/, never the lake's own: it would be called by what it writes. And each day."""
-    called = targets.LambdaFunction(function, dead_letter_queue=failed, retry_attempts=2, max_event_age=Duration.hours(6))
+    called = targets.LambdaFunction(
+        function, dead_letter_queue=failed, retry_attempts=2, max_event_age=Duration.hours(6)
+    )
     events.Rule(
         scope,
         "Delivered",

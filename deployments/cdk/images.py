@@ -26,7 +26,9 @@ class ImagesStack(Stack):
                 empty_on_delete=False,
                 lifecycle_rules=[
                     ecr.LifecycleRule(
-                        description="what no tag names", tag_status=ecr.TagStatus.UNTAGGED, max_image_age=Duration.days(14)
+                        description="what no tag names",
+                        tag_status=ecr.TagStatus.UNTAGGED,
+                        max_image_age=Duration.days(14),
                     ),
                     ecr.LifecycleRule(description="old ones", max_image_count=30),
                 ],

@@ -18,7 +18,9 @@ class MessagesStack(Stack):
 
     def __init__(self, scope: Construct, name: str, stage: Stage, key: kms.IKey | None) -> None:
         super().__init__(scope, name, description="capforecast: who is told")
-        self.topic = sns.Topic(self, "Topic", display_name=f"capforecast {stage.name}", master_key=key, enforce_ssl=True)
+        self.topic = sns.Topic(
+            self, "Topic", display_name=f"capforecast {stage.name}", master_key=key, enforce_ssl=True
+        )
         here = {"StringEquals": {"aws:SourceAccount": self.account}}
         for service in ("cloudwatch", "events"):
             self.topic.add_to_resource_policy(

@@ -23,7 +23,9 @@ class PipelineStack(Stack):
     """
 
     def __init__(self, scope: Construct, name: str, stage: Stage, images: Sequence[ecr.IRepository]) -> None:
-        super().__init__(scope, name, description="capforecast: deploys from GitHub", termination_protection=stage.retain)
+        super().__init__(
+            scope, name, description="capforecast: deploys from GitHub", termination_protection=stage.retain
+        )
         role = iam.Role(
             self,
             "Role",

@@ -105,7 +105,9 @@ def function(
 
 def submit(scope: Construct, jobs: str) -> list[iam.PolicyStatement]:
     """Who submits and follows jobs of SageMaker: docs/aws-compute.md, "Roles"."""
-    verbs = [f"sagemaker:{verb}{kind}Job" for kind in ("Training", "Processing") for verb in ("Create", "Describe", "Stop")]
+    verbs = [
+        f"sagemaker:{verb}{kind}Job" for kind in ("Training", "Processing") for verb in ("Create", "Describe", "Stop")
+    ]
     return [
         allow(
             "SubmitAndFollow",
@@ -121,7 +123,9 @@ def submit(scope: Construct, jobs: str) -> list[iam.PolicyStatement]:
     ]
 
 
-def jobs(scope: Construct, bucket: s3.IBucket, key: kms.IKey | None, image: ecr.IRepository) -> list[iam.PolicyStatement]:
+def jobs(
+    scope: Construct, bucket: s3.IBucket, key: kms.IKey | None, image: ecr.IRepository
+) -> list[iam.PolicyStatement]:
     """What a job of SageMaker may do: docs/aws-compute.md, "The role of the jobs"."""
     places = (f"{DATA}/*", INVENTORY, f"{LAKE}/*")
     return [
@@ -161,7 +165,10 @@ def pull(image: ecr.IRepository) -> list[iam.PolicyStatement]:
 def runs(bucket: s3.IBucket, key: kms.IKey | None) -> list[iam.PolicyStatement]:
     """What a flow run may do in S3: the lake, and to read what is delivered."""
     places = (f"{INCOMING}/*", f"{DATA}/*", INVENTORY)
-    return [*lake(bucket, key), allow("ReadWhatCame", "s3:GetObject", [bucket.arn_for_objects(each) for each in places])]
+    return [
+        *lake(bucket, key),
+        allow("ReadWhatCame", "s3:GetObject", [bucket.arn_for_objects(each) for each in places]),
+    ]
 
 
 def tell(topic: sns.ITopic) -> list[iam.PolicyStatement]:
@@ -217,7 +224,9 @@ def worker(
     ]
 
 
-def ask(scope: Construct, bucket: s3.IBucket, key: kms.IKey | None, workgroup: str, database: str) -> list[iam.PolicyStatement]:
+def ask(
+    scope: Construct, bucket: s3.IBucket, key: kms.IKey | None, workgroup: str, database: str
+) -> list[iam.PolicyStatement]:
     """Who asks Athena (`capforecast query --engine athena`): one workgroup, one database, the lake to read."""
     catalogue = [arn(scope, "glue", each) for each in ("catalog", f"database/{database}", f"table/{database}/*")]
     decrypt = [] if key is None else [allow("UseKeys", ("kms:Decrypt", "kms:GenerateDataKey"), key.key_arn)]

@@ -10,7 +10,6 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_servicediscovery as discovery
 from aws_cdk import aws_sns as sns
@@ -55,7 +54,9 @@ class PrefectStack(Stack):
             vpc=network.vpc,
             cluster_name=stage.prefix,
             container_insights_v2=ecs.ContainerInsights.ENABLED if stage.retain else ecs.ContainerInsights.DISABLED,
-            default_cloud_map_namespace=ecs.CloudMapNamespaceOptions(name=DOMAIN, type=discovery.NamespaceType.DNS_PRIVATE)
+            default_cloud_map_namespace=ecs.CloudMapNamespaceOptions(
+                name=DOMAIN, type=discovery.NamespaceType.DNS_PRIVATE
+            )
             if inside
             else None,
         )
@@ -70,7 +71,9 @@ class PrefectStack(Stack):
         # `user:password` of the Prefect server. Made by hand (docs/aws.md): no template, and no state of CDK, holds it.
         secret_name = f"capforecast/{stage.name}/prefect-auth"
         auth = secrets.Secret.from_secret_name_v2(self, "Auth", secret_name)
-        may_read = policies.arn(self, "secretsmanager", f"secret:{secret_name}-??????")  # Secrets Manager adds six letters
+        may_read = policies.arn(
+            self, "secretsmanager", f"secret:{secret_name}-??????"
+        )  # Secrets Manager adds six letters
         tasks = Tasks(stage, self.cluster, image, group, streams, may_read)
         self.server = Server(self, "Server", stage, network, tasks, auth, lake.key) if inside else None
         api_url = self.server.api_url if self.server else stage.prefect_api_url
@@ -149,11 +152,16 @@ class PrefectStack(Stack):
             command=["capforecast-setup"],
             environment={**client, **pool, **lake_settings},
             secrets=password,
-            may=[],
+            may=policies.lake(lake.bucket, lake.key),  # it tries the bucket before it names it to Prefect
         )
-        for name, value in {"Cluster": self.cluster.cluster_name, "ApiUrl": api_url, "SetupFamily": f"{stage.prefix}-setup",
-                            "Subnets": pool["CAPACITY_ECS_SUBNETS"], "PublicIp": pool["CAPACITY_ECS_PUBLIC_IP"],
-                            "SecurityGroup": network.task_group.security_group_id}.items():
+        for name, value in {
+            "Cluster": self.cluster.cluster_name,
+            "ApiUrl": api_url,
+            "SetupFamily": f"{stage.prefix}-setup",
+            "Subnets": pool["CAPACITY_ECS_SUBNETS"],
+            "PublicIp": pool["CAPACITY_ECS_PUBLIC_IP"],
+            "SecurityGroup": network.task_group.security_group_id,
+        }.items():
             CfnOutput(self, f"Out{name}", value=value).override_logical_id(name)
 
 

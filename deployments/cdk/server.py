@@ -101,7 +101,7 @@ def _database(
     return rds.DatabaseInstance(
         scope,
         "Database",
-        engine=rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_17),
+        engine=rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_17_9),
         instance_type=ec2.InstanceType(stage.database_class),
         multi_az=stage.database_multi_az,
         database_name="prefect",
@@ -126,5 +126,3 @@ def _database(
         cloudwatch_logs_exports=["postgresql"],
         parameters={"rds.force_ssl": "1"},
     )
-
-

@@ -138,5 +138,3 @@ class WatchStack(Stack):
                     comparison_operator=watch.ComparisonOperator.LESS_THAN_THRESHOLD, evaluation_periods=3)  # fmt: skip
         busy = database.metric_cpu_utilization(period=Duration.minutes(5))
         self._alarm("database-busy", "Prefect's database is at its limit", busy, 90, evaluation_periods=6)
-
-

@@ -1,4 +1,4 @@
-"""Athena: a workgroup that bounds what a query reads, and the lake's tables in Glue, made by the generator of the DDL."""
+"""Athena: a workgroup that bounds what a query reads, and the lake's tables in Glue, by the generator of the DDL."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class Catalogue(Construct):
                     selected_engine_version="Athena engine version 3"
                 ),
                 result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
-                    output_location=f"s3://{bucket.bucket_name}/athena-results/", encryption_configuration=encryption
+                    output_location=f"s3://{bucket.bucket_name}/athena-results/",
+                    encryption_configuration=encryption,
                 ),
             ),
         )

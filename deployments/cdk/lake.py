@@ -81,7 +81,11 @@ def _lifecycle(stage: Stage) -> list[s3.LifecycleRule]:
         ),
         s3.LifecycleRule(
             id="delivered", prefix=f"{INCOMING}/",
-            transitions=[s3.Transition(storage_class=s3.StorageClass.INFREQUENT_ACCESS, transition_after=Duration.days(60))],
+            transitions=[
+                s3.Transition(
+                    storage_class=s3.StorageClass.INFREQUENT_ACCESS, transition_after=Duration.days(60)
+                )
+            ],
         ),
         s3.LifecycleRule(id="answers", prefix="athena-results/", expiration=Duration.days(7)),
         # Prefect's results of tasks: made anew where one is missing
@@ -90,7 +94,7 @@ def _lifecycle(stage: Stage) -> list[s3.LifecycleRule]:
 
 
 def _key(scope: Construct, stage: Stage, removal: RemovalPolicy) -> kms.Key:
-    """A key that roles of this account use by their own policies, and alarms and events to write to topic and queues."""
+    """A key that roles of this account use by their own policies, and alarms and events to write to the topic."""
     # "*" in the policy of a key is this key
     administration = allow("Administer", KEY_ADMINISTRATION, "*", principals=[iam.AccountRootPrincipal()])
     tell = allow(

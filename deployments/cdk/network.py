@@ -13,7 +13,7 @@ DATABASE_PORT = 5432
 
 
 class Network(Construct):
-    """Tasks in private subnets behind a NAT gateway, or (`nat_gateways: 0`) in public ones with an address of their own.
+    """Tasks in private subnets behind a NAT gateway, or (`nat_gateways: 0`) in public ones with their own address.
 
     Both are closed to callers from outside. The database has subnets without any way out.
     """

@@ -191,7 +191,7 @@ def start_tasks(
 def worker(
     scope: Construct, cluster: str, tasks: str, logs: str, queue: str, pass_on: Sequence[str], key: kms.IKey | None
 ) -> list[iam.PolicyStatement]:
-    """What the worker of the pool capacity-ecs calls: start, look at and stop tasks of one cluster (prefect-aws 0.7)."""
+    """What the worker of the pool capacity-ecs calls (prefect-aws 0.7): starts and stops tasks of one cluster."""
     here = {"ArnEquals": {"ecs:cluster": cluster}}
     return [
         allow(

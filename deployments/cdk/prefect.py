@@ -1,4 +1,4 @@
-"""Prefect in AWS: a cluster, the worker of the pool capacity-ecs, roles of flow runs, and the server where asked for."""
+"""Prefect in AWS: a cluster, the worker of the pool capacity-ecs, roles of flow runs, and the server, if asked for."""
 
 from __future__ import annotations
 

@@ -98,7 +98,8 @@ class WatchStack(Stack):
             statistic="Sum", period=Duration.hours(1),
         )  # fmt: skip
         self._alarm(
-            "no-run", f"No run has ended for {stage.stale_hours} hours", counted, 1, evaluation_periods=stage.stale_hours,
+            "no-run", f"No run has ended for {stage.stale_hours} hours", counted, 1,
+            evaluation_periods=stage.stale_hours,
             comparison_operator=watch.ComparisonOperator.LESS_THAN_THRESHOLD, treat_missing_data=BREACH,
         )  # fmt: skip
 

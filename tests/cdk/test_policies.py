@@ -1,4 +1,4 @@
-"""What components may do: what docs/aws-compute.md and docs/runbook.md say, and nothing with a star that has no reason."""
+"""What components may do: what docs/aws-compute.md and docs/runbook.md say, nothing with a star but for a reason."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ def the_bucket(stage: Stage) -> dict[str, Any]:
 
 def variables(stage: Stage, family: str) -> dict[str, str]:
     """Environment of a task's container, as text."""
-    definition = next(each for each in stage.resources("AWS::ECS::TaskDefinition").values() if each["Family"].endswith(family))
+    found = stage.resources("AWS::ECS::TaskDefinition").values()
+    definition = next(each for each in found if each["Family"].endswith(family))
     return {each["Name"]: text_of(each["Value"]) for each in definition["ContainerDefinitions"][0]["Environment"]}
 
 
@@ -32,7 +33,8 @@ def test_buckets_are_closed_encrypted_and_take_tls_only(stage: Stage) -> None:
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     policies = stage.resources("AWS::S3::BucketPolicy").values()
-    refused = [each for policy in policies for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Deny"]
+    found = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+    refused = [each for each in found if each["Effect"] == "Deny"]
     assert sum(each["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for each in refused) == 2
     assert sum(each["Condition"] == {"NumericLessThan": {"s3:TlsVersion": 1.2}} for each in refused) == 2
 
@@ -67,7 +69,8 @@ def test_settings_in_the_parameter_store_are_settings(stage: Stage) -> None:
     from capforecast import configuration
 
     prefix = f"/capforecast/{stage.name}/"
-    found = {each["Name"].removeprefix(prefix): text_of(each["Value"]) for each in stage.resources("AWS::SSM::Parameter").values()}
+    kept = stage.resources("AWS::SSM::Parameter").values()
+    found = {each["Name"].removeprefix(prefix): text_of(each["Value"]) for each in kept}
     read = configuration.load("aws", parameters=found, environment={}).settings
     assert read.store.endswith("/capacity")
     assert read.aws_lambda.inventory is not None
@@ -135,7 +138,8 @@ def test_nothing_is_reached_from_outside(stage: Stage) -> None:
     assert not [each for each in stage.resources("AWS::EC2::SecurityGroup").values() if "SecurityGroupIngress" in each]
     ways_in = stage.resources("AWS::EC2::SecurityGroupIngress").values()
     assert all("SourceSecurityGroupId" in each for each in ways_in)
-    assert sorted(each["FromPort"] for each in ways_in) == ([] if not stage.resources("AWS::RDS::DBInstance") else [4200, 5432])
+    wanted = [4200, 5432] if stage.resources("AWS::RDS::DBInstance") else []
+    assert sorted(each["FromPort"] for each in ways_in) == wanted
     assert all(each["PubliclyAccessible"] is False for each in stage.resources("AWS::RDS::DBInstance").values())
 
 
@@ -168,7 +172,8 @@ def test_every_alarm_is_in_the_documentation(stage: Stage) -> None:
 
 
 def test_what_costs_money_bears_the_tags_that_split_the_bill(stage: Stage) -> None:
-    wanted = {"application": "capforecast", "stage": stage.name, "cost-center": CONTEXT["stages"][stage.name]["cost_center"]}
+    center = CONTEXT["stages"][stage.name]["cost_center"]
+    wanted = {"application": "capforecast", "stage": stage.name, "cost-center": center}
     for kind in TAGGED:
         for name, resource in stage.resources(kind).items():
             found = resource["Tags"]
@@ -189,6 +194,6 @@ def test_data_of_prod_outlive_its_stacks(stages: dict[str, Stage]) -> None:
 
 def test_neither_account_nor_region_nor_bucket_is_named(stage: Stage) -> None:
     text = json.dumps(stage.templates)
-    assert not re.findall(r"(?<=[":/])\d{12}(?=[":/])", text)
+    assert not re.findall(r'(?<=[":/])\d{12}(?=[":/])', text)
     assert not re.findall(r"\b(?:us|eu|ap|sa|ca|me|af)-[a-z]+-\d\b", text)
     assert all("BucketName" not in bucket for bucket in stage.resources("AWS::S3::Bucket").values())

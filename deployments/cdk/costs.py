@@ -76,8 +76,8 @@ def fixed(stage: dict[str, Any]) -> list[Line]:
     task = price("fargate vCPU") * 1.5 + price("fargate GB") * 3
     addresses = stage["nat_gateways"] or 1 + stage["workers"]
     made = {
-        ("Prefect server and worker", f"(1.5 vCPU x {price('fargate vCPU')} + 3 GB x {price('fargate GB')}) x {HOURS} h"):
-            task * HOURS,
+        ("Prefect server and worker",
+            f"(1.5 vCPU x {price('fargate vCPU')} + 3 GB x {price('fargate GB')}) x {HOURS} h"): task * HOURS,
         ("Postgres", f"{zones} x ({price(database)} x {HOURS} h + 20 GB x {price('rds gp3')})"):
             zones * (price(database) * HOURS + 20 * price("rds gp3")),
         ("NAT gateways", f"{stage['nat_gateways']} x ({price('nat')} x {HOURS} h + 5 GB x {price('nat GB')})"):
@@ -106,16 +106,19 @@ def by_fleet(stage: dict[str, Any]) -> list[Line]:
 
     return [
         Line("runs of Prefect",
-             f"{RUNS:.1f} x ({START_SECONDS} s + {1000 * RUN_SECONDS:.1f} s per 1,000 servers) x {cpu:g} vCPU, {memory:g} GB",
+             f"{RUNS:.1f} x ({START_SECONDS} s + {1000 * RUN_SECONDS:.1f} s per 1,000 servers) "
+             f"x {cpu:g} vCPU, {memory:g} GB",
              lambda n: RUNS * (START_SECONDS + RUN_SECONDS * n) / 3600 * hour),
         Line("the function, daily",
              f"30 x {1000 * CALL_SECONDS:.1f} s per 1,000 servers x {gigabytes:.2f} GB x {price('lambda')}", calls),
         Line("the lake after a year",
-             f"({RUNS * MONTHS:.0f} runs x {1000 * RUN_GB:.3f} GB + {1000 * RAW_GB:.3f} GB) per 1,000 servers x {price('s3')}",
+             f"({RUNS * MONTHS:.0f} runs x {1000 * RUN_GB:.3f} GB + {1000 * RAW_GB:.3f} GB) "
+             f"per 1,000 servers x {price('s3')}",
              lambda n: n * (RUNS * MONTHS * RUN_GB + RAW_GB) * price("s3")),
         Line("requests to S3", f"{RUNS:.1f} x ({RUN_WRITES} writes + {RUN_READS:,} reads)",
              lambda n: RUNS * (RUN_WRITES * price("s3 write") + RUN_READS * price("s3 read"))),
-        Line("Athena", f"{QUESTIONS} questions x {1000 * FORECASTS_GB:.4f} GB per 1,000 servers x {price('athena'):.5f}",
+        Line("Athena",
+             f"{QUESTIONS} questions x {1000 * FORECASTS_GB:.4f} GB per 1,000 servers x {price('athena'):.5f}",
              lambda n: QUESTIONS * max(FORECASTS_GB * n, 10 / 1024) * price("athena")),
         Line("logs", f"0.1 GB + 0.02 GB per 1,000 servers, assumed, x {price('logs')}",
              lambda n: (0.1 + 0.02 * n / 1000) * price("logs")),

@@ -16,11 +16,10 @@ def test_the_page_shows_what_the_script_prints() -> None:
 
 
 def test_the_sum_is_that_of_its_lines() -> None:
-    *lines, last = [row.split(" | ") for row in costs.table(PROD).splitlines()[2:]]
-    for place in (2, 3, 4):
-        parts = [line[place].rstrip(" |") for line in lines]
-        total = sum(float(each.replace(",", "")) for each in parts if each != "too many")
-        assert abs(total - float(last[place].strip("*| ").replace(",", ""))) < 1
+    *lines, last = [[cell.strip(" *") for cell in row.split("|")[3:6]] for row in costs.table(PROD).splitlines()[2:]]
+    for place, shown in enumerate(last):
+        parts = [line[place].replace(",", "") for line in lines]
+        assert abs(sum(float(each) for each in parts if each != "too many") - float(shown)) < 0.6
 
 
 def test_one_line_by_hand() -> None:

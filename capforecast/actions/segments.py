@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from capforecast.actions.segment_coordinates import Coordinates, Scale, coordinates, described
 from capforecast.actions.segment_names import ACTIONS, base_name, told_apart
+from capforecast.forecast.threads import one_thread
 from capforecast.schema import BUSINESS_UNIT, SERVER_ID
 from capforecast.settings import SegmentsSettings, Settings
 
@@ -101,7 +101,7 @@ def segment(features: pd.DataFrame, settings: Settings) -> Segments:
     order = np.argsort(features[SERVER_ID].to_numpy(dtype=str), kind="stable")
     found = coordinates(features.iloc[order].reset_index(drop=True), settings)
     points, k_tried, note = found.points, pd.DataFrame(columns=list(TRIED_COLUMNS)), ""
-    with threadpool_limits(limits=1):  # sums in one order
+    with one_thread():  # sums in one order
         distinct = len(np.unique(points, axis=0)) if points.shape[1] else min(len(points), 1)
         note = _why_not(len(points), distinct, settings.segments)
         if note:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_limits
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,23 @@ _PROGRESS_SECONDS = 15.0
 _lock = threading.Lock()
 _inside = 0
 _limit: threadpool_limits | None = None
+
+
+def one_thread(user_api: str | None = None) -> threadpool_limits:
+    """Limit BLAS (and OpenMP, unless `user_api` says "blas") to one thread from now on, whichever thread asks.
+
+    From 3.8 on, threadpoolctl leaves OpenBLAS to the first thread that has set a limit for as long as that thread
+    lives, and what others ask for is ignored without a word: units in threads would compute with more threads, and so
+    other last bits, now and then.
+    """
+    _take_control()
+    return threadpool_limits(limits=1, user_api=user_api)
+
+
+def _take_control() -> None:
+    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 @contextmanager
@@ -33,7 +50,7 @@ def one_blas_thread() -> Iterator[None]:
     global _inside, _limit
     with _lock:
         if _inside == 0:
-            _limit = threadpool_limits(limits=1, user_api="blas")
+            _limit = one_thread("blas")
         _inside += 1
     try:
         yield
@@ -41,6 +58,7 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _inside -= 1
             if _inside == 0 and _limit is not None:
+                _take_control()
                 _limit.restore_original_limits()
                 _limit = None
 

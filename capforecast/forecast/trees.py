@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
 from capforecast.errors import ModelError
 from capforecast.forecast.base import Array, Index
 from capforecast.forecast.kinds import Kind, checked_columns, content_hash, nothing_unknown, reading
 from capforecast.forecast.measured import Measured, measure, past_of, read_measured, replay_plan
+from capforecast.forecast.threads import one_thread
 from capforecast.forecast.tree_nodes import NODE_COLUMNS, Nodes, boosted_nodes, forest_nodes, no_trees, nodes_of
 from capforecast.forecast.tree_rows import Lore, Rows, feature_rows, lag_rows, lore_of, targets, units
 from capforecast.schema import Cadence, Forecast, Panel
@@ -104,7 +104,7 @@ def fit(name: str, panel: Panel, horizon: int, settings: Settings) -> TreeModel:
     """Teach one model on all series, and a second one, on what lies before the past origins that measure its errors."""
     recipe, past = _RECIPES[name], past_of(panel, settings)
     lore = lore_of(past, panel.timestamps, horizon, settings.calendar)
-    with threadpool_limits(limits=1):  # the sums' order, and others' cores
+    with one_thread():  # the sums' order, and others' cores
         nodes = _learn(lore, recipe, past.total)
         measured = _measured(lore, recipe, horizon, settings)
     return TreeModel(name, nodes, measured)

@@ -52,7 +52,7 @@ def ingest(
     """
     until = parse_known_at(known_at) if known_at and known_at != AS_OF else None
     given = parse_as_of(as_of) if as_of else None
-    shapes, listed = shape_catalogue(settings), prices.configured(settings.prices, config_folder() / "prices")
+    shapes, listed = shape_catalogue(settings), price_list(settings)
     batch = read_files(source, settings, inventory, without=store.folder)
     tally.check(batch.tallies, batch.rejects)
     cut = given if given is not None else _cut_off(batch, until)
@@ -83,7 +83,7 @@ def ingest(
         observations=observations,
         inventory=inventory_reference,
         shapes=write_table(store, unit_key("shapes", batch.cadence, cut), shapes),
-        prices=write_table(store, unit_key("prices", batch.cadence, cut), prices.to_table(listed)),
+        prices=write_table(store, unit_key("prices", batch.cadence, cut), listed),
         quarantine=quarantine,
         validation=validation,
         known_at=None if until is None else until.isoformat(),
@@ -104,6 +104,11 @@ def shape_catalogue(settings: Settings) -> pd.DataFrame:
     """The catalogue shipped, with the user's own laid over it; raises ConfigError."""
     own = settings.inventory.shapes
     return load_shapes([config_folder() / "prices/shapes.csv", *([Path(own).expanduser()] if own else [])])
+
+
+def price_list(settings: Settings) -> pd.DataFrame:
+    """The prices of the settings as a table of the lake; raises ConfigError."""
+    return prices.to_table(prices.configured(settings.prices, config_folder() / "prices"))
 
 
 def _cut_off(batch: Batch, known_at: pd.Timestamp | None) -> pd.Timestamp:

@@ -14,8 +14,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from capforecast import __version__
-from capforecast.actions import prices
-from capforecast.configuration import config_folder, config_hash
+from capforecast.configuration import config_hash
 from capforecast.errors import (
     CapforecastError,
     ConflictError,
@@ -40,7 +39,7 @@ from capforecast.sources.rejects import Rejects
 from capforecast.stages.anomalies import anomalies
 from capforecast.stages.champion import champion
 from capforecast.stages.drift import last_error
-from capforecast.stages.intake import parse_as_of, shape_catalogue
+from capforecast.stages.intake import parse_as_of, price_list, shape_catalogue
 from capforecast.stages.outputs import NAMES, inputs_of, render
 from capforecast.stages.units import forecast, risk, validate
 
@@ -111,11 +110,7 @@ def from_lake(store: Store, settings: Settings, cadence: Cadence | None = None, 
         observations=raw.observation_references(store, cadence, cut),
         inventory=stated.model_copy(update={"rows": len(rows)}),
         shapes=write_table(store, unit_key("shapes", cadence, cut), shape_catalogue(settings)),
-        prices=write_table(
-            store,
-            unit_key("prices", cadence, cut),
-            prices.to_table(prices.configured(settings.prices, config_folder() / "prices")),
-        ),
+        prices=write_table(store, unit_key("prices", cadence, cut), price_list(settings)),
         quarantine=_earlier(store, unit_key("quarantine", cadence, cut), Rejects().frame()),
         validation=_earlier(store, unit_key("validation", cadence, cut), tally.frame((), Rejects().frame())),
         known_at=None,

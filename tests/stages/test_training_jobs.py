@@ -94,6 +94,10 @@ def place(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield Place(store, unit_in(store, settings), settings, served)
 
 
+def test_a_job_is_handed_what_the_stage_reads() -> None:
+    assert stages.NEEDS["train"] == READS
+
+
 def test_a_job_gives_the_reference_that_training_here_gives(place: Place, tmp_path: Path) -> None:
     made = train_by_job(place.store, place.settings, place.unit)
     here = Store(tmp_path / "here")

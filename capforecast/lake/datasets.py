@@ -6,13 +6,15 @@ import hashlib
 import io
 import json
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from capforecast.errors import DamagedObjectError, LakeError
+from capforecast.lake.column_types import LABELLED, NUMBER, SINGLE, TEXT, TIME, WHOLE, YES_NO, column_type
+from capforecast.lake.segments import LONGEST_SEGMENT
+from capforecast.lake.segments import unit_segment as unit_segment
 from capforecast.lake.store import Store
 from capforecast.schema import FLEET, Cadence, Reference
 
@@ -24,19 +26,6 @@ PER_UNIT = (
     "consolidation", "packing",
     "lifecycle", "realised", "actions", "savings", "bounds", "segments", "segment_sizes",
 )  # fmt: skip
-LONGEST_SEGMENT = 120  # bytes of a business unit's name in a key; file systems stop at 255
-
-
-def unit_segment(business_unit: str) -> str:
-    """A business unit's name as one safe path segment; different names give different segments."""
-    if business_unit == FLEET:
-        return FLEET
-    encoded = quote(business_unit, safe="")
-    if encoded.startswith("_"):  # keeps the name `_fleet` for fleet-level rows
-        encoded = "%5F" + encoded[1:]
-    if len(encoded) > LONGEST_SEGMENT:
-        encoded = encoded[:80].rstrip("%") + "~" + hashlib.sha256(business_unit.encode()).hexdigest()[:16]
-    return encoded or "%empty"
 
 
 def selection_segment(names: list[str]) -> str:
@@ -131,9 +120,38 @@ def table_of(frame: pd.DataFrame) -> pa.Table:
 
 
 def write_table(store: Store, key: str, table: pa.Table | pd.DataFrame) -> Reference:
-    """Publish a table whole under its key."""
-    arrow = table_of(table) if isinstance(table, pd.DataFrame) else table
+    """Publish a table whole under its key, its columns in the types of its dataset."""
+    arrow = _typed(table_of(table) if isinstance(table, pd.DataFrame) else table, key)
     return store.put(key, to_parquet(arrow), rows=arrow.num_rows)
+
+
+_ARROW = {
+    TEXT: pa.string(), NUMBER: pa.float64(), SINGLE: pa.float32(), WHOLE: pa.int64(), YES_NO: pa.bool_(),
+    TIME: pa.timestamp("us", tz="UTC"),
+}  # fmt: skip
+_ARROW |= {f"array<{name}>": pa.list_(kind) for name, kind in _ARROW.items()}
+
+
+def _typed(table: pa.Table, key: str) -> pa.Table:
+    """The table with every column in its one type, so that queries over several partitions find one schema.
+
+    What the rows of a run happen to be decides otherwise: no rows read as text, counts with a gap as fractions.
+    """
+    dataset = key.split("/")[0]
+    if dataset in LABELLED:
+        return table
+    for at, field in enumerate(table.schema):
+        kind = _ARROW[column_type(dataset, field.name)]
+        if field.type == kind or (pa.types.is_large_string(field.type) and kind == pa.string()):
+            continue
+        try:
+            table = table.set_column(at, pa.field(field.name, kind), table.column(at).cast(kind))
+        except pa.ArrowInvalid as error:
+            raise LakeError(
+                f"{key}: column {field.name!r} is {field.type} and cannot be kept as {kind} ({error}); "
+                "capforecast/lake/column_types.py says what type it has"
+            ) from None
+    return table
 
 
 def parse_table(data: bytes, key: str, columns: list[str] | None = None) -> pa.Table:

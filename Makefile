@@ -11,6 +11,7 @@ PEERS := .venv-peers/.installed
 CHECKS := .venv-checks/.installed
 LAMBDA := .venv-lambda/.installed
 SAGEMAKER := .venv-sagemaker/.installed
+SPARK := .venv-spark/.installed
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 # A .venv that does not run, or was copied from elsewhere, is made anew: then what it holds is stale.
 STALE := $(shell $(BIN)/python -c '' 2>/dev/null && [ "$$(cat .venv/.made-in 2>/dev/null || pwd)" = "$$(pwd)" ] || echo stale)
@@ -23,7 +24,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-aws e2e fuzz ui stack stack-system system lint lint-ci lint-deploy format notebooks peers schema clean stale
+.PHONY: help demo test test-aws test-ddl java e2e fuzz ui stack stack-system system lint lint-ci lint-deploy format notebooks peers schema clean stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -37,6 +38,12 @@ test: system $(DEV) $(SERVICES) ## run the tests
 
 test-aws: system $(DEV) $(SERVICES) $(LAMBDA) $(SAGEMAKER) ## run Lambda's own runtime client and SageMaker's own `train` on this code
 	CAPFORECAST_TEST_AWS=1 $(BIN)/python -m pytest -m aws tests/aws
+
+test-ddl: system java $(DEV) $(SPARK) ## execute the DDL of Athena's tables in Hive (PySpark), over a lake that a run wrote
+	CAPFORECAST_TEST_DDL=1 $(BIN)/python -m pytest -m ddl tests/ddl
+
+java:
+	@command -v java >/dev/null || apt-get install --yes --quiet --no-install-recommends openjdk-17-jre-headless
 
 e2e: system stack-system $(DEV) $(SERVICES) ## bring the whole stack up and break it in every way that must heal (20 minutes)
 	$(BIN)/python -m pytest -m stack --timeout=1800 tests/stack
@@ -83,7 +90,7 @@ notebooks: $(DEV) ## run the notebooks of examples/ and write them as HTML below
 peers: $(PEERS) ## make .venv-peers: Prophet, AutoETS and others that benchmarks compare with
 
 clean: ## remove all that make made: .venv, demo, caches (never a lake of yours)
-	rm -rf .venv .venv-services .venv-peers .venv-checks .venv-lambda .venv-sagemaker $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-services .venv-peers .venv-checks .venv-lambda .venv-sagemaker .venv-spark $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A failed install leaves no stamp behind, so that the next call tries again.
@@ -139,4 +146,12 @@ $(SAGEMAKER): requirements-sagemaker.lock pyproject.toml
 	@echo "Installing what the SageMaker image holds into .venv-sagemaker (a minute; needs a C compiler) ..."
 	@sh scripts/make_venv.sh .venv-sagemaker
 	@.venv-sagemaker/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-sagemaker.lock -e .
+	@touch $@
+
+# Hive, by PySpark: it executes the DDL that Athena is given. 780 MB.
+$(SPARK): requirements-spark.lock
+	@rm -rf .venv-spark
+	@echo "Installing PySpark into .venv-spark (a minute or two) ..."
+	@sh scripts/make_venv.sh .venv-spark
+	@.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-spark.lock
 	@touch $@

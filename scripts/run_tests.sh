@@ -7,11 +7,11 @@ python=.venv/bin/python
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # each with a folder of compiled kernels of its own: numba's is not made for two processes that compile at once
-NUMBA_CACHE_DIR="$PWD/tests/__pycache__/kernels" "$python" -m pytest -m "not system and not stack and not aws" -o cache_dir=.pytest_cache/others "$@" \
+NUMBA_CACHE_DIR="$PWD/tests/__pycache__/kernels" "$python" -m pytest -m "not system and not stack and not aws and not ddl" -o cache_dir=.pytest_cache/others "$@" \
     >"$log" 2>&1 &
 others=$!
 echo "tests that talk to a Prefect server:"
-"$python" -m pytest -m "system and not stack and not aws" "$@"
+"$python" -m pytest -m "system and not stack and not aws and not ddl" "$@"
 failed=$?
 echo "all other tests:"
 wait "$others" || failed=$?

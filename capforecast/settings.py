@@ -695,6 +695,21 @@ class SageMakerSettings(Section):
         return self
 
 
+class AthenaSettings(Section):
+    """Queries by Athena instead of DuckDB (`capforecast query --engine athena`)."""
+
+    workgroup: str | None = Field(None, description="workgroup that queries run in; null = none can be run")
+    database: str | None = Field(None, description="Glue database of the tables; null = none can be run")
+    output: str | None = Field(
+        None, pattern=r"^s3://", description="s3://bucket/prefix for answers; null = as the workgroup says"
+    )
+    most_scanned_gib: float = Field(
+        10.0, gt=0, description="GiB; a query that is seen to have read more is cancelled (the workgroup has its own)"
+    )
+    usd_per_tb: float = Field(5.0, ge=0, description="price of a terabyte read, USD, for the cost that is shown")
+    timeout_seconds: Count = Field(600, description="seconds after which a query that has not ended is cancelled")
+
+
 class LogSettings(Section):
     """Logs."""
 
@@ -775,6 +790,7 @@ class Settings(Section):
     flow: FlowSettings = FlowSettings()
     aws_lambda: LambdaSettings = LambdaSettings()
     sagemaker: SageMakerSettings = SageMakerSettings()
+    athena: AthenaSettings = AthenaSettings()
     log: LogSettings = LogSettings()
 
     def metric(self, name: str) -> MetricSettings:

@@ -17,6 +17,7 @@ from deployments import (
     cli_actions,
     cli_backfill,
     cli_models,
+    cli_query,
     cli_reports,
     cli_rerun,
     cli_sagemaker,
@@ -79,6 +80,7 @@ app.add_typer(cli_steps.app)  # without a name: its commands stand beside these
 app.add_typer(cli_reports.app)
 app.add_typer(cli_rerun.app)
 app.add_typer(cli_backfill.app)
+app.add_typer(cli_query.app)
 
 
 def _version(wanted: bool) -> None:

@@ -6,6 +6,7 @@ Objects are written whole: a reader sees the old content or the new, never half 
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import uuid
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import obstore
 
@@ -82,6 +84,15 @@ class Store:
         """Content of an object; raises MissingObjectError."""
         with self._translated("read", key):
             return bytes(obstore.get(self._objects, _checked(key)).bytes())
+
+    def opened(self, key: str) -> ObjectFile:
+        """An object as a binary file of which only what is asked for is fetched; raises MissingObjectError."""
+        return ObjectFile(self, key)
+
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        """Bytes of an object from `start` up to `end` (exclusive); raises MissingObjectError."""
+        with self._translated("read", key):
+            return bytes(obstore.get_range(self._objects, _checked(key), start=start, end=end))
 
     def stat(self, key: str) -> Listed:
         """An object as a listing shows it, without its content; raises MissingObjectError."""
@@ -176,6 +187,41 @@ class Store:
 
     def _translated(self, action: str, key: str) -> AbstractContextManager[None]:
         return translated(action, key, self._place, self._options)
+
+
+class ObjectFile(io.RawIOBase):
+    """An object of a store as a seekable file; every read is one request."""
+
+    def __init__(self, store: Store, key: str) -> None:
+        self._store, self._key, self._at = store, key, 0
+        self._size = store.stat(key).size
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Place of the next read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the place of the next read."""
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def readinto(self, into: Any) -> int:
+        """Fill a buffer from the place of the next read; 0 = the end."""
+        end = min(self._at + len(into), self._size)
+        if end <= self._at:
+            return 0
+        data = self._store.read_range(self._key, self._at, end)
+        into[: len(data)] = data
+        self._at += len(data)
+        return len(data)
 
 
 def _checked(key: str) -> str:

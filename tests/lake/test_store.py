@@ -84,3 +84,18 @@ def test_a_listing_says_how_large_an_object_is_and_when_it_came(store: Store) ->
     (item,) = store.listed("a")
     assert (item.key, item.size) == ("a/b", 4)
     assert before <= item.modified <= datetime.now(UTC) + timedelta(seconds=5)
+
+
+def test_an_object_is_read_in_parts_like_a_file(tmp_path: Path) -> None:
+    store = Store(tmp_path / "lake")
+    store.put("a/b", b"0123456789")
+    file = store.opened("a/b")
+    assert file.read(3) == b"012"
+    assert file.seek(-2, 2) == 8
+    assert file.read() == b"89"
+    assert (file.read(5), file.tell()) == (b"", 10)
+    file.seek(4)
+    file.seek(1, 1)
+    assert file.read(2) == b"56"
+    with pytest.raises(MissingObjectError):
+        store.opened("a/c")

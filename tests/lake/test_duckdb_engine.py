@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import hand_lake
+import hypothesis.strategies as st
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+
+from capforecast.errors import UsageError
+from capforecast.lake.datasets import unit_key, write_table
+from capforecast.lake.duckdb_engine import DuckDbEngine
+from capforecast.lake.query import Answer, open_engine
+from capforecast.lake.sql_files import load, names, read
+from capforecast.lake.store import Store
+from capforecast.schema import Cadence
+from capforecast.settings import Settings
+
+LATEST = "2026-03-02"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> DuckDbEngine:
+    return DuckDbEngine(hand_lake.make(str(tmp_path_factory.mktemp("asked") / "lake")))
+
+
+def asked(engine: DuckDbEngine, name: str, **given_: str) -> pd.DataFrame:
+    return engine.run(load(name), given_).frame
+
+
+def own(engine: DuckDbEngine, folder: Path, text: str, **given_: str) -> Answer:
+    file = folder / "own.sql"
+    file.write_text(text)
+    return engine.run(read(file), given_)
+
+
+def test_servers_over_a_level(engine: DuckDbEngine) -> None:
+    found = asked(engine, "servers_over_p95", over="80").iloc[0]
+    assert found["server_id"] == "retail-b"
+    assert (found["periods"], found["periods_over"], found["highest"]) == (28, 3, 95.0)
+    assert found["last_over"] == pd.Timestamp("2026-03-01")
+    assert len(asked(engine, "servers_over_p95", over="80")) == 1
+    assert list(asked(engine, "servers_over_p95", over="30")["server_id"]) == ["retail-b", "retail-a"]
+    assert asked(engine, "servers_over_p95", over="84", days="1").empty  # the last value is 81
+    assert list(asked(engine, "servers_over_p95", over="90", days="2")["server_id"]) == ["retail-b"]
+
+
+def test_gaps_are_told_one_by_one_with_their_ends(engine: DuckDbEngine) -> None:
+    found = asked(engine, "data_gaps")
+    assert list(found["server_id"]) == ["shop-c", "retail-a"]
+    assert list(found["periods"]) == [4, 2]
+    assert list(found["open"]) == [True, False]
+    assert found["business_unit"][0] == hand_lake.SHOP
+    start = pd.Timestamp("2026-02-02") + pd.Timedelta(days=10)
+    assert (found["gap_start"][1], found["gap_end"][1]) == (start, start + pd.Timedelta(days=1))
+    assert list(asked(engine, "data_gaps", least="3")["server_id"]) == ["shop-c"]
+    assert list(asked(engine, "data_gaps", days="10")["server_id"]) == ["shop-c"]
+
+
+def test_first_breaches_are_dated_from_the_cut_off(engine: DuckDbEngine) -> None:
+    found = asked(engine, "first_breach_by_month")
+    assert found.to_dict("records") == [
+        {"month": month, "business_unit": "retail", "servers": 1, "in_breach_now": now, "earliest": pd.Timestamp(day)}
+        for month, now, day in (("2026-03", 1, "2026-03-02"), ("2026-04", 0, "2026-04-10"))
+    ]  # fmt: skip
+
+
+def test_forecasts_are_averaged_over_the_days_asked_for(engine: DuckDbEngine) -> None:
+    found = asked(engine, "forecast_by_business_unit", days="7")
+    assert list(found["business_unit"]) == [hand_lake.SHOP, "retail"]
+    assert list(found["servers"]) == [1, 2]
+    assert set(found["average"]) == {62.0}
+    assert (found["peak_day"] <= pd.Timestamp("2026-03-08")).all()
+
+
+def test_an_earlier_forecast_is_held_against_what_came(engine: DuckDbEngine) -> None:
+    found = asked(engine, "forecast_against_actual").set_index("business_unit")
+    retail = found.loc["retail"]
+    assert (retail["servers"], retail["points"]) == (2, 14)
+    actual = [50.0] * 7 + [70.0] * 4 + [85.0, 95.0, 81.0]
+    assert retail["actual"] == pytest.approx(sum(actual) / 14)
+    assert retail["mae"] == pytest.approx(sum(abs(60 - each) for each in actual) / 14)
+    assert retail["bias"] == pytest.approx(60 - sum(actual) / 14)
+    assert retail["coverage_80"] == pytest.approx(11 / 14)
+    assert found.loc[hand_lake.SHOP, "points"] == 3  # four of seven were not observed
+
+
+def test_savings_are_by_business_unit(engine: DuckDbEngine) -> None:
+    found = asked(engine, "savings_by_business_unit")
+    assert list(zip(found["business_unit"], found["kind"], found["monthly_change"], strict=True)) == [
+        ("retail", "all", -20.0), (hand_lake.SHOP, "all", -10.0), ("retail", "downsize", -20.0),
+    ]  # fmt: skip
+
+
+def test_one_business_unit_is_asked_for_by_its_name(engine: DuckDbEngine) -> None:
+    assert set(asked(engine, "data_gaps", business_unit=hand_lake.SHOP)["server_id"]) == {"shop-c"}
+    assert asked(engine, "data_gaps", business_unit="nobody").empty
+
+
+@pytest.mark.parametrize("name", sorted(set(names()) - {"warning_record", "pools_running_out"}))
+def test_an_answer_has_the_columns_and_types_that_the_file_promises(engine: DuckDbEngine, name: str) -> None:
+    answer = engine.run(load(name))
+    assert answer.types == {each.name: each.type for each in load(name).returns}
+    kinds = {"text": "str", "integer": "Int64", "number": "float64", "yes/no": "boolean", "time": "datetime64[us]"}
+    assert {each: str(answer.frame[each].dtype) for each in answer.types} == {
+        k: kinds[v] for k, v in answer.types.items()
+    }
+
+
+def test_no_run_and_no_such_run_are_told_with_those_there_are(engine: DuckDbEngine) -> None:
+    with pytest.raises(UsageError, match="2025-01-01: there are 2026-02-23, 2026-03-02"):
+        asked(engine, "forecast_by_business_unit", as_of="2025-01-01")
+    with pytest.raises(UsageError, match="of an earlier run: there are 2026-03-02"):
+        asked(engine, "data_gaps", as_of="previous")
+    with pytest.raises(UsageError, match="of a run: there is no hourly run"):
+        asked(engine, "data_gaps", cadence="hourly")
+
+
+def test_hours_count_as_cut_offs_at_home(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "lake"))
+    for hour in (3, 14):
+        frame = pd.DataFrame({"server_id": ["a"], "tier": ["critical"], "metric": ["cpu"], "last_value": [float(hour)]})
+        at = pd.Timestamp(f"2026-03-02T{hour:02}", tz="UTC")
+        write_table(store, unit_key("servers", Cadence.HOURLY, at, "retail"), frame)
+    found = asked(DuckDbEngine(store), "servers_at_risk", cadence="hourly")
+    assert list(found["last_value"]) == [14.0]
+
+
+def test_partitions_of_the_fleet_and_of_runs_of_some_units_do_not_count_twice(
+    engine: DuckDbEngine, tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path / "lake"))
+    frame = pd.DataFrame({"business_unit": ["a"], "region": ["eu"], "resource": ["vcpu"], "p_90d": [0.5]})
+    for unit in ("a", "_fleet"):
+        write_table(store, unit_key("pools", Cadence.DAILY, hand_lake.AS_OF, unit), frame)
+    store.put(
+        unit_key("pools", Cadence.DAILY, hand_lake.AS_OF, "a").replace("=a/", "=a+b/"),
+        store.read(unit_key("pools", Cadence.DAILY, hand_lake.AS_OF, "a")),
+    )
+    assert len(asked(DuckDbEngine(store), "pools_running_out")) == 1
+
+
+def test_a_partition_of_before_a_column_was_there_has_null(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "lake"))
+    write_table(
+        store, unit_key("servers", Cadence.DAILY, hand_lake.AS_OF, "a"),
+        pd.DataFrame({"server_id": ["a"], "tier": ["high"]}),
+    )  # fmt: skip
+    found = asked(DuckDbEngine(store), "servers_at_risk")
+    assert found["probability_high"].isna().all()
+    assert list(found["business_unit"]) == ["a"]
+
+
+def test_a_query_of_ones_own_reads_any_table(engine: DuckDbEngine, tmp_path: Path) -> None:
+    text = "-- All.\n-- param least number = 60: least\nSELECT count(*) AS rows FROM processed WHERE cpu_p95 > :least"
+    assert own(engine, tmp_path, text).frame["rows"].item() == 28 + 21
+    assert own(engine, tmp_path, text, least="84").frame["rows"].item() == 2
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows", "columns"),
+    [
+        ("SELECT * FROM savings", 4, 15), ("SELECT s.* FROM savings AS s", 4, 15),
+        ("SELECT Server_ID FROM processed", 147, 1),
+        ("SELECT count(*) AS n FROM raw_inventory", 1, 1), ("SELECT cadence FROM realised", 0, 1),
+    ],
+)  # fmt: skip
+def test_a_query_finds_the_columns_it_names(
+    engine: DuckDbEngine, tmp_path: Path, sql: str, rows: int, columns: int
+) -> None:
+    assert own(engine, tmp_path, f"-- Some.\n{sql}").frame.shape == (rows, columns)
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT * FROM nowhere", "'nowhere', which is no table of the lake; there are: raw_observations"),
+        ("SELECT serverid FROM risks", "own: Binder Error"),
+        ("SELECT FROM WHERE", "cannot be read|one SELECT"),
+        ("SELECT 1 AS x; DROP TABLE risks", "one SELECT"),
+        ("DROP TABLE risks", "one SELECT"),
+        ("COPY (SELECT 1) TO '/tmp/x'", "one SELECT"),
+    ],
+)
+def test_what_is_no_query_of_the_lake_is_refused(engine: DuckDbEngine, tmp_path: Path, sql: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        own(engine, tmp_path, f"-- Wrong.\n{sql}")
+
+
+def test_a_query_reads_no_file_but_those_of_the_lake(engine: DuckDbEngine, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    for place in (f"'{secret}'", f"read_csv('{secret}')", f"read_text('{secret}')", "information_schema.tables"):
+        with pytest.raises(UsageError, match=r"name tables of the lake|no table of the lake|cannot be read"):
+            own(engine, tmp_path, f"-- Out.\nSELECT * FROM {place}")
+
+
+@given(st.text(max_size=40))
+@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_of_a_parameter_becomes_part_of_the_query(engine: DuckDbEngine, text: str) -> None:
+    try:
+        found = asked(engine, "servers_over_p95", metric=text, over="0")
+    except UsageError:
+        assert not text.isprintable()
+        return
+    assert len(found) == (3 if text == "cpu" else 0)
+
+
+def test_a_lake_in_a_bucket_answers_the_same(engine: DuckDbEngine, bucket: str) -> None:
+    hand_lake.make(bucket)
+    there = open_engine("duckdb", Settings.model_validate({"store": bucket, "storage": _storage()}))
+    for name in ("data_gaps", "forecast_against_actual", "savings_by_business_unit", "servers_at_risk"):
+        pd.testing.assert_frame_equal(there.run(load(name)).frame, asked(engine, name))
+
+
+def _storage() -> dict[str, str]:
+    import os
+
+    return {"endpoint": os.environ["AWS_ENDPOINT_URL"], "region": os.environ["AWS_REGION"]}
+
+
+def test_a_folder_whose_name_is_a_pattern_is_read_as_it_is(tmp_path: Path) -> None:
+    engine = DuckDbEngine(hand_lake.make(str(tmp_path / "lake[1]*")))
+    assert len(asked(engine, "data_gaps")) == 2

@@ -159,6 +159,11 @@ def test_a_query_of_ones_own_reads_any_table(engine: DuckDbEngine, tmp_path: Pat
     assert own(engine, tmp_path, text, least="84").frame["rows"].item() == 2
 
 
+def test_a_cut_off_as_a_bound_reads_all_runs_before_it(engine: DuckDbEngine, tmp_path: Path) -> None:
+    text = "-- All.\n-- param as_of as_of = latest: to\nSELECT DISTINCT as_of FROM forecasts WHERE as_of <= :as_of"
+    assert sorted(own(engine, tmp_path, text).frame["as_of"]) == ["2026-02-23", LATEST]
+
+
 @pytest.mark.parametrize(
     ("sql", "rows", "columns"),
     [

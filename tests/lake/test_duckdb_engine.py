@@ -182,6 +182,7 @@ def test_a_query_finds_the_columns_it_names(
     ("sql", "said"),
     [
         ("SELECT * FROM nowhere", "'nowhere', which is no table of the lake; there are: raw_observations"),
+        ("SELECT tier FROM other.risks", "other.risks: name tables of the lake, without a database"),
         ("SELECT serverid FROM risks", "own: Binder Error"),
         ("SELECT FROM WHERE", "cannot be read|one SELECT"),
         ("SELECT 1 AS x; DROP TABLE risks", "one SELECT"),

@@ -22,6 +22,7 @@ def values() -> dict[str, np.ndarray]:
     known["retail-b"][-3:] = (85.0, 95.0, 81.0)
     known["retail-a"][10:12] = np.nan
     known["shop-c"][-4:] = np.nan
+    known["shop-c"][:2] = np.nan  # before it was there: no gap
     return known
 
 
@@ -60,7 +61,8 @@ def _forecast(names: tuple[str, ...], as_of: pd.Timestamp) -> pd.DataFrame:
 def _quality(names: tuple[str, ...]) -> pd.DataFrame:
     first = AS_OF - pd.Timedelta(days=DAYS)
     known = {"metric": "cpu", "verdict": "ok", "reason": "", "first_seen": first}
-    return pd.DataFrame([{"server_id": name} | known for name in names])
+    later = {"shop-c": {"first_seen": first + pd.Timedelta(days=2)}}
+    return pd.DataFrame([{"server_id": name} | known | later.get(name, {}) for name in names])
 
 
 def _servers(names: tuple[str, ...], unit: str) -> pd.DataFrame:

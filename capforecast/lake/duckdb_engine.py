@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from capforecast.errors import LakeError, UsageError
 from capforecast.lake.athena_ddl import Table
 from capforecast.lake.column_types import NUMBER, SINGLE, TEXT, TIME, WHOLE, YES_NO
+from capforecast.lake.partitions import wanted
 from capforecast.lake.query import DTYPES, Answer, known_tables, parsed, place_cut_offs, tables_of
-from capforecast.lake.sql_files import ALL_UNITS, Query, Value
+from capforecast.lake.sql_files import Query, Value
 from capforecast.lake.store import Store
 from capforecast.schema import FLEET
 from capforecast.settings import Settings
@@ -77,23 +78,16 @@ class DuckDbEngine:
 
     def _keys(self, table: Table, query: Query, values: Mapping[str, Value]) -> list[str]:
         """Keys of the objects that a query with these values can need of a table."""
-        cadences = {values[name] for name in query.of_kind("cadence")}
-        cut_offs = {values[name] for name in query.of_kind("as_of")}
-        units = {values[name] for name in query.of_kind("business_unit")} - {ALL_UNITS}
+        asked = {key.name: wanted(query.sql, table.name, key.name, values) for key in table.partitions}
         found = []
         for key in self._store.keys(table.dataset):
             part = dict(_PARTITION.findall(key))
             unit = part.get("business_unit")
             if unit is not None and (table.fleet != (unit == FLEET) or _SELECTION.fullmatch(unit)):
                 continue
-            if cadences and part.get("cadence") not in (cadences | {None}):
-                continue
-            if cut_offs and part.get("as_of") not in (cut_offs | {None}):
-                continue
-            if units and not table.fleet and unit not in (units | {None}):
-                continue
-            found.append(key)
-        return [key for key in found if key.endswith(".parquet")]
+            if key.endswith(".parquet") and all(only is None or part.get(name) in only for name, only in asked.items()):
+                found.append(key)
+        return found
 
     def _source(self, database: Any, name: str, key: str, needed: list[str]) -> tuple[str, pa.Schema]:
         """What DuckDB reads an object from: the file itself, or what is needed of it in memory; and its schema."""

@@ -159,6 +159,11 @@ def test_a_query_of_ones_own_reads_any_table(engine: DuckDbEngine, tmp_path: Pat
     assert own(engine, tmp_path, text, least="84").frame["rows"].item() == 2
 
 
+def test_a_cut_off_as_a_bound_reads_all_runs_before_it(engine: DuckDbEngine, tmp_path: Path) -> None:
+    text = "-- All.\n-- param as_of as_of = latest: to\nSELECT DISTINCT as_of FROM forecasts WHERE as_of <= :as_of"
+    assert sorted(own(engine, tmp_path, text).frame["as_of"]) == ["2026-02-23", LATEST]
+
+
 @pytest.mark.parametrize(
     ("sql", "rows", "columns"),
     [
@@ -177,6 +182,7 @@ def test_a_query_finds_the_columns_it_names(
     ("sql", "said"),
     [
         ("SELECT * FROM nowhere", "'nowhere', which is no table of the lake; there are: raw_observations"),
+        ("SELECT tier FROM other.risks", "other.risks: name tables of the lake, without a database"),
         ("SELECT serverid FROM risks", "own: Binder Error"),
         ("SELECT FROM WHERE", "cannot be read|one SELECT"),
         ("SELECT 1 AS x; DROP TABLE risks", "one SELECT"),

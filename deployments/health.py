@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from capforecast.errors import CapforecastError
+from deployments import health_aws
 
 NATIVE = {  # as in scripts/system_libraries.py, which runs before anything is installed
     "libpango-1.0.so.0": "libpango-1.0-0",
@@ -25,7 +26,7 @@ def check_all(load: Callable[[], Any]) -> list[dict[str, Any]]:
     checks = [_python(), _native(), _pdf(), _fastapi()]
     loaded = _settings(load, checks)
     if loaded is not None:
-        checks += [_store(loaded), *_delivery(loaded)]
+        checks += [_store(loaded), *_delivery(loaded), *health_aws.checks(loaded.settings)]
     checks.append(_prefect())
     return checks
 

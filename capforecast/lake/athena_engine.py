@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +54,15 @@ def _refuse_unnamed(settings: Settings) -> None:
             raise ConfigError(f"queries by Athena need the setting athena.{name} (docs/queries.md)")
 
 
+@dataclass(frozen=True)
+class Workgroup:
+    """A workgroup of Athena. most_bytes: its own limit for what a query may read; None = none."""
+
+    name: str
+    enabled: bool
+    most_bytes: int | None
+
+
 class AthenaEngine:
     """Athena of one account and region. client: boto3's; sleep: replaced in tests.
 
@@ -81,6 +91,12 @@ class AthenaEngine:
         cost = max(scanned, LEAST_BILLED) / TERABYTE * self._options.usd_per_tb
         seconds = time.perf_counter() - began
         return Answer(typed(columns, types), types, "athena", seconds, query_id, scanned, cost)
+
+    def workgroup(self) -> Workgroup:
+        """What the workgroup of the settings allows; starts nothing. Raises as `run`."""
+        told = self._asked("get_work_group", {"WorkGroup": self._options.workgroup})["WorkGroup"]
+        limit = told.get("Configuration", {}).get("BytesScannedCutoffPerQuery")
+        return Workgroup(told["Name"], told.get("State") == "ENABLED", limit)
 
     def text(self, query: Query) -> str:
         """As Engine.text: the file as it is, parameters as `?`."""

@@ -9,7 +9,7 @@ Both engines take the same parameters, see the same tables (athena_ddl.tables) a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol, get_args
@@ -76,6 +76,13 @@ def open_engine(name: str, settings: Settings) -> Engine:
 def typed(columns: Mapping[str, Any], types: dict[str, str]) -> pd.DataFrame:
     """The frame of columns of Python values (None = null), in the dtypes of their types."""
     return pd.DataFrame({name: pd.Series(columns[name], dtype=DTYPES[kind]) for name, kind in types.items()})
+
+
+def refuse_repeated(columns: Sequence[str]) -> None:
+    """Raises UsageError where two columns of an answer have one name: a row could hold only one of them."""
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
+    if repeated:
+        raise UsageError(f"the query gives several columns called {repeated[0]!r}; name them by AS")
 
 
 def known_tables(settings: Settings) -> dict[str, Table]:

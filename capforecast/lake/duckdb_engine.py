@@ -26,7 +26,7 @@ _DUCKDB = {TEXT: "VARCHAR", NUMBER: "DOUBLE", SINGLE: "FLOAT", WHOLE: "BIGINT", 
 _PARTITION = re.compile(r"(?<=/)([a-z_]+)=([^/]*)(?=/)")
 _SELECTION = re.compile(r".*\+.*|\d+-units~[0-9a-f]{16}")  # business units of a run of some only: no unit of its own
 _GLOB = set("*?[")  # DuckDB would look for other files below such a path
-_CONFIG = {
+_CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "TimeZone": "UTC",
     "integer_division": "true",  # 7 / 2 is 3, as in Athena

@@ -14,7 +14,7 @@ _KEPT = 80  # bytes of the beginning of a longer one
 def unit_segment(business_unit: str) -> str:
     """A business unit's name as one safe path segment; different names give different segments.
 
-    Percent-encoded UTF-8 wherever it was cut: `url_decode` in SQL refuses half a character, and the whole query with it.
+    Whole characters of percent-encoded UTF-8, cut or not: `url_decode` in SQL refuses half a one, and so the query.
     """
     if business_unit == FLEET:
         return FLEET

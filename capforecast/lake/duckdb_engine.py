@@ -16,15 +16,22 @@ from capforecast.errors import LakeError, UsageError
 from capforecast.lake.athena_ddl import Table
 from capforecast.lake.column_types import NUMBER, SINGLE, TEXT, TIME, WHOLE, YES_NO
 from capforecast.lake.partitions import wanted
-from capforecast.lake.query import DTYPES, Answer, known_tables, parsed, place_cut_offs, refuse_repeated, tables_of
+from capforecast.lake.query import (
+    DTYPES,
+    Answer,
+    holds,
+    known_tables,
+    parsed,
+    place_cut_offs,
+    refuse_repeated,
+    tables_of,
+)
 from capforecast.lake.sql_files import Query, Value
 from capforecast.lake.store import Store
-from capforecast.schema import FLEET
 from capforecast.settings import Settings
 
 _DUCKDB = {TEXT: "VARCHAR", NUMBER: "DOUBLE", SINGLE: "FLOAT", WHOLE: "BIGINT", YES_NO: "BOOLEAN", TIME: "TIMESTAMP"}
 _PARTITION = re.compile(r"(?<=/)([a-z_]+)=([^/]*)(?=/)")
-_SELECTION = re.compile(r".*\+.*|\d+-units~[0-9a-f]{16}")  # business units of a run of some only: no unit of its own
 _GLOB = set("*?[")  # DuckDB would look for other files below such a path
 _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
@@ -89,10 +96,8 @@ class DuckDbEngine:
         found = []
         for key in self._store.keys(table.dataset):
             part = dict(_PARTITION.findall(key))
-            unit = part.get("business_unit")
-            if unit is not None and (table.fleet != (unit == FLEET) or _SELECTION.fullmatch(unit)):
-                continue
-            if key.endswith(".parquet") and all(only is None or part.get(name) in only for name, only in asked.items()):
+            wants = all(only is None or part.get(name) in only for name, only in asked.items())
+            if wants and key.endswith(".parquet") and holds(table, key):
                 found.append(key)
         return found
 

@@ -144,6 +144,14 @@ def test_partitions_of_the_fleet_and_of_runs_of_some_units_do_not_count_twice(
     assert len(asked(DuckDbEngine(store), "pools_running_out")) == 1
 
 
+def test_the_latest_run_is_one_that_the_table_has_rows_of(tmp_path: Path) -> None:
+    store = hand_lake.make(str(tmp_path / "lake"))
+    key = unit_key("savings", Cadence.DAILY, hand_lake.AS_OF)
+    later = key.replace(LATEST, "2026-03-09").replace("=_fleet/", "=retail+web/")  # a run of some units only
+    store.put(later, store.read(key))
+    assert len(asked(DuckDbEngine(store), "savings_by_business_unit")) == 3
+
+
 def test_a_partition_of_before_a_column_was_there_has_null(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "lake"))
     write_table(

@@ -136,8 +136,8 @@ def _units(store: Store) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON and CSV show it: null for what is missing, days and times as ISO 8601."""
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+    """A value as JSON and CSV show it: null for what is missing or no number, days and times as ISO 8601."""
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if isinstance(value, pd.Timestamp):
         return value.isoformat().removesuffix(MIDNIGHT)

@@ -18,8 +18,8 @@ from pathlib import Path
 ACCOUNTS = {"111122223333", "123456789012", "000000000000"}  # AWS's own examples, and nobody
 # Names in examples and tests. A bucket that exists is a setting of whoever runs this, never of the repository.
 BUCKETS = {
-    "answers", "b", "bucket", "capforecast", "data", "example-bucket", "lake", "my-backup", "my-bucket",
-    "no-such-bucket", "user",
+    "answers", "b", "bucket", "capforecast", "data", "example-bucket", "lake", "lambda-benchmark", "my-backup",
+    "my-bucket", "no-such-bucket", "user",
 }  # fmt: skip
 EXAMPLE = re.compile(r"EXAMPLE(KEY)?$")  # how AWS ends keys that are none
 
@@ -27,20 +27,26 @@ EXAMPLE = re.compile(r"EXAMPLE(KEY)?$")  # how AWS ends keys that are none
 RULES = {
     "AWS access key": re.compile(r"\b((?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16})\b"),
     "AWS secret key": re.compile(r"(?i)secret[\w.\-]{0,20}[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])"),
-    "private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
+    "private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----"),
     "GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{50,})"),
     "Slack token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|hooks\.slack\.com/services/T\w{6,}/B\w{6,}/\w{16,}"),
     "package registry token": re.compile(r"\b(?:pypi-AgE[\w-]{50,}|npm_[A-Za-z0-9]{36})"),
     "signed token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
     "secret": re.compile(
         r"(?i)(?:password|passwd|secret|token|api_?key)[\"']?\s*[:=]\s*[\"']([^\s\"'{}$<>]{16,})[\"']"
+        r"|(?:password|passwd|secret|token|api_?key)\s*[:=]\s*([\w/+-]{16,}=*)\s*(?:#.*)?$"
+        r"|://[^\s:/@{}$<>]+:([^\s:/@{}$<>]{16,})@"
     ),
     "account id": re.compile(
         r"(?i)arn:aws[\w-]*:[\w-]*:[\w-]*:(\d{12}):|\b(\d{12})\.dkr\.ecr\."
-        r"|account[\w-]{0,12}[\"']?\s*[:=,]?\s*[\"']?(\d{12})\b"
+        r"|account[\w-]{0,12}[\"']?\s*[:=,]?\s*[\[(]?\s*[\"']?(\d{12}|\d{4}-\d{4}-\d{4})\b"
+        r"|amazonaws\.com/(\d{12})/|\baws://(\d{12})/|\bcdk-\w+-[a-z-]+-(\d{12})-"
     ),
     "bucket name": re.compile(
-        r"s3a?://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?![\w{$<*])"
+        r"(?i:s3a?)://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?![\w{$<*])"
+        r"|\bs3[.-](?:[a-z0-9-]+\.)?amazonaws\.com/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?![\w{$<*])"
+        r"|(?i:bucket(?:[_-]?name)?)[\"']?\s*[:=]\s*[\"']([a-z0-9][a-z0-9.]*-[a-z0-9.-]{1,61}[a-z0-9])[\"']"
+        r"|^\s*(?i:[\w-]*bucket(?:[_-]?name)?)\s*[:=]\s*([a-z0-9][a-z0-9.]*-[a-z0-9.-]{1,61}[a-z0-9])\s*(?:#.*)?$"
         r"|arn:aws[\w-]*:s3:::([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?![\w{$<*])"
         r"|\b([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com"
     ),
@@ -56,7 +62,7 @@ def findings(line: str) -> list[str]:
 def _counts(rule: str, found: re.Match[str]) -> bool:
     value = next((group for group in found.groups() if group), found.group())
     if rule == "account id":
-        return value not in ACCOUNTS
+        return value.replace("-", "") not in ACCOUNTS
     if rule == "bucket name":
         return value.strip(".") not in BUCKETS
     if EXAMPLE.search(value):
@@ -79,21 +85,31 @@ def _tracked(root: Path) -> Iterator[tuple[str, Iterable[str]]]:
         if path.is_symlink() or not path.is_file():
             continue
         content = path.read_bytes()
-        if b"\0" not in content[:8192]:
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            yield name, content.decode("utf-16", "replace").splitlines()
+        elif b"\0" not in content[:8192]:
             yield name, content.decode("utf-8", "replace").splitlines()
 
 
 def _added(root: Path) -> Iterator[tuple[str, str]]:
-    """Commit and file, and line, of all that was ever added."""
-    log = _git(root, "log", "--all", "-p", "-U0", "--no-color", "--no-ext-diff", "--format=commit %h")
+    """Commit and file, and line, of all that was ever added, and of what was said with it.
+
+    With what a merge brought in by itself, and files that attributes call binary: neither is in a plain `git log -p`.
+    """
+    form = "--format=commit %h%n%w(0,1,1)%B"  # no line of a message begins like one of ours
+    log = _git(
+        root, "log", "--all", "-p", "-U0", "--cc", "--text", "--no-textconv", "--no-color", "--no-ext-diff", form
+    )
     commit = name = ""
-    for line in log.splitlines():
+    for line in log.split("\n"):
         if line.startswith("commit "):
-            commit = line.removeprefix("commit ")
-        elif line.startswith("+++ "):
+            commit, name = line.removeprefix("commit "), "message"
+        elif line.startswith("diff --"):
+            name = ""  # the names follow, up to the first @@
+        elif line.startswith("+++ ") and not name:
             name = line.removeprefix("+++ b/")
-        elif line.startswith("+"):
-            yield f"{commit}:{name}", line[1:]
+        elif name == "message" or line.lstrip(" ").startswith("+"):
+            yield f"{commit}:{name}", line.replace("\0", "")[1:]
 
 
 def _git(root: Path, *words: str) -> str:

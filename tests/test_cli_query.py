@@ -46,6 +46,15 @@ def test_rows_go_to_standard_output_and_what_it_took_to_standard_error(call: Cal
     assert "duckdb: 1 row in" in ended.err
 
 
+def test_json_holds_nothing_that_is_no_json(call: Call, lake: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.sql"
+    file.write_text(
+        "-- Mine.\nSELECT CAST('Infinity' AS double) AS a, CAST('NaN' AS double) AS b FROM savings LIMIT 1\n"
+    )
+    ended = call("query", "--file", file, "--store", lake, "--format", "json")
+    assert json.loads(ended.out, parse_constant=pytest.fail) == [{"a": None, "b": None}]
+
+
 def test_csv_holds_nulls_as_nothing_and_quotes_what_must_be(call: Call, lake: Path) -> None:
     ended = call("query", "savings_by_business_unit", "--store", lake, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(ended.out)))

@@ -37,10 +37,21 @@ def test_each_rule_finds_what_it_is_for(rule: str) -> None:
         ("account id", f'"SourceAccount": "{ACCOUNT}"'),
         ("account id", f"--source-account {ACCOUNT}"),
         ("bucket name", '"Resource": "arn:aws:s3' + ':::acme-prod-capacity/*"'),
+        ("account id", f"https://sqs.eu-west-1.amazonaws.com/{ACCOUNT}/failed"),
+        ("account id", f'"accounts": ["{ACCOUNT}"]'),
+        ("account id", "AccountId: 4815-" + "1623-4299"),
+        ("account id", f"aws://{ACCOUNT}/eu-west-1"),
         ("bucket name", "https://acme-prod-capacity.s3" + ".eu-west-1.amazonaws.com/key"),
+        ("bucket name", "https://s3" + ".eu-west-1.amazonaws.com/acme-prod-capacity/key"),
+        ("bucket name", "S3:" + "//acme-prod-capacity/lake"),
+        ("bucket name", "bucket_name: " + "acme-prod-capacity"),
+        ("bucket name", '"bucket": ' + '"acme-prod-capacity"'),
+        ("private key", "-----BEGIN PGP PRIVATE " + "KEY BLOCK-----"),
+        ("secret", "password: " + "q9X2mV7rTz4KpL8w"),
+        ("secret", "postgresql://prefect:" + "q9X2mV7rTz4KpL8w@db/prefect"),
     ],
 )
-def test_accounts_and_buckets_are_found_in_other_places_too(rule: str, line: str) -> None:
+def test_what_is_looked_for_is_found_in_other_forms_too(rule: str, line: str) -> None:
     assert scan_secrets.findings(line) == [rule]
 
 
@@ -92,6 +103,36 @@ def test_what_was_taken_out_again_is_still_in_the_history(tmp_path: Path) -> Non
     assert scan_secrets.scan(tmp_path) == []
     (found,) = scan_secrets.scan(tmp_path, history=True)
     assert found.endswith("notes.md: bucket name")
+
+
+def test_the_history_has_no_hiding_places(tmp_path: Path) -> None:
+    key = SEEDED["AWS access key"]
+    git(tmp_path, "init", "-q", "-b", "main")
+
+    def add(name: str, content: str) -> None:
+        (tmp_path / name).write_text(content + "\n", encoding="utf-16" if name == "wide.txt" else "utf-8")
+        git(tmp_path, "add", "-A")
+
+    add("first", "a")
+    git(tmp_path, "commit", "-qm", "first")
+    git(tmp_path, "switch", "-qc", "side")
+    add("second", "b")
+    git(tmp_path, "commit", "-qm", "second")
+    git(tmp_path, "switch", "-q", "main")
+    git(tmp_path, "merge", "-q", "--no-ff", "--no-commit", "side")
+    add("merged", key)  # in the merge itself, and in neither parent
+    add(".gitattributes", "*.pem -diff")
+    git(tmp_path, "commit", "-qm", "merge")
+    add("binary.pem", key)
+    add("name", f"++ b/{key}")  # looks like the header of a file
+    add("wide.txt", key)
+    git(tmp_path, "commit", "-qm", f"message\n\n+++ {key}")
+    assert "wide.txt:1: AWS access key" in scan_secrets.scan(tmp_path)
+    git(tmp_path, "rm", "-q", "merged", "binary.pem", "name", "wide.txt")
+    git(tmp_path, "commit", "-qm", "all gone")
+    assert scan_secrets.scan(tmp_path) == []
+    found = {each.split(":")[1] for each in scan_secrets.scan(tmp_path, history=True)}
+    assert found == {"merged", "binary.pem", "name", "wide.txt", "message"}
 
 
 def test_this_repository_holds_none() -> None:

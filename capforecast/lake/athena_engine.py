@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from capforecast.errors import AccessDeniedError, ConfigError, LakeError, UsageError
-from capforecast.lake.query import Answer, known_tables, place_cut_offs, tables_of, typed
+from capforecast.lake.query import Answer, known_tables, place_cut_offs, refuse_repeated, tables_of, typed
 from capforecast.lake.sql_files import Query, Value, literal
 from capforecast.lake.store import Store
 from capforecast.settings import Settings
@@ -169,6 +169,7 @@ class AthenaEngine:
             rows = page["ResultSet"]["Rows"]
             if not types:
                 described = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+                refuse_repeated([each["Name"] for each in described])
                 types = {each["Name"]: _WORDS.get(each["Type"], "text") for each in described}
                 columns = {name: [] for name in types}
                 rows = rows[1:]  # the first page begins with the names

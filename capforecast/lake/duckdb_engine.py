@@ -16,16 +16,28 @@ from capforecast.errors import LakeError, UsageError
 from capforecast.lake.athena_ddl import Table
 from capforecast.lake.column_types import NUMBER, SINGLE, TEXT, TIME, WHOLE, YES_NO
 from capforecast.lake.partitions import wanted
-from capforecast.lake.query import DTYPES, Answer, known_tables, parsed, place_cut_offs, tables_of
+from capforecast.lake.query import (
+    DTYPES,
+    Answer,
+    holds,
+    known_tables,
+    parsed,
+    place_cut_offs,
+    refuse_repeated,
+    tables_of,
+)
 from capforecast.lake.sql_files import Query, Value
 from capforecast.lake.store import Store
-from capforecast.schema import FLEET
 from capforecast.settings import Settings
 
 _DUCKDB = {TEXT: "VARCHAR", NUMBER: "DOUBLE", SINGLE: "FLOAT", WHOLE: "BIGINT", YES_NO: "BOOLEAN", TIME: "TIMESTAMP"}
 _PARTITION = re.compile(r"(?<=/)([a-z_]+)=([^/]*)(?=/)")
-_SELECTION = re.compile(r".*\+.*|\d+-units~[0-9a-f]{16}")  # business units of a run of some only: no unit of its own
 _GLOB = set("*?[")  # DuckDB would look for other files below such a path
+_CONFIG: dict[str, Any] = {
+    "autoinstall_known_extensions": "false",
+    "TimeZone": "UTC",
+    "integer_division": "true",  # 7 / 2 is 3, as in Athena
+}
 
 
 class DuckDbEngine:
@@ -43,9 +55,10 @@ class DuckDbEngine:
         values = query.values(given or {})
         sql, read = self.text(query), tables_of(query.sql, self._known)
         values = place_cut_offs(query, values, read, self._store, hours=True)
-        with duckdb.connect(config={"autoinstall_known_extensions": "false", "TimeZone": "UTC"}) as database:
+        with duckdb.connect(config=_CONFIG) as database:
             self._add_all(database, read, query, values)
             rows = _rows(database, query.name, sql, values)
+        refuse_repeated(rows.schema.names)
         types = {field.name: _word(field.type) for field in rows.schema}
         frame = rows.to_pandas(types_mapper=_nullable).astype({name: DTYPES[kind] for name, kind in types.items()})
         return Answer(frame, types, "duckdb", time.perf_counter() - began)
@@ -60,6 +73,7 @@ class DuckDbEngine:
         if self._store.folder:
             paths = [self._path(key) for each in keys.values() for key in each]
             database.execute("SET allowed_paths = $1", [paths])
+        database.execute("SET enable_progress_bar = false")  # it would stand among the rows
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
         for table in read:
@@ -82,10 +96,8 @@ class DuckDbEngine:
         found = []
         for key in self._store.keys(table.dataset):
             part = dict(_PARTITION.findall(key))
-            unit = part.get("business_unit")
-            if unit is not None and (table.fleet != (unit == FLEET) or _SELECTION.fullmatch(unit)):
-                continue
-            if key.endswith(".parquet") and all(only is None or part.get(name) in only for name, only in asked.items()):
+            wants = all(only is None or part.get(name) in only for name, only in asked.items())
+            if wants and key.endswith(".parquet") and holds(table, key):
                 found.append(key)
         return found
 
@@ -105,11 +117,17 @@ class DuckDbEngine:
 
 
 def _rows(database: Any, name: str, sql: str, values: Mapping[str, Value]) -> pa.Table:
-    """What DuckDB gives; its errors in our words."""
+    """What DuckDB gives; its errors in our words, and Ctrl-C as what it is."""
     import duckdb
 
     try:
         return _plain(database.sql(sql, params=dict(values)).to_arrow_table())
+    except (RuntimeError, duckdb.InterruptException) as error:
+        if "interrupted" not in str(error).lower():
+            raise
+        raise KeyboardInterrupt from None
+    except pa.ArrowInvalid as error:
+        raise LakeError(f"query {name}: a figure is too large ({error}); CAST it to double") from None
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
         raise UsageError(f"query {name}: {str(error).splitlines()[0]}") from None
     except duckdb.Error as error:
@@ -152,10 +170,14 @@ def _column(name: str, kind: str, schema: pa.Schema) -> str:
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """Rows without decimals: DuckDB's sums of whole numbers are of 38 digits."""
+    """Rows without decimals (DuckDB's sums of whole numbers are of 38 digits), and times in UTC without a zone."""
     for at, field in enumerate(rows.schema):
+        kind = None
         if pa.types.is_decimal(field.type):
             kind = pa.int64() if field.type.scale == 0 else pa.float64()
+        elif pa.types.is_timestamp(field.type) and field.type.tz:
+            kind = pa.timestamp("us")
+        if kind is not None:
             rows = rows.set_column(at, pa.field(field.name, kind), rows.column(at).cast(kind))
     return rows
 

@@ -9,7 +9,7 @@ Both engines take the same parameters, see the same tables (athena_ddl.tables) a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol, get_args
@@ -20,11 +20,14 @@ from capforecast.errors import UsageError
 from capforecast.lake.athena_ddl import Table, tables
 from capforecast.lake.sql_files import LATEST, PREVIOUS, Query, Value
 from capforecast.lake.store import Store
+from capforecast.schema import FLEET
 from capforecast.settings import Settings
 
 EngineName = Literal["duckdb", "athena"]
 DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "yes/no": "boolean", "time": "datetime64[us]"}
 _CUT_OFF = re.compile(r"/as_of=([^/]+)/")
+_UNIT = re.compile(r"/business_unit=([^/]*)/")
+_SELECTION = re.compile(r".*\+.*|\d+-units~[0-9a-f]{16}")  # business units of a run of some only: no unit of its own
 _SHOWN = 5  # cut-offs named in an error
 
 
@@ -76,6 +79,13 @@ def open_engine(name: str, settings: Settings) -> Engine:
 def typed(columns: Mapping[str, Any], types: dict[str, str]) -> pd.DataFrame:
     """The frame of columns of Python values (None = null), in the dtypes of their types."""
     return pd.DataFrame({name: pd.Series(columns[name], dtype=DTYPES[kind]) for name, kind in types.items()})
+
+
+def refuse_repeated(columns: Sequence[str]) -> None:
+    """Raises UsageError where two columns of an answer have one name: a row could hold only one of them."""
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
+    if repeated:
+        raise UsageError(f"the query gives several columns called {repeated[0]!r}; name them by AS")
 
 
 def known_tables(settings: Settings) -> dict[str, Table]:
@@ -131,10 +141,20 @@ def place_cut_offs(
     return dict(values) | {name: _cut_off(str(values[name]), found, cadence, store, hours=hours) for name in asked}
 
 
+def holds(table: Table, key: str) -> bool:
+    """Is an object below a table's dataset the table's own? Sums, of the fleet or of some units, are no unit's."""
+    unit = _UNIT.search(key)
+    return unit is None or (table.fleet == (unit[1] == FLEET) and not _SELECTION.fullmatch(unit[1]))
+
+
 def _cut_offs(store: Store, read: list[Table], cadence: str, *, hours: bool) -> list[str]:
     """Cut-offs at which each of some tables has rows, ascending."""
     found = [
-        {match[1] for key in store.keys(f"{each.dataset}/cadence={cadence}") if (match := _CUT_OFF.search(key))}
+        {
+            match[1]
+            for key in store.keys(f"{each.dataset}/cadence={cadence}")
+            if (match := _CUT_OFF.search(key)) and holds(each, key)
+        }
         for each in read
     ]
     common = set.intersection(*found) if found else set()

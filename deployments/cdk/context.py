@@ -77,6 +77,20 @@ BOUNDS = {
     "run_cpu": (1024, 16384), "run_memory_mib": (2048, 122880),
 }  # fmt: skip
 
+# What Fargate takes: memory from, to and in steps of so many MiB, by units of CPU.
+FARGATE = {
+    1024: (2048, 8192, 1024), 2048: (4096, 16384, 1024), 4096: (8192, 30720, 1024), 8192: (16384, 61440, 4096),
+    16384: (32768, 122880, 8192),
+}  # fmt: skip
+SCHEDULE = re.compile(r"cron\(\S+( \S+){5}\)|rate\((1 (minute|hour|day)|(?!1 )[1-9]\d* (minutes|hours|days))\)")
+# What CloudFormation or AWS would refuse half way through a deployment.
+FORMS = {
+    "schedule": (SCHEDULE, "like cron(0 6 * * ? *) or rate(1 day)"),
+    "alert_email": (re.compile(r"|[^@\s]+@[^@\s]+\.[^@\s]+"), "an address, or nothing"),
+    "database_class": (re.compile(r"[a-z][a-z0-9]+\.[a-z0-9]+"), "like t4g.small, without `db.`"),
+    "cost_center": (re.compile(r"[\w +=.:/@-]{1,256}"), "letters, digits and +-=.:/@"),
+}
+
 
 def stage_of(scope: Construct) -> Stage:
     """The stage that `-c stage=` names. Raises ContextError, naming the key and what it may be."""
@@ -124,10 +138,19 @@ def _out_of_bounds(stage: Stage) -> list[str]:
         for key, (low, high) in BOUNDS.items()
         if not low <= getattr(stage, key) <= high
     ]
+    faults += [
+        f"{key} must be {told}, is {getattr(stage, key)!r}"
+        for key, (form, told) in FORMS.items()
+        if not form.fullmatch(getattr(stage, key))
+    ]
     checks = {
+        "business_units must be names": all(isinstance(name, str) and name.strip() for name in stage.business_units),
+        f"run_memory_mib must be what Fargate takes with run_cpu: {FARGATE.get(stage.run_cpu, sorted(FARGATE))}": _fits(
+            stage.run_cpu, stage.run_memory_mib
+        ),
         "stage must be 2 to 16 small letters and digits": bool(NAME.fullmatch(stage.name)),
         f"images must name {', '.join(IMAGES)} by digest or tag": set(stage.images) == set(IMAGES)
-        and all(DIGEST_OR_TAG.fullmatch(image) for image in stage.images.values()),
+        and all(DIGEST_OR_TAG.fullmatch(str(image)) for image in stage.images.values()),
         f"prefect must be one of {', '.join(PREFECT)}": stage.prefect in PREFECT,
         "prefect_api_url must begin with https:// and end in /api where prefect is external": stage.prefect
         != "external"
@@ -137,3 +160,9 @@ def _out_of_bounds(stage: Stage) -> list[str]:
         or bool(re.fullmatch(r"[\w.-]+/[\w.-]+", stage.github_repository)),
     }
     return faults + [told for told, holds in checks.items() if not holds]
+
+
+def _fits(cpu: int, memory: int) -> bool:
+    """Does Fargate have tasks of so many units of CPU and MiB?"""
+    least, most, step = FARGATE.get(cpu, (1, 0, 1))
+    return memory in range(least, most + 1, step)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -12,14 +14,15 @@ from deployments.cdk.catalogue import Catalogue
 from deployments.cdk.context import Stage
 from deployments.cdk.policies import INCOMING, LAKE, allow, ask
 
-# What an administrator of the account may do with the key, spelled out: CDK's default says kms:*.
+# What an administrator of the account may do with the key, spelled out: CDK's default says kms:*. Only what stands here
+# can be given by policies of roles: without CreateAlias CloudFormation could not even name the key.
 KEY_ADMINISTRATION = (
-    "kms:CancelKeyDeletion", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:DisableKey", "kms:EnableKey",
-    "kms:EnableKeyRotation", "kms:GenerateDataKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants",
-    "kms:ListKeyPolicies", "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:RevokeGrant", "kms:ScheduleKeyDeletion",
-    "kms:TagResource", "kms:UntagResource", "kms:UpdateKeyDescription",
+    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:Decrypt", "kms:DeleteAlias", "kms:DescribeKey",
+    "kms:DisableKey", "kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:Encrypt",
+    "kms:GenerateDataKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListKeyPolicies",
+    "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:RevokeGrant", "kms:ScheduleKeyDeletion", "kms:TagResource",
+    "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
 )  # fmt: skip
-TELLERS = ("cloudwatch.amazonaws.com", "events.amazonaws.com")  # write to the encrypted topic and queues
 
 
 class LakeStack(Stack):
@@ -97,19 +100,24 @@ def _key(scope: Construct, stage: Stage, removal: RemovalPolicy) -> kms.Key:
     """A key that roles of this account use by their own policies, and alarms and events to write to the topic."""
     # "*" in the policy of a key is this key
     administration = allow("Administer", KEY_ADMINISTRATION, "*", principals=[iam.AccountRootPrincipal()])
-    tell = allow(
-        "Tell",
-        ("kms:Decrypt", "kms:GenerateDataKey"),
-        "*",
-        principals=[iam.ServicePrincipal(service) for service in TELLERS],
-        conditions={"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}},
-    )
+    here = {"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}}
+    tell = [_tell("TellOfAlarms", "cloudwatch", here), _tell("TellOfEvents", "events")]
     return kms.Key(
         scope,
         "Key",
         alias=f"alias/{stage.prefix}",
         description="capforecast: bucket, topic and queues",
         enable_key_rotation=True,
-        policy=iam.PolicyDocument(statements=[administration, tell]),
+        policy=iam.PolicyDocument(statements=[administration, *tell]),
         removal_policy=removal,
     )
+
+
+def _tell(sid: str, service: str, conditions: dict[str, Any] | None = None) -> iam.PolicyStatement:
+    """A service that writes to the encrypted topic and queues.
+
+    EventBridge without condition: it names no account to KMS (SNS's guide says so), and each message would be lost
+    without a word. Whose events are taken is said by the policies of topic and queues.
+    """
+    principal = iam.ServicePrincipal(f"{service}.amazonaws.com")
+    return allow(sid, ("kms:Decrypt", "kms:GenerateDataKey"), "*", principals=[principal], conditions=conditions)

@@ -88,6 +88,15 @@ WRONG = [
     ({"images": {"worker": "0.1.0"}}, "images must name worker, lambda, sagemaker by digest or tag"),
     ({"log_days": 31}, "log_days must be one of [7, 30, 90, 365, 731]"),
     ({"github_repository": "capacity"}, "github_repository must be owner/name"),
+    ({"images": {"worker": 1, "lambda": "a", "sagemaker": "b/c"}}, "images must name"),
+    ({"business_units": [1]}, "business_units must be names"),
+    ({"run_cpu": 1024, "run_memory_mib": 16384}, "what Fargate takes with run_cpu: (2048, 8192, 1024)"),
+    ({"run_cpu": 3000}, "what Fargate takes with run_cpu: [1024, 2048"),
+    ({"schedule": "every day"}, "schedule must be like cron(0 6 * * ? *)"),
+    ({"schedule": "rate(1 days)"}, "schedule must be like"),
+    ({"alert_email": "ops"}, "alert_email must be an address"),
+    ({"database_class": "db.t4g.small"}, "without `db.`"),
+    ({"cost_center": "a<b>"}, "cost_center must be letters"),
     ({"workrs": 2}, "holds unknown ['workrs']"),
 ]
 TRIED = """

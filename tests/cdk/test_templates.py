@@ -65,6 +65,14 @@ def test_a_key_of_its_own_in_prod_is_used_for_all_that_holds_data(stages: dict[s
     assert not stages["dev"].resources("AWS::KMS::Key")
 
 
+def test_the_key_can_be_named_and_lets_every_service_write_that_must(stages: dict[str, Stage]) -> None:
+    may = {each["Sid"]: each for each in stages["prod"].one("AWS::KMS::Key", "lake")["KeyPolicy"]["Statement"]}
+    # what the policy of a key does not hand on, no role has: CloudFormation makes the alias, people SecureStrings
+    assert {"kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias", "kms:Encrypt"} <= set(may["Administer"]["Action"])
+    assert may["TellOfEvents"]["Principal"] == {"Service": "events.amazonaws.com"}
+    assert "Condition" not in may["TellOfEvents"]  # EventBridge names no account to KMS
+
+
 def test_settings_in_the_parameter_store_are_settings(stage: Stage) -> None:
     from capforecast import configuration
 

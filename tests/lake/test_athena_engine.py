@@ -137,6 +137,13 @@ def test_the_least_that_is_billed_is_what_a_small_query_costs() -> None:
     assert ask(Athena("SUCCEEDED", scanned=1)).cost_usd == pytest.approx(10e6 / 1e12 * 5)
 
 
+def test_two_columns_of_one_name_are_refused() -> None:
+    client = Athena("SUCCEEDED")
+    client.pages = [page([("x", "bigint"), ("x", "varchar")], [["1", "a"]])]
+    with pytest.raises(UsageError, match="several columns called 'x'"):
+        ask(client)
+
+
 def test_an_answer_without_rows_has_its_columns() -> None:
     client = Athena("SUCCEEDED")
     client.pages = [page([("x", "bigint")], [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -55,6 +56,14 @@ def test_every_name_is_a_safe_segment_of_its_own(names: list[str]) -> None:
         assert len(segment) < 200
         assert "/" not in segment
         assert segment.isascii()
+
+
+@given(st.text(alphabet="aé_日&%", max_size=60))
+def test_a_segment_is_percent_encoded_utf_8_wherever_it_was_cut(name: str) -> None:
+    segment = unit_segment(name)
+    text = unquote(segment, errors="strict")  # as url_decode, which fails on half a character
+    assert "%" not in re.sub(r"%[0-9A-F]{2}", "", segment)
+    assert text == name or name.startswith(text.partition("~")[0]) or (name, segment) == ("", "_empty")
 
 
 def test_no_business_unit_can_pose_as_the_fleet() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 
 import hand_lake
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 
-from capforecast.errors import UsageError
+from capforecast.errors import LakeError, UsageError
 from capforecast.lake.datasets import unit_key, write_table
 from capforecast.lake.duckdb_engine import DuckDbEngine
 from capforecast.lake.query import Answer, open_engine
@@ -142,6 +144,14 @@ def test_partitions_of_the_fleet_and_of_runs_of_some_units_do_not_count_twice(
     assert len(asked(DuckDbEngine(store), "pools_running_out")) == 1
 
 
+def test_the_latest_run_is_one_that_the_table_has_rows_of(tmp_path: Path) -> None:
+    store = hand_lake.make(str(tmp_path / "lake"))
+    key = unit_key("savings", Cadence.DAILY, hand_lake.AS_OF)
+    later = key.replace(LATEST, "2026-03-09").replace("=_fleet/", "=retail+web/")  # a run of some units only
+    store.put(later, store.read(key))
+    assert len(asked(DuckDbEngine(store), "savings_by_business_unit")) == 3
+
+
 def test_a_partition_of_before_a_column_was_there_has_null(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "lake"))
     write_table(
@@ -176,6 +186,47 @@ def test_a_query_finds_the_columns_it_names(
     engine: DuckDbEngine, tmp_path: Path, sql: str, rows: int, columns: int
 ) -> None:
     assert own(engine, tmp_path, f"-- Some.\n{sql}").frame.shape == (rows, columns)
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("7 / 2", 3), ("7 / 2.0", 3.5), ("-7 / 2", -3), ("count(*) / 2", 1),
+        ("TIMESTAMP '2026-03-02 10:00:00 UTC'", pd.Timestamp("2026-03-02 10:00")),
+    ],
+)  # fmt: skip
+def test_a_value_is_what_athena_gives(engine: DuckDbEngine, tmp_path: Path, sql: str, value: object) -> None:
+    assert own(engine, tmp_path, f"-- One.\nSELECT {sql} AS x FROM servers").frame["x"][0] == value
+
+
+def test_ctrl_c_ends_a_query_as_it_ends_the_rest(engine: DuckDbEngine, tmp_path: Path) -> None:
+    many = ", ".join(f"processed AS p{at}" for at in range(12))
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        own(engine, tmp_path, f"-- Endless.\nSELECT sum(p0.cpu_p95 * p11.cpu_p95) AS x FROM {many}")
+    timer.join()
+
+
+def test_one_long_name_does_not_keep_the_other_units_from_an_answer(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "lake"))
+    for unit in ("日" * 30, "a"):
+        frame = pd.DataFrame({"server_id": ["s"], "tier": ["high"]})
+        write_table(store, unit_key("servers", Cadence.DAILY, hand_lake.AS_OF, unit), frame)
+    found = asked(DuckDbEngine(store), "servers_at_risk")["business_unit"]
+    assert sorted(each.partition("~")[0] for each in found) == ["a", "日" * 8]
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT tier, tier FROM servers", "several columns called 'tier'; name them by AS"),
+        ("SELECT sum(9223372036854775807) AS x FROM servers", "too large"),
+    ],
+)
+def test_an_answer_that_cannot_be_held_is_refused(engine: DuckDbEngine, tmp_path: Path, sql: str, said: str) -> None:
+    with pytest.raises((UsageError, LakeError), match=said):
+        own(engine, tmp_path, f"-- Wrong.\n{sql}")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deployments.options import Aws, Config, Local, Profile, Store, Verbose, absolute, load_settings
+from deployments.options import Aws, Config, Json, Local, Profile, Store, Verbose, absolute, load_settings
 
 PANEL = "Look at results"
 app = typer.Typer()
@@ -36,6 +36,7 @@ def query(
     local: Local = False,
     aws: Aws = False,
     config: Config = None,
+    as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Ask the lake a question: one of those that are shipped, or your own in Athena's SQL.
@@ -48,8 +49,9 @@ def query(
     """
     from deployments import queries
 
-    form = queries.checked_form(form)
+    form = "json" if as_json else queries.checked_form(form)
     if name is None and file is None:
+        queries.refuse_loose(param or ())
         queries.show_list(form)
         return
     wanted = queries.wanted(name, file)

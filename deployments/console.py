@@ -153,11 +153,24 @@ def show_table(rows: list[dict[str, Any]]) -> None:
 def show_answer(names: list[str], rows: list[list[Any]]) -> None:
     """Rows of a query as a table as wide as its values, whatever the terminal: nothing is cut off. None: nothing."""
     table = Table(box=None, pad_edge=False, header_style="dim")
+    decimals = []
     for at, name in enumerate(names):
         table.add_column(name, justify="right" if any(isinstance(row[at], int | float) for row in rows) else "left")
+        decimals.append(_decimals([row[at] for row in rows if isinstance(row[at], float)]))
     for row in rows:
-        table.add_row(*["" if value is None else _cell(value) for value in row])
+        table.add_row(*[_shown(value, places) for value, places in zip(row, decimals, strict=True)])
     Console(highlight=False, width=UNBOUNDED).print(table)
+
+
+def _decimals(values: list[float]) -> int:
+    """Decimals that a column needs, at most three."""
+    return next((places for places in range(3) if all(round(value, places) == round(value, 3) for value in values)), 3)
+
+
+def _shown(value: Any, decimals: int) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:.{decimals}f}" if isinstance(value, float) else _escaped(str(value))
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -53,6 +53,12 @@ def given(pairs: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def refuse_loose(pairs: Sequence[str]) -> None:
+    """Raises UsageError for parameters of no query."""
+    if pairs:
+        raise UsageError(f"--param {pairs[0]}: of which query? Name one; without a name the queries are listed")
+
+
 def show_list(form: str) -> None:
     """The queries there are."""
     rows = [
@@ -75,7 +81,7 @@ def _short(query: Query) -> str:
 def describe(query: Query) -> None:
     """What a query means, takes and returns, and its text."""
     console.show_text(f"{query.name}\n{query.meaning}")
-    takes = [(each.name, f"{each.kind}, {_default(each.default)}: {each.meaning}") for each in query.parameters]
+    takes = [(each.name, f"{each.takes}, {_default(each.default)}: {each.meaning}") for each in query.parameters]
     console.show_lines("parameters", takes)
     console.show_lines("returns", [(each.name, f"{each.type}: {each.meaning}") for each in query.returns])
     console.show_text(f"\n{query.sql}")

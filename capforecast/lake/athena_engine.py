@@ -10,7 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from capforecast.errors import AccessDeniedError, ConfigError, LakeError, UsageError
-from capforecast.lake.query import Answer, known_tables, place_cut_offs, refuse_repeated, tables_of, typed
+from capforecast.lake.query import (
+    Answer,
+    known_tables,
+    place_cut_offs,
+    refuse_nested,
+    refuse_repeated,
+    tables_of,
+    typed,
+)
 from capforecast.lake.sql_files import Query, Value, literal
 from capforecast.lake.store import Store
 from capforecast.settings import Settings
@@ -170,6 +178,7 @@ class AthenaEngine:
             if not types:
                 described = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
                 refuse_repeated([each["Name"] for each in described])
+                refuse_nested([each["Name"] for each in described if each["Type"] in ("array", "map", "row")])
                 types = {each["Name"]: _WORDS.get(each["Type"], "text") for each in described}
                 columns = {name: [] for name in types}
                 rows = rows[1:]  # the first page begins with the names

@@ -23,6 +23,7 @@ from capforecast.lake.query import (
     known_tables,
     parsed,
     place_cut_offs,
+    refuse_nested,
     refuse_repeated,
     tables_of,
 )
@@ -59,6 +60,7 @@ class DuckDbEngine:
             self._add_all(database, read, query, values)
             rows = _rows(database, query.name, sql, values)
         refuse_repeated(rows.schema.names)
+        refuse_nested([field.name for field in rows.schema if pa.types.is_nested(field.type)])
         types = {field.name: _word(field.type) for field in rows.schema}
         frame = rows.to_pandas(types_mapper=_nullable).astype({name: DTYPES[kind] for name, kind in types.items()})
         return Answer(frame, types, "duckdb", time.perf_counter() - began)
@@ -170,9 +172,12 @@ def _column(name: str, kind: str, schema: pa.Schema) -> str:
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """Rows without decimals (DuckDB's sums of whole numbers are of 38 digits), and times in UTC without a zone."""
+    """Rows without decimals (DuckDB's sums of whole numbers are of 38 digits), times in UTC without a zone, and
+    float32 as it is written."""
     for at, field in enumerate(rows.schema):
         kind = None
+        if pa.types.is_float32(field.type):
+            rows = rows.set_column(at, pa.field(field.name, pa.float64()), _as_written(rows.column(at)))
         if pa.types.is_decimal(field.type):
             kind = pa.int64() if field.type.scale == 0 else pa.float64()
         elif pa.types.is_timestamp(field.type) and field.type.tz:
@@ -180,6 +185,11 @@ def _plain(rows: pa.Table) -> pa.Table:
         if kind is not None:
             rows = rows.set_column(at, pa.field(field.name, kind), rows.column(at).cast(kind))
     return rows
+
+
+def _as_written(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """float32 as the float64 that is written alike, as Athena hands it over: not 99.30000305175781."""
+    return column.cast(pa.string()).cast(pa.float64())
 
 
 def _word(kind: pa.DataType) -> str:

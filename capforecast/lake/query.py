@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol, get_args
+from urllib.parse import unquote
 
 import pandas as pd
 
 from capforecast.errors import UsageError
 from capforecast.lake.athena_ddl import Table, tables
-from capforecast.lake.sql_files import LATEST, PREVIOUS, Query, Value
+from capforecast.lake.sql_files import ALL_UNITS, LATEST, PREVIOUS, Query, Value, meant
 from capforecast.lake.store import Store
 from capforecast.schema import FLEET
 from capforecast.settings import Settings
@@ -88,6 +89,14 @@ def refuse_repeated(columns: Sequence[str]) -> None:
         raise UsageError(f"the query gives several columns called {repeated[0]!r}; name them by AS")
 
 
+def refuse_nested(columns: Sequence[str]) -> None:
+    """Raises UsageError where columns of an answer (those named) hold lists or rows: no cell can show one whole."""
+    if columns:
+        raise UsageError(
+            f"column {columns[0]!r} of the query holds lists or rows; take them apart by UNNEST, or join them to text"
+        )
+
+
 def known_tables(settings: Settings) -> dict[str, Table]:
     """The tables a query may name."""
     return {table.name: table for table in tables("", ["*"], settings)}
@@ -131,14 +140,29 @@ def place_cut_offs(
     """The values with `latest` and `previous` turned into the cut-offs they stand for.
 
     These are cut-offs at which every table that the query reads has rows.  hours: cut-offs at an hour count too.
-    Raises UsageError where there is none, or not the one that was given.
+    Raises UsageError where there is none, or not the one that was given, or no such business unit in it.
     """
     asked = query.of_kind("as_of")
     if not asked:
         return dict(values)
     cadence = str(next((values[name] for name in query.of_kind("cadence")), "daily"))
-    found = _cut_offs(store, [table for table in read if table.dataset.split("/")[0] != "raw"], cadence, hours=hours)
-    return dict(values) | {name: _cut_off(str(values[name]), found, cadence, store, hours=hours) for name in asked}
+    cut = [table for table in read if table.dataset.split("/")[0] != "raw"]
+    found = _cut_offs(store, cut, cadence, hours=hours)
+    placed = dict(values) | {name: _cut_off(str(values[name]), found, cadence, store, hours=hours) for name in asked}
+    per_unit = [table for table in cut if not table.fleet]
+    for name in query.of_kind("business_unit"):
+        if per_unit and values[name] != ALL_UNITS:
+            folders = [f"{per_unit[0].dataset}/cadence={cadence}/as_of={placed[each]}" for each in asked]
+            _refuse_unknown_unit(str(values[name]), [key for each in folders for key in store.keys(each)])
+    return placed
+
+
+def _refuse_unknown_unit(segment: str, keys: list[str]) -> None:
+    """Raises UsageError where none of the objects is of this business unit: its answer would look like good news."""
+    there = {match[1] for key in keys if (match := _UNIT.search(key)) and not _SELECTION.fullmatch(match[1])}
+    if segment not in there:
+        names = sorted(unquote(each) for each in there - {FLEET})
+        raise UsageError(f"the run has no business unit {unquote(segment)!r}{meant(unquote(segment), names)}")
 
 
 def holds(table: Table, key: str) -> bool:

@@ -3,6 +3,7 @@
     -- First line: what it answers.
     -- Further lines: what must be known to read it.
     -- param <name> <kind> = <default>: <meaning>          (without `= <default>` it must be given)
+    -- param <name> one of <a> <b> = <default>: <meaning>  (one of these words)
     -- returns <name> <type>: <meaning>
     SELECT ... WHERE as_of = :as_of
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -24,7 +25,7 @@ from capforecast.errors import UsageError
 from capforecast.lake.segments import unit_segment
 from capforecast.schema import Cadence
 
-Kind = Literal["text", "number", "integer", "date", "cadence", "as_of", "business_unit"]
+Kind = Literal["text", "number", "integer", "date", "cadence", "as_of", "business_unit", "choice"]
 Type = Literal["text", "number", "integer", "yes/no", "time"]
 Value = str | int | float
 FOLDER = Path(__file__).parent / "queries"
@@ -32,7 +33,10 @@ LATEST, PREVIOUS = "latest", "previous"  # cut-offs by the place they have in th
 ALL_UNITS = "*"
 LONGEST_TEXT = 200
 LARGEST_INTEGER = 2**31 - 1
-_PARAM = re.compile(r"param (?P<name>[a-z_]+) (?P<kind>[a-z_]+)(?: = (?P<default>[^:]+))?: (?P<meaning>.+)")
+_PARAM = re.compile(
+    r"param (?P<name>[a-z_]+) (?:one of (?P<choices>\w+(?: \w+)+)|(?P<kind>[a-z_]+))"
+    r"(?: = (?P<default>[^:]+))?: (?P<meaning>.+)"
+)
 _RETURNS = re.compile(r"returns (?P<name>[a-z0-9_]+) (?P<kind>[a-z/]+): (?P<meaning>.+)")
 # What may stand where a name could: quoted text, quoted names, comments; then a parameter.
 _PARTS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|(?<!:):(?P<name>[a-z_][a-z0-9_]*)""", re.S)
@@ -41,15 +45,23 @@ _AS_OF = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?")
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a query takes. default: None = it must be given."""
+    """What a query takes. default: None = it must be given. choices: of kind `choice`, what may be given."""
 
     name: str
     kind: Kind
     default: str | None
     meaning: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def takes(self) -> str:
+        """Its kind in words: the choices where these are all."""
+        return f"one of {', '.join(self.choices)}" if self.choices else self.kind
 
     def value(self, text: str) -> Value:
         """The value meant by a text. Raises UsageError."""
+        if self.choices and text not in self.choices:
+            raise UsageError(f"parameter {self.name}: {text!r} is not {self.takes}{_near(text, self.choices)}")
         try:
             return _READERS[self.kind](text)
         except ValueError as error:
@@ -83,7 +95,7 @@ class Query:
         names = [each.name for each in self.parameters]
         for name in given:
             if name not in names:
-                raise UsageError(f"query {self.name} has no parameter {name!r}{_meant(name, names)}")
+                raise UsageError(f"query {self.name} has no parameter {name!r}{meant(name, names)}")
         missing = [each.name for each in self.parameters if each.default is None and each.name not in given]
         if missing:
             raise UsageError(f"query {self.name} needs --param {missing[0]}=...: {self._meaning(missing[0])}")
@@ -130,7 +142,7 @@ def load(name: str) -> Query:
     """A shipped query. Raises UsageError where there is none of that name."""
     known = names()
     if name not in known:
-        raise UsageError(f"no query is called {name!r}{_meant(name, known)}")
+        raise UsageError(f"no query is called {name!r}{meant(name, known)}")
     return read(FOLDER / f"{name}.sql")
 
 
@@ -139,7 +151,8 @@ def read(file: Path) -> Query:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise UsageError(f"{file} cannot be read: {why}") from None
     lines = text.splitlines()
     length = next((at for at, line in enumerate(lines) if not line.startswith("--")), len(lines))
     meaning, parameters, returns = [], [], []
@@ -160,12 +173,15 @@ def read(file: Path) -> Query:
 
 def _parameter(said: str, where: str) -> Parameter:
     match = _PARAM.fullmatch(said)
-    if match is None or match["kind"] not in get_args(Kind):
+    kinds = [each for each in get_args(Kind) if each != "choice"]
+    if match is None or not (match["choices"] or match["kind"] in kinds):
         raise UsageError(
-            f"{where}: write `-- param <name> <kind> = <default>: <meaning>`, kind one of {', '.join(get_args(Kind))}"
+            f"{where}: write `-- param <name> <kind> = <default>: <meaning>`, kind one of {', '.join(kinds)}; or "
+            "`-- param <name> one of <word> <word> = <default>: <meaning>`"
         )
-    kind: Kind = match["kind"]  # type: ignore[assignment]
-    parameter = Parameter(match["name"], kind, match["default"] and match["default"].strip(), match["meaning"])
+    kind: Kind = match["kind"] or "choice"  # type: ignore[assignment]
+    default, choices = match["default"], (match["choices"] or "").split()
+    parameter = Parameter(match["name"], kind, default and default.strip(), match["meaning"], tuple(choices))
     if parameter.default is not None:
         parameter.value(parameter.default)
     return parameter
@@ -189,15 +205,22 @@ def _check(query: Query, where: str) -> None:
         raise UsageError(f"{where}: declares a parameter twice")
     for name in used:
         if name not in declared:
-            raise UsageError(f"{where}: uses :{name}, which its header does not declare{_meant(name, declared)}")
+            raise UsageError(f"{where}: uses :{name}, which its header does not declare{meant(name, declared)}")
     for name in declared:
         if name not in used:
             raise UsageError(f"{where}: declares the parameter {name} and does not use it")
 
 
-def _meant(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known) or 'none'}"
+def meant(name: str, known: list[str]) -> str:
+    """What to say of a name that is not known: the one that may have been meant, or all there are."""
+    return _near(name, known) or f"; there are: {', '.join(known) or 'none'}"
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """Which of the known ones may have been meant, whatever the case it is written in; "" = none is near."""
+    by_fold = {each.casefold(): each for each in known}
+    near = get_close_matches(name.casefold(), list(by_fold), n=1)
+    return f"; did you mean {by_fold[near[0]]!r}?" if near else ""
 
 
 def _text(text: str) -> str:
@@ -250,5 +273,5 @@ def _business_unit(text: str) -> str:
 
 _READERS: dict[Kind, Callable[[str], Value]] = {
     "text": _text, "number": _number, "integer": _integer, "date": _date, "cadence": _cadence, "as_of": _as_of,
-    "business_unit": _business_unit,
+    "business_unit": _business_unit, "choice": str,
 }  # fmt: skip

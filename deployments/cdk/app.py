@@ -16,7 +16,7 @@ import cdk_nag  # noqa: E402
 from aws_cdk import App, Stack, Tags, Validations  # noqa: E402
 
 from deployments.cdk import exceptions  # noqa: E402
-from deployments.cdk.context import Stage, stage_of  # noqa: E402
+from deployments.cdk.context import ContextError, Stage, stage_of  # noqa: E402
 from deployments.cdk.function import FunctionStack  # noqa: E402
 from deployments.cdk.images import ImagesStack  # noqa: E402
 from deployments.cdk.jobs import JobsStack  # noqa: E402
@@ -67,5 +67,8 @@ def _stacks(app: App, stage: Stage) -> dict[str, Stack]:
 
 if __name__ == "__main__":
     application = App()
-    build(application)
+    try:
+        build(application)
+    except ContextError as error:
+        sys.exit(f"error: {error}")
     application.synth()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ FORMS = {
 def stage_of(scope: Construct) -> Stage:
     """The stage that `-c stage=` names. Raises ContextError, naming the key and what it may be."""
     node = scope.node
+    _refuse_unknown_keys(node)
     name = str(node.try_get_context("stage") or "dev")
     stages = node.try_get_context("stages") or json.loads(FILE.read_text())["context"]["stages"]
     if name not in stages:
@@ -109,6 +111,16 @@ def made(name: str, values: Mapping[str, Any]) -> Stage:
     if missing or unknown:
         raise ContextError(f"context of stage {name!r} lacks {sorted(missing)}, and holds unknown {sorted(unknown)}")
     return Stage(name=name, **values)
+
+
+def _refuse_unknown_keys(node: Node) -> None:
+    """Keys with `:` or `/` are CDK's own."""
+    known = {field.name for field in fields(Stage)} - {"name"} | {"stage", "stages"}
+    unknown = [key for key in dict(node.get_all_context()) if key not in known and not {":", "/"} & set(key)]
+    if unknown:
+        near = get_close_matches(unknown[0], known, n=1)
+        meant = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
+        raise ContextError(f"the context has no key {unknown[0]!r}; {meant}")
 
 
 def _given(node: Node) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the stage prod costs a month at 1,000, 10,000 and 100,000 servers: python -m deployments.cdk.costs
+"""What the stages prod and dev cost a month at 1,000, 10,000 and 100,000 servers: python -m deployments.cdk.costs
 
 Prints the tables of docs/aws.md (a test compares). Quantities come from cdk.json and from what was measured
 (benchmarks/RESULTS.md); prices are on-demand list prices of us-east-1 in USD, without free tiers, discounts and taxes.
@@ -46,7 +46,9 @@ START_SECONDS = 120  # of a task: fetching the image, starting Python. Assumed
 RUN_GB = 0.35 / 10_000  # what a run adds to the lake, per server, raw observations apart
 RAW_GB = 0.08 / 10_000  # observations of three years, per server; there once
 RUN_WRITES, RUN_READS = 300, 3_000  # objects of a run's lake; ten reads for each, assumed
-CALL_SECONDS = 3.5 / 200  # a call of the function, per server
+RUN_CPUS = 4
+CALL_SECONDS = 3.5 / 200  # a call of the function, per server, on one core: two of Lambda's vCPUs, which it gives
+CALL_MIB = 3538  # to this memory; fewer take longer in proportion
 FORECASTS_GB = 0.098 / 10_000  # of one cut-off, per server: what a question to Athena reads
 # Assumed
 RUNS = 30 + 52 / 12  # a month: daily, and weekly
@@ -99,18 +101,19 @@ def by_fleet(stage: dict[str, Any]) -> list[Line]:
     cpu, memory = stage["run_cpu"] / 1024, stage["run_memory_mib"] / 1024
     hour = cpu * price("fargate vCPU") + memory * price("fargate GB")
     gigabytes = stage["function_memory_mib"] / 1024
+    run, call = RUN_SECONDS * RUN_CPUS / cpu, CALL_SECONDS * max(1.0, CALL_MIB / stage["function_memory_mib"])
 
     def calls(servers: int) -> float | None:
-        seconds = CALL_SECONDS * servers
+        seconds = call * servers
         return None if seconds > CALLED_MOST else 30 * seconds * gigabytes * price("lambda")
 
     return [
         Line("runs of Prefect",
-             f"{RUNS:.1f} x ({START_SECONDS} s + {1000 * RUN_SECONDS:.1f} s per 1,000 servers) "
+             f"{RUNS:.1f} x ({START_SECONDS} s + {1000 * run:.1f} s per 1,000 servers) "
              f"x {cpu:g} vCPU, {memory:g} GB",
-             lambda n: RUNS * (START_SECONDS + RUN_SECONDS * n) / 3600 * hour),
+             lambda n: RUNS * (START_SECONDS + run * n) / 3600 * hour),
         Line("the function, daily",
-             f"30 x {1000 * CALL_SECONDS:.1f} s per 1,000 servers x {gigabytes:.2f} GB x {price('lambda')}", calls),
+             f"30 x {1000 * call:.1f} s per 1,000 servers x {gigabytes:.2f} GB x {price('lambda')}", calls),
         Line("the lake after a year",
              f"({RUNS * MONTHS:.0f} runs x {1000 * RUN_GB:.3f} GB + {1000 * RAW_GB:.3f} GB) "
              f"per 1,000 servers x {price('s3')}",

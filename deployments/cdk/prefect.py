@@ -113,6 +113,7 @@ class PrefectStack(Stack):
                     lake.key,
                 ),
             ),
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
             desired_count=stage.workers,
             min_healthy_percent=0,  # two for a moment would do no harm, none for a minute neither
             max_healthy_percent=200,

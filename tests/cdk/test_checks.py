@@ -116,6 +116,13 @@ def test_a_wrong_context_is_told_by_its_key(tmp_path: Path) -> None:
     assert [line for line, (_, said) in zip(told, WRONG, strict=True) if said not in line] == []
 
 
+def test_a_misspelt_key_of_the_command_line_is_told_in_one_line(tmp_path: Path) -> None:
+    told = synthesise(tmp_path, workres=2)
+    assert told.returncode == 1
+    assert told.stderr.strip().splitlines()[-1] == "error: the context has no key 'workres'; did you mean 'workers'?"
+    assert "Traceback" not in told.stderr
+
+
 def test_a_stage_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = synthesise(tmp_path, stage="test")
     assert "no stage is called 'test' in cdk.json; known: dev, prod" in done.stderr.splitlines()[-1]

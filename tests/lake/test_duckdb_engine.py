@@ -98,7 +98,18 @@ def test_savings_are_by_business_unit(engine: DuckDbEngine) -> None:
 
 def test_one_business_unit_is_asked_for_by_its_name(engine: DuckDbEngine) -> None:
     assert set(asked(engine, "data_gaps", business_unit=hand_lake.SHOP)["server_id"]) == {"shop-c"}
-    assert asked(engine, "data_gaps", business_unit="nobody").empty
+    with pytest.raises(UsageError, match=r"no business unit 'Retail'; did you mean 'retail'"):
+        asked(engine, "data_gaps", business_unit="Retail")
+
+
+def test_what_no_cell_can_show_whole_is_refused(engine: DuckDbEngine, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'all_of_them' holds lists"):
+        own(engine, tmp_path, "-- Lists.\nSELECT array_agg(server_id) AS all_of_them FROM servers")
+
+
+def test_a_single_precision_figure_is_shown_as_it_is_written(engine: DuckDbEngine, tmp_path: Path) -> None:
+    found = own(engine, tmp_path, "-- One.\nSELECT CAST(99.3 AS real) AS figure FROM servers LIMIT 1")
+    assert list(found.frame["figure"]) == [99.3]
 
 
 @pytest.mark.parametrize("name", sorted(set(names()) - {"warning_record", "pools_running_out"}))
@@ -256,13 +267,15 @@ def test_a_query_reads_no_file_but_those_of_the_lake(engine: DuckDbEngine, tmp_p
 
 @given(st.text(max_size=40))
 @examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_text_of_a_parameter_becomes_part_of_the_query(engine: DuckDbEngine, text: str) -> None:
+def test_no_text_of_a_parameter_becomes_part_of_the_query(engine: DuckDbEngine, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.sql"
+    file.write_text("-- Given.\n-- param given text: any\nSELECT :given AS given, count(*) AS n FROM servers")
     try:
-        found = asked(engine, "servers_over_p95", metric=text, over="0")
+        found = engine.run(read(file), {"given": text}).frame
     except UsageError:
         assert not text.isprintable()
         return
-    assert len(found) == (3 if text == "cpu" else 0)
+    assert list(found["given"]) == [text]
 
 
 def test_a_lake_in_a_bucket_answers_the_same(engine: DuckDbEngine, bucket: str) -> None:

@@ -27,6 +27,16 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
+def test_a_choice_takes_its_words_alone(tmp_path: Path) -> None:
+    text = "-- Says it.\n-- param level one of high very_high = high: level\nSELECT :level AS x\n"
+    parameter = read(written(tmp_path, text)).parameters[0]
+    assert (parameter.takes, parameter.value("very_high")) == ("one of high, very_high", "very_high")
+    with pytest.raises(UsageError, match=r"'High' is not one of high, very_high; did you mean 'high'"):
+        parameter.value("High")
+    with pytest.raises(UsageError, match="'both' is not one of"):
+        read(written(tmp_path, text.replace("= high", "= both")))
+
+
 def test_the_queries_that_were_promised_are_there() -> None:
     assert set(names()) >= PROMISED
 

@@ -10,13 +10,15 @@
 -- returns metric text: the metric that decides
 -- returns last_value number: last value observed
 -- returns threshold_high number: threshold it is held against
--- returns in_breach_high yes/no: in breach now
--- returns probability_high number: of a breach within the horizon
+-- returns threshold_very_high number: the one behind `critical`
+-- returns in_breach_high yes/no: above the threshold now, as the breach rule has it
+-- returns in_breach_very_high yes/no: the same of threshold_very_high
+-- returns probability_high number: share of sample paths that breach within the horizon; 1 = all of them, not certainty
 -- returns days_q50 number: days to the next breach, by half of the sample paths; null = later than the horizon
 WITH ranked AS (
   SELECT
     tier, server_id, url_decode(business_unit) AS business_unit, region, metric, last_value, threshold_high,
-    in_breach_high, probability_high, days_q50,
+    threshold_very_high, in_breach_high, in_breach_very_high, probability_high, days_q50,
     row_number() OVER (
       ORDER BY
         CASE tier WHEN 'critical' THEN 0 ELSE 1 END, in_breach_high DESC, coalesce(probability_high, 0) DESC, server_id
@@ -26,7 +28,8 @@ WITH ranked AS (
     AND tier IN ('critical', 'high')
 )
 SELECT
-  tier, server_id, business_unit, region, metric, last_value, threshold_high, in_breach_high, probability_high, days_q50
+  tier, server_id, business_unit, region, metric, last_value, threshold_high, threshold_very_high, in_breach_high,
+  in_breach_very_high, probability_high, days_q50
 FROM ranked
 WHERE place <= :most
 ORDER BY place

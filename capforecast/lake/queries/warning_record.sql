@@ -1,9 +1,10 @@
 -- How often past warnings came true, beside the rules used today (line, level), for one level and horizon.
--- The report's headline counts both levels together: level=both.
+-- Rule `capforecast` is what the report calls "this report"; its headline counts both levels. `tier ...` takes the warnings
+-- of that tier alone. A rule that finds more breaches mostly warns more often in vain: read recall beside false_alarms.
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run
--- param scope text = fleet: fleet, business_unit, metric, criticality or region
--- param level text = high: high, very_high or both
+-- param scope one of fleet business_unit metric criticality region = fleet: whose warnings, one row for each
+-- param level one of both high very_high = both: which threshold was breached
 -- param horizon_days integer = 90: days within which a breach counts
 -- returns name text: which of the scope; empty = the fleet
 -- returns rule text: which rule warned

@@ -146,7 +146,7 @@ def _typed(table: pa.Table, key: str) -> pa.Table:
             continue
         try:
             table = table.set_column(at, pa.field(field.name, kind), table.column(at).cast(kind))
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise LakeError(
                 f"{key}: column {field.name!r} is {field.type} and cannot be kept as {kind} ({error}); "
                 "capforecast/lake/column_types.py says what type it has"

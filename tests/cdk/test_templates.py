@@ -207,6 +207,12 @@ def test_data_of_prod_outlive_its_stacks(stages: dict[str, Stage]) -> None:
     assert manifest["capforecast-prod-lake"]["properties"]["terminationProtection"] is True
 
 
+def test_nothing_of_dev_stays_that_would_keep_it_from_being_made_again(stages: dict[str, Stage]) -> None:
+    for template in stages["dev"].templates.values():
+        kept = [name for name, each in template["Resources"].items() if each.get("DeletionPolicy") == "Retain"]
+        assert kept == []
+
+
 def test_neither_account_nor_region_nor_bucket_is_named(stage: Stage) -> None:
     text = json.dumps(stage.templates)
     assert not re.findall(r'(?<=[":/])\d{12}(?=[":/])', text)

@@ -24,7 +24,7 @@ from capforecast.errors import UsageError
 from capforecast.lake.segments import unit_segment
 from capforecast.schema import Cadence
 
-Kind = Literal["text", "number", "integer", "date", "cadence", "as_of", "business_unit"]
+Kind = Literal["text", "choice", "number", "integer", "date", "cadence", "as_of", "business_unit"]
 Type = Literal["text", "number", "integer", "yes/no", "time"]
 Value = str | int | float
 FOLDER = Path(__file__).parent / "queries"
@@ -41,7 +41,7 @@ _AS_OF = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?")
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a query takes. default: None = it must be given."""
+    """What a query takes. default: None = it must be given.  meaning: of a `choice`, begins with what there is."""
 
     name: str
     kind: Kind
@@ -51,9 +51,16 @@ class Parameter:
     def value(self, text: str) -> Value:
         """The value meant by a text. Raises UsageError."""
         try:
+            if self.kind == "choice" and text not in self.choices:
+                raise ValueError(f"must be one of {', '.join(self.choices)}")
             return _READERS[self.kind](text)
         except ValueError as error:
             raise UsageError(f"parameter {self.name} ({self.kind}): {text!r} {error}") from None
+
+    @property
+    def choices(self) -> list[str]:
+        """Words of `a, b or c: ...`."""
+        return re.split(r", | or ", self.meaning.partition(":")[0])
 
 
 @dataclass(frozen=True)
@@ -249,6 +256,6 @@ def _business_unit(text: str) -> str:
 
 
 _READERS: dict[Kind, Callable[[str], Value]] = {
-    "text": _text, "number": _number, "integer": _integer, "date": _date, "cadence": _cadence, "as_of": _as_of,
-    "business_unit": _business_unit,
+    "text": _text, "choice": _text, "number": _number, "integer": _integer, "date": _date, "cadence": _cadence,
+    "as_of": _as_of, "business_unit": _business_unit,
 }  # fmt: skip

@@ -86,10 +86,10 @@ def _a_lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_query_is_sent_with_its_parameters_as_literals() -> None:
     client = Athena("SUCCEEDED")
-    engine(client).run(load("data_gaps"), {"metric": "c'pu", "days": "7", "business_unit": "Web Shop"})
+    engine(client).run(load("data_gaps"), {"metric": "mem", "days": "7", "business_unit": "Web Shop"})
     assert client.started["WorkGroup"] == "capacity"
     assert client.started["QueryExecutionContext"] == {"Database": "fleet"}
-    assert client.started["ExecutionParameters"][:4] == ["'c''pu'", "'daily'", "'2026-03-02'", "'Web%20Shop'"]
+    assert client.started["ExecutionParameters"][:4] == ["'mem'", "'daily'", "'2026-03-02'", "'Web%20Shop'"]
     assert client.started["ExecutionParameters"][-3:] == ["'daily'", "7", "1"]
     assert client.started["QueryString"].count("?") == len(client.started["ExecutionParameters"])
     assert ":" not in client.started["QueryString"].replace("00:00:00", "")

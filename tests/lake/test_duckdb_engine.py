@@ -256,13 +256,30 @@ def test_a_query_reads_no_file_but_those_of_the_lake(engine: DuckDbEngine, tmp_p
 
 @given(st.text(max_size=40))
 @examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_text_of_a_parameter_becomes_part_of_the_query(engine: DuckDbEngine, text: str) -> None:
+def test_no_text_of_a_parameter_becomes_part_of_the_query(engine: DuckDbEngine, tmp_path: Path, text: str) -> None:
     try:
-        found = asked(engine, "servers_over_p95", metric=text, over="0")
+        found = own(engine, tmp_path, "-- Same.\n-- param x text: any\nSELECT :x AS x, tier FROM servers", x=text).frame
     except UsageError:
         assert not text.isprintable()
         return
-    assert len(found) == (3 if text == "cpu" else 0)
+    assert list(found["x"]) == [text] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "given_", "said"),
+    [
+        ("data_gaps", {"metric": "CPU"}, "'CPU' must be one of cpu, mem, disk, net, net_in, net_out, disk_io"),
+        ("servers_over_p95", {"metric": ""}, "must be one of cpu"),
+        ("first_breach_by_month", {"quantile": "q95"}, "must be one of q10, q50, q90"),
+        ("warning_record", {"level": "critical"}, "must be one of high, very_high, both"),
+        ("warning_record", {"scope": "unit"}, "must be one of fleet, business_unit, metric, criticality, region"),
+    ],
+)
+def test_a_word_that_nothing_can_answer_is_no_empty_answer(
+    engine: DuckDbEngine, name: str, given_: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        asked(engine, name, **given_)
 
 
 def test_a_lake_in_a_bucket_answers_the_same(engine: DuckDbEngine, bucket: str) -> None:

@@ -3,7 +3,7 @@
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run whose snapshot is read
 -- param business_unit business_unit = *: only this business unit; * = all
--- param metric text = cpu: cpu, mem, disk, net, net_in, net_out or disk_io
+-- param metric choice = cpu: cpu, mem, disk, net, net_in, net_out or disk_io
 -- param days integer = 90: days back from the end of the history
 -- param least integer = 1: shortest gap shown, in periods
 -- returns business_unit text: where the server belongs

@@ -3,7 +3,7 @@
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run
 -- param business_unit business_unit = *: only this business unit; * = all
--- param quantile text = q50: q10, q50 or q90: by when that share of sample paths has breached
+-- param quantile choice = q50: q10, q50 or q90: by when that share of sample paths has breached
 -- returns month text: yyyy-mm
 -- returns business_unit text: where the servers belong
 -- returns servers integer: servers whose first breach is in that month

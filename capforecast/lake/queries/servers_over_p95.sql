@@ -3,7 +3,7 @@
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run whose snapshot is read
 -- param business_unit business_unit = *: only this business unit; * = all
--- param metric text = cpu: cpu, mem, disk, net, net_in, net_out or disk_io
+-- param metric choice = cpu: cpu, mem, disk, net, net_in, net_out or disk_io
 -- param over number = 80: level, in the metric's unit
 -- param days integer = 28: days back from the end of the history
 -- returns business_unit text: where the server belongs

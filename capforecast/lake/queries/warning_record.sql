@@ -1,8 +1,8 @@
 -- How often past warnings came true, beside the rules used today (line, level), for one level and horizon.
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run
--- param scope text = fleet: fleet, business_unit, metric, criticality or region
--- param level text = high: high, very_high or both
+-- param scope choice = fleet: fleet, business_unit, metric, criticality or region
+-- param level choice = high: high, very_high or both
 -- param horizon_days integer = 90: days within which a breach counts
 -- returns name text: which of the scope; empty = the fleet
 -- returns rule text: which rule warned

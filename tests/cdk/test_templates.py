@@ -165,6 +165,11 @@ def test_tasks_are_not_root_and_have_no_capabilities(stage: Stage) -> None:
             assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
 
 
+def test_a_service_that_cannot_start_ends_the_deployment(stage: Stage) -> None:
+    for service in stage.resources("AWS::ECS::Service").values():
+        assert service["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+
+
 def test_alarms_tell_of_errors_of_time_and_of_a_run_that_did_not_come(stage: Stage) -> None:
     alarms = {each["AlarmName"].split("-", 2)[2]: each for each in stage.resources("AWS::CloudWatch::Alarm").values()}
     assert {"function-errors", "function-duration", "failed-events", "no-run", "worker-gone"} <= set(alarms)

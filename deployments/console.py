@@ -19,6 +19,7 @@ from rich.table import Table
 from capforecast.report.model_notes import model_notes
 
 WIDE = 160  # columns of a table that goes to a file or a pipe
+UNBOUNDED = 1_000_000  # columns of a table that nothing may be cut off from
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
 LOGGERS = ("capforecast", "prefect.flow_runs", "prefect.task_runs")
@@ -149,13 +150,27 @@ def show_table(rows: list[dict[str, Any]]) -> None:
     out.print(_table(rows))
 
 
+def show_answer(names: list[str], rows: list[list[Any]]) -> None:
+    """Rows of a query as a table as wide as its values, whatever the terminal: nothing is cut off. None: nothing."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for at, name in enumerate(names):
+        table.add_column(name, justify="right" if any(isinstance(row[at], int | float) for row in rows) else "left")
+    for row in rows:
+        table.add_row(*["" if value is None else _cell(value) for value in row])
+    Console(highlight=False, width=UNBOUNDED).print(table)
+
+
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in rows[0] if rows else []:
         table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:
-        table.add_row(*[f"{v:.3f}" if isinstance(v, float) else _escaped(str(v)) for v in row.values()])
+        table.add_row(*map(_cell, row.values()))
     return table
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else _escaped(str(value))
 
 
 def _escaped(text: str) -> str:

@@ -94,15 +94,15 @@ def answer(query: Query, values: dict[str, str], engine: str, settings: Settings
         console.show_json([dict(zip(names, row, strict=True)) for row in rows])
     elif form == "csv":
         _csv(names, rows)
-    elif rows:
-        shown = [["" if value is None else value for value in row] for row in rows]
-        console.show_table([dict(zip(names, row, strict=True)) for row in shown])
+    else:
+        console.show_answer(names, rows)
     console.err.print(took(result), soft_wrap=True)
 
 
 def took(result: Answer) -> str:
     """One line on how an answer came about."""
-    said = f"{result.engine}: {len(result.frame)} rows in {result.seconds:.2f} s"
+    count = len(result.frame)
+    said = f"{result.engine}: {count} {'row' if count == 1 else 'rows'} in {result.seconds:.2f} s"
     if result.scanned_bytes is not None and result.cost_usd is not None:
         said += f"; {result.scanned_bytes / 1e6:.1f} MB read, about {result.cost_usd:.6f} USD; query {result.query_id}"
     return said

@@ -43,7 +43,7 @@ def test_rows_go_to_standard_output_and_what_it_took_to_standard_error(call: Cal
             "periods": 4, "open": True, "verdict": "ok", "reason": "",
         }
     ]  # fmt: skip
-    assert "duckdb: 1 rows in" in ended.err
+    assert "duckdb: 1 row in" in ended.err
 
 
 def test_json_holds_nothing_that_is_no_json(call: Call, lake: Path, tmp_path: Path) -> None:
@@ -68,6 +68,17 @@ def test_a_table_is_for_people(call: Call, lake: Path) -> None:
     assert ended.code == 0
     assert "retail-b" in ended.out
     assert "shop-c" not in ended.out
+
+
+def test_a_table_cuts_nothing_off_and_has_its_header_without_rows_too(call: Call, lake: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.sql"
+    columns = ", ".join(f"server_id AS server_{at}" for at in range(40))
+    file.write_text(f"-- Mine.\nSELECT {columns} FROM servers WHERE server_id = 'retail-b'\n")
+    head, row = call("query", "--file", file, "--store", lake).out.splitlines()
+    assert head.split() == [f"server_{at}" for at in range(40)]
+    assert row.split() == ["retail-b"] * 40
+    ended = call("query", "data_gaps", "--store", lake, "-p", "least=1000")
+    assert ended.out.split()[:2] == ["business_unit", "server_id"]
 
 
 def test_a_query_of_ones_own_takes_parameters_too(call: Call, lake: Path, tmp_path: Path) -> None:

@@ -144,8 +144,10 @@ def _typed(table: pa.Table, key: str) -> pa.Table:
         kind = _ARROW[column_type(dataset, field.name)]
         if field.type == kind or (pa.types.is_large_string(field.type) and kind == pa.string()):
             continue
-        try:
-            table = table.set_column(at, pa.field(field.name, kind), table.column(at).cast(kind))
+        column = table.column(at)
+        try:  # a column of nothing has no type of its own that could be turned
+            typed = pa.nulls(len(column), kind) if column.null_count == len(column) else column.cast(kind)
+            table = table.set_column(at, pa.field(field.name, kind), typed)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise LakeError(
                 f"{key}: column {field.name!r} is {field.type} and cannot be kept as {kind} ({error}); "

@@ -169,6 +169,6 @@ def _cut_off(text: str, found: list[str], cadence: str, store: Store, *, hours: 
         return found[-place]
     if "T" in text and not hours:
         raise UsageError(f"Athena sees only runs whose cut-off is midnight, not {text}; ask DuckDB (--engine duckdb)")
-    there = f"there are {', '.join(found[-_SHOWN:])}" if found else f"there is no {cadence} run with them"
-    wanted = {LATEST: "a run", PREVIOUS: "an earlier run"}.get(text, text)
-    raise UsageError(f"{store.url} does not hold what the query reads of {wanted}: {there}")
+    wanted = {LATEST: f"{cadence} run", PREVIOUS: f"earlier {cadence} run"}.get(text, f"{cadence} run of {text}")
+    there = f"; there are {', '.join(found[-_SHOWN:])}" if found else ""
+    raise UsageError(f"{store.url} holds no {wanted} with all that the query reads{there}")

@@ -32,7 +32,7 @@ class Stage:
     customer_key: bool  # a KMS key of your own for bucket, queue, topic, logs of runs; else S3's keys
     cost_center: str
     alert_email: str  # subscriber of the topic; "" = none
-    business_units: list[str]  # values of the partition business_unit that Athena may ask for, as the lake spells them
+    business_units: list[str]  # that Athena may ask for; by name (Web Shop), not percent-encoded
     images: dict[str, str]  # of each image its digest (sha256:...), or a tag
     schedule: str  # when the function forecasts, UTC
     function_memory_mib: int

@@ -39,6 +39,13 @@ def test_a_count_stays_whole_where_one_is_not_known(store: Store) -> None:
     assert table["paths"].to_pylist() == [60, None]
 
 
+def test_lists_of_which_there_are_none_are_lists(store: Store) -> None:
+    kind = written(store, "pool_paths", pd.DataFrame({"region": ["a"], "path": [[1.0, 2.0]]})).field("path").type
+    for nothing in ([np.nan], [None], []):
+        frame = pd.DataFrame({"region": ["a"][: len(nothing)], "path": nothing})
+        assert written(store, "pool_paths", frame).field("path").type == kind
+
+
 def test_what_does_not_fit_its_type_is_refused_by_name(store: Store) -> None:
     for value in (1.5, "many", [1], AS_OF):
         with pytest.raises(LakeError, match=r"risks/.*'unheard_of'.*double|risks/.*'paths'.*int64"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from capforecast.lake.column_types import TEXT, column_type
 from capforecast.report.action_terms import action_terms
 from capforecast.report.actions_part import actions_summary, segment_summaries
 from capforecast.report.data import ReportData
@@ -42,6 +44,11 @@ REASONS = {
 TO = {"upsize": "m6i.2xlarge", "downsize": "m6i.large"}
 
 
+def unstated(dataset: str, columns: Iterable[str]) -> dict[str, Any]:
+    """A row that says nothing: no text, no figure."""
+    return {name: "" if column_type(dataset, name) == TEXT else None for name in columns}
+
+
 def action_row(server: str, action: str, *, priced: bool = True, **changes: Any) -> dict[str, Any]:
     """A row of `actions`, of a server on an m6i.xlarge."""
     vcpus, memory, now = TYPES["m6i.xlarge"]
@@ -49,7 +56,7 @@ def action_row(server: str, action: str, *, priced: bool = True, **changes: Any)
     to_vcpus, to_memory, then = TYPES[to] if to else (np.nan, np.nan, np.nan)
     then = 0.0 if action == "stop" else then
     change = round(then - now, 2)
-    row = dict.fromkeys(ACTION_COLUMNS, "") | {
+    row = unstated("actions", ACTION_COLUMNS) | {
         "server_id": server, "business_unit": "Logistics", "region": "eu-west-1", "criticality": "gold",
         "tier": "critical" if action == "upsize" else "unknown" if action == "none" else "ok", "segment": "steady",
         "owner": "team-1", "action": action,
@@ -115,7 +122,7 @@ def bounds_frame() -> pd.DataFrame:
 
 def consolidation_row(unit: str, **changes: Any) -> dict[str, Any]:
     """A group whose 20 hosts could be 13, one of them spare."""
-    return dict.fromkeys(CONSOLIDATION_COLUMNS, "") | {
+    return unstated("consolidation", CONSOLIDATION_COLUMNS) | {
         "business_unit": unit, "region": "eu-west-1", "criticality": "gold", "statistic": "mean", "servers": 61,
         "packed": 60, "hosts": 20, "hosts_needed": 12, "spare": 1, "freed": 7, "onto": "hosts of the inventory",
         "vcpus": np.nan, "memory_gib": np.nan, "busiest": 0.79, "replayed_hours": 2016, "replayed_over": 3,

@@ -108,7 +108,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     fleet = {
         "scorecard": scorecard_frame(), "reliability": reliability_frame(), "pools": sums, "demand": demand_frame(sums),
     }  # fmt: skip
-    extras = {name: write_table(store, f"{name}.parquet", frame) for name, frame in fleet.items()}
+    extras = {name: write_table(store, f"{name}/part-0.parquet", frame) for name, frame in fleet.items()}
     return Run(store, tables, units, extras, assembled(store, units, extras))
 
 

@@ -57,7 +57,9 @@ class Lake:
                              for table, frame in tables_of(name).items()})
             for name in UNITS
         ]  # fmt: skip
-        self.extras = {name: write_table(self.store, f"{name}.parquet", frame) for name, frame in of_fleet().items()}
+        self.extras = {
+            name: write_table(self.store, f"{name}/part-0.parquet", frame) for name, frame in of_fleet().items()
+        }
         nothing = write_table(self.store, "nothing.parquet", pd.DataFrame({"x": [1]}))
         rows = dict.fromkeys(("files", "files_refused", "rows_rejected", "values_rejected", "duplicates"), 0)
         self.history = Ingested(

@@ -1,5 +1,6 @@
 -- What advised changes of size would save a month, by business unit and kind of action; the largest saving first.
--- Only of servers with prices of both sizes; a change below 0 is a saving.
+-- Only of servers with prices of both sizes; a change below 0 is a saving, one above 0 a cost.
+-- Rows `all` are the sums of the other kinds and come first: leave them out, or the others, before adding up.
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run
 -- returns business_unit text: the business unit

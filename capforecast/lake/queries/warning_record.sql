@@ -1,4 +1,5 @@
 -- How often past warnings came true, beside the rules used today (line, level), for one level and horizon.
+-- The report's headline counts both levels together: level=both.
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run
 -- param scope choice = fleet: fleet, business_unit, metric, criticality or region

@@ -75,6 +75,10 @@ def ddl(
     database: Annotated[
         str | None, typer.Option(help="Glue database. Default: the setting `athena.database`, or none.")
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Drop each table first: for new business units or columns. Data stay."),
+    ] = False,
     store: Store = None,
     profile: Profile = None,
     local: Local = False,
@@ -89,4 +93,4 @@ def ddl(
     from deployments import queries
 
     loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
-    queries.show_ddl(loaded.settings, business_unit or (), table or (), database)
+    queries.show_ddl(loaded.settings, business_unit or (), table or (), database, replace=replace)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from capforecast.errors import UsageError
 from capforecast.lake import sql_files
-from capforecast.lake.athena_ddl import ddl, tables
+from capforecast.lake.athena_ddl import ddl, drop, tables
 from capforecast.lake.query import Answer, open_engine
 from capforecast.lake.segments import unit_segment
 from capforecast.lake.sql_files import Query
@@ -114,8 +114,13 @@ def took(result: Answer) -> str:
     return said
 
 
-def show_ddl(settings: Settings, units: Sequence[str], names: Sequence[str], database: str | None) -> None:
-    """Print CREATE TABLE statements. Raises UsageError where the store is no bucket, or a name is not known."""
+def show_ddl(
+    settings: Settings, units: Sequence[str], names: Sequence[str], database: str | None, *, replace: bool = False
+) -> None:
+    """Print CREATE TABLE statements. Raises UsageError where the store is no bucket, or a name is not known.
+
+    replace: with DROP before each, since CREATE leaves a table that is there as it is: without new units and columns.
+    """
     if not settings.store.startswith("s3://"):
         raise UsageError(f"Athena reads buckets only, not {settings.store!r}; give --store s3://bucket/prefix")
     units = list(units) or _units(Store(settings.store, settings.storage))
@@ -124,7 +129,9 @@ def show_ddl(settings: Settings, units: Sequence[str], names: Sequence[str], dat
         if name not in made:
             raise UsageError(f"no table is called {name!r}; there are: {', '.join(made)}")
     place = database or settings.athena.database
-    print("\n\n".join(f"{ddl(made[name], place)};" for name in (names or made)))
+    for at, name in enumerate(names or made):
+        dropped = f"{drop(made[name], place)};\n" if replace else ""
+        print(("\n" if at else "") + f"{dropped}{ddl(made[name], place)};")
 
 
 def _units(store: Store) -> list[str]:

@@ -123,6 +123,15 @@ def test_ddl_is_of_the_business_units_of_the_lake(call: Call, bucket: str) -> No
     assert call("ddl", "--store", bucket).out.count("CREATE EXTERNAL TABLE") == 30
 
 
+def test_ddl_replaces_tables_that_lack_a_new_business_unit(call: Call) -> None:
+    words = ("ddl", "--store", "s3://b/p", "--business-unit", "new", "--database", "fleet")
+    made = call(*words, "--replace").out
+    statements = [each.strip().splitlines()[0] for each in made.split(";") if each.strip()]
+    assert statements[0] == "DROP TABLE IF EXISTS `fleet`.`raw_observations`"
+    assert [each.split()[0] for each in statements] == ["DROP", "CREATE"] * 30
+    assert "DROP" not in call(*words).out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

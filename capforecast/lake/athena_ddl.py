@@ -111,7 +111,7 @@ def _plans(settings: Settings) -> dict[str, _Plan]:
     days = {*settings.risk.horizons_daily, *(hours // 24 for hours in settings.risk.horizons_hourly if hours >= 24)}
     warned = tuple(f"p_{each}d" for each in sorted(days))
     plans = {
-        "raw_observations": ("raw/observations", "month", "Observations as they arrived; a later arrival counts",
+        "raw_observations": ("raw/observations", "month", "Observations as they arrived: a later arrival counts",
                              (SERVER_ID, schema.TIMESTAMP, *observed, schema.INGESTED_AT)),
         "raw_inventory": ("raw/inventory", "", "Inventory as it arrived, a dated row per change",
                           (SERVER_ID, *_INVENTORY, schema.RENAMED_FROM)),
@@ -192,14 +192,22 @@ def _days(name: str, form: str, first: str, unit: str) -> dict[str, str]:
 
 def ddl(table: Table, database: str | None = None) -> str:
     """CREATE EXTERNAL TABLE of a table, as Athena and Hive take it."""
-    name = f"`{database}`.`{table.name}`" if database else f"`{table.name}`"
-    parts = [f"CREATE EXTERNAL TABLE IF NOT EXISTS {name} (\n{_columns(table.columns)}\n)"]
+    parts = [f"CREATE EXTERNAL TABLE IF NOT EXISTS {_name(table, database)} (\n{_columns(table.columns)}\n)"]
     parts.append(f"COMMENT {_quoted(table.comment)}")
     if table.partitions:
         parts.append(f"PARTITIONED BY (\n{_columns(table.partitions)}\n)")
     properties = ",\n".join(f"  {_quoted(key)}={_quoted(value)}" for key, value in table.properties.items())
     parts += ["STORED AS PARQUET", f"LOCATION {_quoted(table.location)}", f"TBLPROPERTIES (\n{properties}\n)"]
     return "\n".join(parts)
+
+
+def drop(table: Table, database: str | None = None) -> str:
+    """DROP of a table, as Athena and Hive take it; what an external table reads stays where it is."""
+    return f"DROP TABLE IF EXISTS {_name(table, database)}"
+
+
+def _name(table: Table, database: str | None) -> str:
+    return f"`{database}`.`{table.name}`" if database else f"`{table.name}`"
 
 
 def _columns(columns: tuple[Column, ...]) -> str:

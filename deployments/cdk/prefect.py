@@ -113,10 +113,11 @@ class PrefectStack(Stack):
                     lake.key,
                 ),
             ),
-            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
             desired_count=stage.workers,
             min_healthy_percent=0,  # two for a moment would do no harm, none for a minute neither
             max_healthy_percent=200,
+            # without image or password it would never be steady, and the deployment wait for hours
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
             assign_public_ip=network.public_ip,
             vpc_subnets=network.tasks,
             security_groups=[network.task_group],

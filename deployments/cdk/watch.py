@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as watch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -66,7 +66,14 @@ class WatchStack(Stack):
         The rule also keeps what it counts, in a log group. By L1: the L2 target brings a function and a role.
         """
         name = f"/aws/events/{stage.prefix}-runs"
-        group = logs.LogGroup(self, "Records", log_group_name=name, retention=stage.retention)
+        group = logs.LogGroup(
+            self,
+            "Records",
+            log_group_name=name,
+            retention=stage.retention,
+            # kept, its name would stand in the way of a stage that is made again
+            removal_policy=RemovalPolicy.RETAIN if stage.retain else RemovalPolicy.DESTROY,
+        )
         streams = policies.arn(self, "logs", f"log-group:{name}:*")
         logs.CfnResourcePolicy(
             self,
@@ -122,7 +129,8 @@ class WatchStack(Stack):
             )
 
     def _prefect(self, prefect: PrefectStack) -> None:
-        services = {"worker": prefect.worker} | ({"server": prefect.server.service} if prefect.server else {})
+        services = {"worker": prefect.worker} if self._stage.workers else {}
+        services |= {"server": prefect.server.service} if prefect.server else {}
         for name, service in services.items():
             # ECS tells CPU of what runs: no sample, nothing runs
             seen = service.metric_cpu_utilization(period=Duration.minutes(1), statistic="SampleCount")

@@ -165,6 +165,11 @@ def test_tasks_are_not_root_and_have_no_capabilities(stage: Stage) -> None:
             assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
 
 
+def test_a_service_that_cannot_start_ends_the_deployment(stage: Stage) -> None:
+    for service in stage.resources("AWS::ECS::Service").values():
+        assert service["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+
+
 def test_alarms_tell_of_errors_of_time_and_of_a_run_that_did_not_come(stage: Stage) -> None:
     alarms = {each["AlarmName"].split("-", 2)[2]: each for each in stage.resources("AWS::CloudWatch::Alarm").values()}
     assert {"function-errors", "function-duration", "failed-events", "no-run", "worker-gone"} <= set(alarms)
@@ -205,6 +210,12 @@ def test_data_of_prod_outlive_its_stacks(stages: dict[str, Stage]) -> None:
                 assert resource["DeletionPolicy"] == kept[resource["Type"]], name
     manifest = json.loads((stages["prod"].folder / "manifest.json").read_text())["artifacts"]
     assert manifest["capforecast-prod-lake"]["properties"]["terminationProtection"] is True
+
+
+def test_nothing_of_dev_stays_that_would_keep_it_from_being_made_again(stages: dict[str, Stage]) -> None:
+    for template in stages["dev"].templates.values():
+        kept = [name for name, each in template["Resources"].items() if each.get("DeletionPolicy") == "Retain"]
+        assert kept == []
 
 
 def test_neither_account_nor_region_nor_bucket_is_named(stage: Stage) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import hand_lake
@@ -15,6 +14,7 @@ from capforecast.lake.athena_engine import AthenaEngine
 from capforecast.lake.duckdb_engine import DuckDbEngine
 from capforecast.lake.query import open_engine
 from capforecast.lake.sql_files import load
+from capforecast.lake.store import Store
 from capforecast.settings import Settings
 
 NAMED = {"workgroup": "capacity", "database": "fleet"}
@@ -77,11 +77,12 @@ def ask(client: Athena, waits: list[float] | None = None, **athena: Any) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _a_lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What `memory://` would forget: cut-offs that the lake has rows of."""
+def _a_lake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `memory://` would forget: cut-offs and a business unit that the lake has rows of."""
     from capforecast.lake import query
 
     monkeypatch.setattr(query, "_cut_offs", lambda *_, **__: ["2026-02-23", "2026-03-02"])
+    monkeypatch.setattr(Store, "keys", lambda _, folder: [f"{folder}/business_unit=Web%20Shop/part-0.parquet"])
 
 
 def test_a_query_is_sent_with_its_parameters_as_literals() -> None:
@@ -93,6 +94,13 @@ def test_a_query_is_sent_with_its_parameters_as_literals() -> None:
     assert client.started["ExecutionParameters"][-3:] == ["'daily'", "7", "1"]
     assert client.started["QueryString"].count("?") == len(client.started["ExecutionParameters"])
     assert ":" not in client.started["QueryString"].replace("00:00:00", "")
+
+
+def test_a_business_unit_that_the_run_does_not_have_costs_no_query() -> None:
+    client = Athena("SUCCEEDED")
+    with pytest.raises(UsageError, match=r"no business unit 'web shop'; did you mean 'Web Shop'"):
+        engine(client).run(load("data_gaps"), {"business_unit": "web shop"})
+    assert not client.started
 
 
 def test_where_answers_go_is_said_only_if_the_settings_do() -> None:

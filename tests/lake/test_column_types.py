@@ -47,8 +47,9 @@ def test_lists_of_which_there_are_none_are_lists(store: Store) -> None:
 
 
 def test_what_does_not_fit_its_type_is_refused_by_name(store: Store) -> None:
-    with pytest.raises(LakeError, match=r"risks/.*'paths'.*int64"):
-        written(store, "risks", pd.DataFrame({"paths": [1.5]}))
+    for value in (1.5, "many", [1], AS_OF):
+        with pytest.raises(LakeError, match=r"risks/.*'unheard_of'.*double|risks/.*'paths'.*int64"):
+            written(store, "risks", pd.DataFrame({"paths" if value == 1.5 else "unheard_of": [value]}))
 
 
 def test_labels_of_an_inventory_stay_as_they_came(store: Store) -> None:

@@ -103,7 +103,7 @@ def test_one_business_unit_is_asked_for_by_its_name(engine: DuckDbEngine) -> Non
 
 
 def test_what_no_cell_can_show_whole_is_refused(engine: DuckDbEngine, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'all_of_them' holds lists"):
+    with pytest.raises(UsageError, match="'all_of_them' of the query holds lists"):
         own(engine, tmp_path, "-- Lists.\nSELECT array_agg(server_id) AS all_of_them FROM servers")
 
 
@@ -276,6 +276,23 @@ def test_no_text_of_a_parameter_becomes_part_of_the_query(engine: DuckDbEngine, 
         assert not text.isprintable()
         return
     assert list(found["given"]) == [text]
+
+
+@pytest.mark.parametrize(
+    ("name", "given_", "said"),
+    [
+        ("data_gaps", {"metric": "CPU"}, "'CPU' is not one of cpu, mem, .*did you mean 'cpu'"),
+        ("servers_over_p95", {"metric": ""}, "is not one of cpu"),
+        ("first_breach_by_month", {"quantile": "q95"}, "is not one of q10, q50, q90"),
+        ("warning_record", {"level": "critical"}, "is not one of both, high, very_high"),
+        ("warning_record", {"scope": "unit"}, "is not one of fleet, business_unit"),
+    ],
+)
+def test_a_word_that_nothing_can_answer_is_no_empty_answer(
+    engine: DuckDbEngine, name: str, given_: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        asked(engine, name, **given_)
 
 
 def test_a_lake_in_a_bucket_answers_the_same(engine: DuckDbEngine, bucket: str) -> None:

@@ -30,7 +30,7 @@ def test_without_a_name_the_queries_are_listed(call: Call) -> None:
 def test_a_query_is_described_without_being_run(call: Call) -> None:
     ended = call("query", "data_gaps", "--describe", "--store", "/nowhere/at/all")
     assert ended.code == 0
-    assert "integer, default 90: days back from the end of the history" in ended.out
+    assert "count, default 90: days back from the end of the history" in ended.out
     assert "FROM missing" in ended.out
 
 

@@ -8,10 +8,12 @@ Both engines take the same parameters, see the same tables (athena_ddl.tables) a
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 from urllib.parse import unquote
 
@@ -24,6 +26,7 @@ from capforecast.lake.store import Store
 from capforecast.schema import FLEET
 from capforecast.settings import Settings
 
+log = logging.getLogger(__name__)
 EngineName = Literal["duckdb", "athena"]
 DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "yes/no": "boolean", "time": "datetime64[us]"}
 _CUT_OFF = re.compile(r"/as_of=([^/]+)/")
@@ -74,6 +77,8 @@ def open_engine(name: str, settings: Settings) -> Engine:
         return AthenaEngine(athena_client(settings), settings)
     from capforecast.lake.duckdb_engine import DuckDbEngine
 
+    if "://" not in settings.store and not Path(settings.store).expanduser().is_dir():
+        raise UsageError(f"there is no lake in {settings.store}: give --store, or run `capforecast run` first")
     return DuckDbEngine(Store(settings.store, settings.storage), settings)
 
 
@@ -149,20 +154,43 @@ def place_cut_offs(
     cut = [table for table in read if table.dataset.split("/")[0] != "raw"]
     found = _cut_offs(store, cut, cadence, hours=hours)
     placed = dict(values) | {name: _cut_off(str(values[name]), found, cadence, store, hours=hours) for name in asked}
-    per_unit = [table for table in cut if not table.fleet]
-    for name in query.of_kind("business_unit"):
-        if per_unit and values[name] != ALL_UNITS:
-            folders = [f"{per_unit[0].dataset}/cadence={cadence}/as_of={placed[each]}" for each in asked]
-            _refuse_unknown_unit(str(values[name]), [key for each in folders for key in store.keys(each)])
+    for table in [each for each in cut if not each.fleet][:1]:
+        folder = f"{table.dataset}/cadence={cadence}/as_of="
+        there = {name: _units(store, f"{folder}{placed[name]}") for name in asked}
+        for name in query.of_kind("business_unit"):
+            _refuse_unknown_unit(str(values[name]), set().union(*there.values()))
+        for name in asked:
+            before = [each for each in found if each < str(placed[name])][-1:]
+            if values[name] == LATEST and before:
+                _tell_of_missing(str(placed[name]), there[name], before[0], _units(store, f"{folder}{before[0]}"))
     return placed
 
 
-def _refuse_unknown_unit(segment: str, keys: list[str]) -> None:
-    """Raises UsageError where none of the objects is of this business unit: its answer would look like good news."""
-    there = {match[1] for key in keys if (match := _UNIT.search(key)) and not _SELECTION.fullmatch(match[1])}
-    if segment not in there:
-        names = sorted(unquote(each) for each in there - {FLEET})
+def _units(store: Store, folder: str) -> set[str]:
+    """Business units, as segments of keys, that have a partition in a folder."""
+    units = {match[1] for key in store.keys(folder) if (match := _UNIT.search(f"/{key}"))}
+    return {each for each in units - {FLEET} if not _SELECTION.fullmatch(each)}
+
+
+def _refuse_unknown_unit(segment: str, there: set[str]) -> None:
+    """Raises UsageError for a business unit that is not there: its answer would look like good news."""
+    if segment != ALL_UNITS and segment not in there:
+        names = sorted(unquote(each) for each in there)
         raise UsageError(f"the run has no business unit {unquote(segment)!r}{meant(unquote(segment), names)}")
+
+
+def _tell_of_missing(latest: str, there: set[str], before: str, then: set[str]) -> None:
+    """A run of some business units is the latest of the others, too, which its answer lacks."""
+    missing = sorted(unquote(each) for each in then - there)
+    if missing:
+        told = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+        log.warning(
+            "the run of %s lacks business units that the one of %s has: %s; as_of=%s asks that one",
+            latest,
+            before,
+            told,
+            before,
+        )
 
 
 def holds(table: Table, key: str) -> bool:

@@ -25,7 +25,7 @@ from capforecast.errors import UsageError
 from capforecast.lake.segments import unit_segment
 from capforecast.schema import Cadence
 
-Kind = Literal["text", "number", "integer", "date", "cadence", "as_of", "business_unit", "choice"]
+Kind = Literal["text", "number", "integer", "count", "date", "cadence", "as_of", "business_unit", "choice"]
 Type = Literal["text", "number", "integer", "yes/no", "time"]
 Value = str | int | float
 FOLDER = Path(__file__).parent / "queries"
@@ -33,6 +33,7 @@ LATEST, PREVIOUS = "latest", "previous"  # cut-offs by the place they have in th
 ALL_UNITS = "*"
 LONGEST_TEXT = 200
 LARGEST_INTEGER = 2**31 - 1
+LARGEST_COUNT = 100_000
 _PARAM = re.compile(
     r"param (?P<name>[a-z_]+) (?:one of (?P<choices>\w+(?: \w+)+)|(?P<kind>[a-z_]+))"
     r"(?: = (?P<default>[^:]+))?: (?P<meaning>.+)"
@@ -245,6 +246,12 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= LARGEST_COUNT:
+        raise ValueError(f"must be a whole number of 1 to {LARGEST_COUNT}")
+    return int(text)
+
+
 def _date(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
@@ -272,6 +279,6 @@ def _business_unit(text: str) -> str:
 
 
 _READERS: dict[Kind, Callable[[str], Value]] = {
-    "text": _text, "number": _number, "integer": _integer, "date": _date, "cadence": _cadence, "as_of": _as_of,
-    "business_unit": _business_unit, "choice": str,
+    "text": _text, "number": _number, "integer": _integer, "count": _count, "date": _date, "cadence": _cadence,
+    "as_of": _as_of, "business_unit": _business_unit, "choice": str,
 }  # fmt: skip

@@ -30,7 +30,7 @@ PRICES = {
     "s3 write": (0.005 / 1000, "request", "cloudoptimo.com/blog/a-look-into-aws-s3-pricing-models"),
     "s3 read": (0.0004 / 1000, "request", "the same"),
     "s3": (0.023, "GB-month", "-"),
-    "athena": (5 / 1024, "GB read", "-"),
+    "athena": (5 / 1000, "GB read", "-"),
     "logs": (0.50, "GB", "factualminds.com, June 2026"),
     "metric": (0.30, "month", "signoz.io/guides/cloudwatch-pricing, February 2026"),
     "alarm": (0.10, "month", "-"),
@@ -122,7 +122,7 @@ def by_fleet(stage: dict[str, Any]) -> list[Line]:
              lambda n: RUNS * (RUN_WRITES * price("s3 write") + RUN_READS * price("s3 read"))),
         Line("Athena",
              f"{QUESTIONS} questions x {1000 * FORECASTS_GB:.4f} GB per 1,000 servers x {price('athena'):.5f}",
-             lambda n: QUESTIONS * max(FORECASTS_GB * n, 10 / 1024) * price("athena")),
+             lambda n: QUESTIONS * max(FORECASTS_GB * n, 10 / 1000) * price("athena")),
         Line("logs", f"0.1 GB + 0.02 GB per 1,000 servers, assumed, x {price('logs')}",
              lambda n: (0.1 + 0.02 * n / 1000) * price("logs")),
     ]  # fmt: skip

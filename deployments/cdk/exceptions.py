@@ -74,7 +74,10 @@ def _prefect(stage: Stage) -> Iterator[tuple[str, str, str, str]]:
                  *(["Server/TaskStartingRole"] if server else [])):  # fmt: skip
         yield "prefect", role, streams, STREAMS
         yield "prefect", role, _wild("*"), NO_RESOURCE
-    family, running = HERE.format("ecs", "task-definition/capforecast:*"), HERE.format("ecs", f"task/{stage.prefix}/*")
+    family, running = (
+        HERE.format("ecs", f"task-definition/{stage.prefix}-run:*"),
+        HERE.format("ecs", f"task/{stage.prefix}/*"),
+    )
     yield "prefect", "WorkerTaskRole", _wild(family), "revisions of one family, which the worker registers"
     yield "prefect", "WorkerTaskRole", _wild(running), "tasks of one cluster: ECS names them"
     yield "prefect", "TaskEvents", "SQS3", "hints that a task died: one that is lost is found by the missing heartbeat"

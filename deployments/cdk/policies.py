@@ -189,7 +189,7 @@ def start_tasks(
 
 
 def worker(
-    scope: Construct, cluster: str, tasks: str, logs: str, queue: str, pass_on: Sequence[str], key: kms.IKey | None
+    cluster: str, family: str, tasks: str, logs: str, queue: str, pass_on: Sequence[str], key: kms.IKey | None
 ) -> list[iam.PolicyStatement]:
     """What the worker of the pool capacity-ecs calls (prefect-aws 0.7): starts and stops tasks of one cluster."""
     here = {"ArnEquals": {"ecs:cluster": cluster}}
@@ -199,12 +199,12 @@ def worker(
             ("ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition"),
             "*",
         ),
-        allow("StartRuns", "ecs:RunTask", arn(scope, "ecs", "task-definition/capforecast:*"), conditions=here),
+        allow("StartRuns", "ecs:RunTask", family, conditions=here),
         allow("FollowAndStopRuns", ("ecs:DescribeTasks", "ecs:StopTask"), tasks, conditions=here),
         allow(
             "NameRuns",
             "ecs:TagResource",
-            [tasks, arn(scope, "ecs", "task-definition/capforecast:*")],
+            [tasks, family],
             conditions={"StringEquals": {"ecs:CreateAction": ["RunTask", "RegisterTaskDefinition"]}},
         ),
         allow(

@@ -88,6 +88,7 @@ class PrefectStack(Stack):
         starting_role = tasks.starting_role(self, "RunStartingRole")
         client = {**QUIET, "PREFECT_API_URL": api_url, "AWS_REGION": self.region}
         password = {"PREFECT_API_AUTH_STRING": ecs.Secret.from_secrets_manager(auth)}
+        family = f"{stage.prefix}-run"
         queue = _task_events(self, self.cluster, lake.key)
         self.worker = ecs.FargateService(
             self,
@@ -104,8 +105,8 @@ class PrefectStack(Stack):
                 environment={**client, "PREFECT_INTEGRATIONS_AWS_ECS_OBSERVER_SQS_QUEUE_NAME": queue.queue_name},
                 secrets=password,
                 may=policies.worker(
-                    self,
                     self.cluster.cluster_arn,
+                    policies.arn(self, "ecs", f"task-definition/{family}:*"),
                     policies.arn(self, "ecs", f"task/{stage.prefix}/*"),
                     streams,
                     queue.queue_arn,
@@ -129,6 +130,7 @@ class PrefectStack(Stack):
             "CAPACITY_PROFILE": "aws",
             "CAPACITY_API_URL": api_url,
             "CAPACITY_IMAGE": image.repository_uri_for_tag_or_digest(stage.images["worker"]),
+            "CAPACITY_ECS_FAMILY": family,
             "CAPACITY_ECS_CLUSTER": self.cluster.cluster_arn,
             "CAPACITY_ECS_VPC_ID": network.vpc.vpc_id,
             "CAPACITY_ECS_SUBNETS": Fn.join(",", network.vpc.select_subnets(subnet_group_name="Tasks").subnet_ids),

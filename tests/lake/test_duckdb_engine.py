@@ -102,6 +102,20 @@ def test_one_business_unit_is_asked_for_by_its_name(engine: DuckDbEngine) -> Non
         asked(engine, "data_gaps", business_unit="Retail")
 
 
+def test_a_later_run_of_some_units_says_whom_it_lacks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = hand_lake.make(str(tmp_path / "lake"))
+    now = store.read(unit_key("servers", Cadence.DAILY, hand_lake.AS_OF, hand_lake.SHOP))
+    store.put(unit_key("servers", Cadence.DAILY, hand_lake.AS_OF + pd.Timedelta(days=1), hand_lake.SHOP), now, rows=1)
+    asked(DuckDbEngine(store), "servers_at_risk")
+    assert "the run of 2026-03-03 lacks business units that the one of 2026-03-02 has: retail" in caplog.text
+
+
+def test_a_misspelt_place_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no lake in"):
+        open_engine("duckdb", Settings.model_validate({"store": str(tmp_path / "typo")}))
+    assert not (tmp_path / "typo").exists()
+
+
 def test_what_no_cell_can_show_whole_is_refused(engine: DuckDbEngine, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'all_of_them' of the query holds lists"):
         own(engine, tmp_path, "-- Lists.\nSELECT array_agg(server_id) AS all_of_them FROM servers")

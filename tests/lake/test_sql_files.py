@@ -37,6 +37,14 @@ def test_a_choice_takes_its_words_alone(tmp_path: Path) -> None:
         read(written(tmp_path, text.replace("= high", "= both")))
 
 
+def test_a_count_is_neither_negative_nor_endless(tmp_path: Path) -> None:
+    parameter = read(written(tmp_path, "-- Says it.\n-- param days count = 3: days\nSELECT :days AS x\n")).parameters[0]
+    assert parameter.value("100000") == 100_000
+    for text in ("0", "-3", "100001", "1e3", ""):
+        with pytest.raises(UsageError, match="must be a whole number of 1 to 100000"):
+            parameter.value(text)
+
+
 def test_the_queries_that_were_promised_are_there() -> None:
     assert set(names()) >= PROMISED
 

@@ -1,11 +1,11 @@
 -- Gaps in the history of a metric: runs of periods without a value, the longest first, with the verdict on the series.
--- Periods before a series was first seen are no gap.
+-- Periods before a series was first seen are no gap; a series that was never observed is in no row (see `quality`).
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run whose snapshot is read
 -- param business_unit business_unit = *: only this business unit; * = all
 -- param metric one of cpu mem disk net net_in net_out disk_io = cpu: which metric
--- param days integer = 90: days back from the end of the history
--- param least integer = 1: shortest gap shown, in periods
+-- param days count = 90: days back from the end of the history
+-- param least count = 1: shortest gap shown, in periods
 -- returns business_unit text: where the server belongs
 -- returns server_id text: the server
 -- returns gap_start time: first period without a value, UTC

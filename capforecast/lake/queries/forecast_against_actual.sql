@@ -4,7 +4,7 @@
 -- param as_of as_of = previous: cut-off of the run that forecast
 -- param seen_as_of as_of = latest: cut-off of the run whose snapshot holds what came
 -- param business_unit business_unit = *: only servers that belonged there when forecast; * = all
--- param days integer = 90: days ahead that are scored
+-- param days count = 90: days ahead that are scored
 -- returns business_unit text: where the servers belonged when forecast
 -- returns metric text: the metric
 -- returns servers integer: servers compared

@@ -3,7 +3,7 @@
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run
 -- param business_unit business_unit = *: only this business unit; * = all
--- param days integer = 30: days ahead of the cut-off
+-- param days count = 30: days ahead of the cut-off
 -- returns business_unit text: where the servers belong
 -- returns metric text: the metric
 -- returns servers integer: servers with a forecast

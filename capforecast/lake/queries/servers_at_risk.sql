@@ -2,7 +2,7 @@
 -- param cadence cadence = daily: spacing of the data
 -- param as_of as_of = latest: cut-off of the run
 -- param business_unit business_unit = *: only this business unit; * = all
--- param most integer = 100: how many at the most
+-- param most count = 100: how many at the most
 -- returns tier text: critical or high
 -- returns server_id text: the server
 -- returns business_unit text: where it belongs

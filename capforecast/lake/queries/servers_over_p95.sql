@@ -5,7 +5,7 @@
 -- param business_unit business_unit = *: only this business unit; * = all
 -- param metric one of cpu mem disk net net_in net_out disk_io = cpu: which metric
 -- param over number = 80: level, in the metric's unit
--- param days integer = 28: days back from the end of the history
+-- param days count = 28: days back from the end of the history
 -- returns business_unit text: where the server belongs
 -- returns server_id text: the server
 -- returns periods integer: periods observed

@@ -5,7 +5,7 @@
 -- param as_of as_of = latest: cut-off of the run
 -- param scope one of fleet business_unit metric criticality region = fleet: whose warnings, one row for each
 -- param level one of both high very_high = both: which threshold was breached
--- param horizon_days integer = 90: days within which a breach counts
+-- param horizon_days count = 90: days within which a breach counts
 -- returns name text: which of the scope; empty = the fleet
 -- returns rule text: which rule warned
 -- returns cases integer: series and origins that were judged

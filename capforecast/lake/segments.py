@@ -18,7 +18,8 @@ def unit_segment(business_unit: str) -> str:
     """
     if business_unit == FLEET:
         return FLEET
-    parts = [quote(character, safe="") for character in business_unit]
+    # `~` stands before the hash of a name that was cut, and in no name that is whole
+    parts = ["%7E" if character == "~" else quote(character, safe="") for character in business_unit]
     if parts and parts[0] == "_":  # keeps the name `_fleet` for fleet-level rows
         parts[0] = "%5F"
     encoded = "".join(parts)

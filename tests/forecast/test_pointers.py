@@ -100,7 +100,7 @@ def test_a_broken_record_is_named_with_the_fix(content: bytes, tmp_path: Path) -
 
 def test_versions_and_business_units_are_listed(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    names = ["x", "", "_odd", "a/b c", "é" * 60, "no version yet"]
+    names = ["x", "", "_odd", "a/b c", "é" * 60, "long " * 40, "a~b", "no version yet"]
     for name in names[:-1]:
         content = {"business_unit": name, "files": {"calibration": {"rows": 3}}}
         store.put(f"{pointers.folder(DAILY, name)}/v1/manifest.json", json.dumps(content).encode())

@@ -25,7 +25,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-aws test-cdk test-ddl java e2e fuzz ui stack stack-system system lint lint-ci lint-deploy format notebooks peers schema clean stale
+.PHONY: help demo test test-aws test-cdk test-ddl java e2e e2e-sources monitoring-system fuzz ui stack stack-system system lint lint-ci lint-deploy format notebooks peers schema clean stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,13 @@ test-cdk: $(DEV) $(CDK) ## synthesise the AWS resources and check them: template
 
 e2e: system stack-system $(DEV) $(SERVICES) ## bring the whole stack up and break it in every way that must heal (20 minutes)
 	$(BIN)/python -m pytest -m stack --timeout=1800 tests/stack
+
+e2e-sources: system monitoring-system $(DEV) $(SERVICES) ## read Debian's Prometheus and moto's CloudWatch, with faults on the way, up to a report
+	$(BIN)/python -m pytest -m monitoring --timeout=1800 tests/monitoring tests/sources
+
+monitoring-system:
+	@command -v promtool >/dev/null && command -v prometheus-node-exporter >/dev/null || \
+		apt-get install --yes --quiet --no-install-recommends prometheus prometheus-node-exporter
 
 fuzz: $(DEV) ## read 100,000 generated files (FILES=n for another number)
 	$(BIN)/python scripts/fuzz.py --files $(or $(FILES),100000)

@@ -49,6 +49,7 @@ NOT_IN_RESULTS: dict[str, bool | set[str]] = {
     "aws_lambda": True,
     "sagemaker": True,
     "athena": True,
+    "remote": True,
     "forecast": {"block_size", "threads"},
     "report": {"processes"},
 }  # what changes where and how a run goes, not what comes out

@@ -11,6 +11,8 @@ CapforecastError                 exit code 1
 │   ├── DamagedObjectError       1   the object is there and cannot be read
 │   ├── AccessDeniedError        1   the credentials may not do what was asked
 │   └── ConflictError            1   two writers of one partition, or a record that exists
+├── SourceError                  1   a monitoring system cannot be read at all
+│   └── SourceRefusedError       1   it does not let us: credentials, rights, cost
 ├── ModelError                   1   a stored model is missing, corrupt or does not fit
 ├── OutOfTimeError           1   the time given is nearly over, the rest was not begun
 ├── ExecutorError                1   the processes that compute blocks cannot be had, or died
@@ -82,6 +84,18 @@ class AccessDeniedError(LakeError):
 
 class ConflictError(LakeError):
     """Somebody else wrote the same partition or create-only record first."""
+
+    retryable = False
+
+
+class SourceError(CapforecastError):
+    """Nothing at all can be had of a monitoring system; the message names its address, without credentials."""
+
+    retryable = True
+
+
+class SourceRefusedError(SourceError):
+    """A monitoring system does not let us read, or it would cost more than is allowed: no retry helps."""
 
     retryable = False
 

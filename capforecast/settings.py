@@ -10,30 +10,14 @@ import re
 from datetime import date
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from capforecast.schema import STATISTICS, Cadence
+from capforecast.settings_base import Count, Factor, Section, Share, time_zone, variable_name
+from capforecast.settings_sources import RemoteSettings
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Factor = Annotated[float, Field(gt=0, le=1)]
 ReportFormat = Literal["pdf", "xlsx", "json", "html"]
-
-
-class Section(BaseModel):
-    """A strict, frozen group of settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is not a time zone; use a name such as UTC or Europe/Berlin") from error
-    return name
 
 
 class SourceSettings(Section):
@@ -52,7 +36,7 @@ class SourceSettings(Section):
     @field_validator("timezone")
     @classmethod
     def _known(cls, name: str) -> str:
-        return _time_zone(name)
+        return time_zone(name)
 
 
 class InventorySettings(Section):
@@ -509,7 +493,7 @@ class DeliverySettings(Section):
     @field_validator("webhook_url_env", "smtp_user_env", "smtp_password_env")
     @classmethod
     def _a_name(cls, name: str | None) -> str | None:
-        return _variable_name(name)
+        return variable_name(name)
 
     @field_validator("smtp_from")
     @classmethod
@@ -542,16 +526,6 @@ class DeliverySettings(Section):
         if self.smtp_user_env is not None and self.smtp_security == "none":
             raise ValueError("`smtp_security` is none: the password would travel in the clear; use starttls or tls")
         return self
-
-
-def _variable_name(name: str | None) -> str | None:
-    if name is None:
-        return None
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # not repeated in the message: it may be the secret
-        raise ValueError("must be the name of an environment variable, such as REPORT_WEBHOOK, not what it holds")
-    if name.upper().startswith("CAPFORECAST_"):
-        raise ValueError(f"{name}: variables that begin with CAPFORECAST_ are settings; give it another name")
-    return name
 
 
 def _address(text: str) -> str:
@@ -594,7 +568,7 @@ class AlertSettings(Section):
     @field_validator("webhook_url_env", "slack_url_env")
     @classmethod
     def _a_name(cls, name: str | None) -> str | None:
-        return _variable_name(name)
+        return variable_name(name)
 
 
 class FlowSettings(Section):
@@ -639,7 +613,7 @@ class FlowSettings(Section):
     @field_validator("time_zone")
     @classmethod
     def _known(cls, name: str) -> str:
-        return _time_zone(name)
+        return time_zone(name)
 
 
 class LambdaSettings(Section):
@@ -771,6 +745,7 @@ class Settings(Section):
     storage: StorageSettings = StorageSettings()
     source: SourceSettings = SourceSettings()
     inventory: InventorySettings = InventorySettings()
+    remote: RemoteSettings = RemoteSettings()
     metrics: dict[str, MetricSettings] = Field(default_factory=_default_metrics)
     quality: QualitySettings = QualitySettings()
     calendar: CalendarSettings = CalendarSettings()

@@ -35,8 +35,6 @@ def show_dates(dates: list[date], end: str, as_json: bool) -> None:
 
 def run_backfill(parameters: dict[str, Any], dates: list[date], *, as_json: bool, verbose: bool) -> int:
     """Check what can be checked, run the flow, and show what became of each date; returns the exit code."""
-    if parameters["source"] is None:
-        raise UsageError("--source is missing: only --dry-run does without")
     _refuse_unusable(parameters, dates)
     from deployments.pipeline import run_pipeline
 

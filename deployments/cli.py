@@ -22,6 +22,7 @@ from deployments import (
     cli_rerun,
     cli_sagemaker,
     cli_setup,
+    cli_sources,
     cli_steps,
     console,
 )
@@ -38,7 +39,7 @@ from deployments.options import (
     Profile,
     Refresh,
     Retrain,
-    Source,
+    SourceOrLake,
     Store,
     Units,
     Verbose,
@@ -57,6 +58,7 @@ INTERRUPTED = 130  # what typer makes of Ctrl-C
 KEPT = {
     "run": "finished stages are reused",
     "backfill": "finished dates are not done again",
+    "ingest": "what was read stays, it goes on there",
     "sagemaker": "it attaches to a job that goes on",
 }
 app = typer.Typer(
@@ -81,6 +83,8 @@ app.add_typer(cli_reports.app)
 app.add_typer(cli_rerun.app)
 app.add_typer(cli_backfill.app)
 app.add_typer(cli_query.app)
+app.add_typer(cli_sources.top)
+app.add_typer(cli_sources.app, name="sources")
 
 
 def _version(wanted: bool) -> None:
@@ -137,7 +141,7 @@ def generate_data(
 
 @app.command(rich_help_panel="Start here", epilog=EXIT_CODES)
 def run(
-    source: Source,
+    source: SourceOrLake = None,
     inventory: Inventory = None,
     store: Store = None,
     as_of: AsOf = None,
@@ -158,6 +162,8 @@ def run(
 
     Stages whose inputs, code and settings have not changed are reused. When a business unit fails the others finish;
     the run says what is missing, prints the command that retries it, and ends with exit code 4.
+
+    Without --source the run takes what the lake holds (see capforecast ingest).
 
     With --retrain never nothing is trained: each business unit is forecast by its champion (see capforecast models).
 

@@ -16,6 +16,7 @@ from deployments.options import (
     Profile,
     Refresh,
     Retrain,
+    SourceOrLake,
     Store,
     Units,
     Verbose,
@@ -34,10 +35,7 @@ def backfill(
     every: Annotated[
         str, typer.Option("--every", help="day, week, month, or a number of days such as 14d.", metavar="STEP")
     ] = "week",
-    source: Annotated[
-        str | None,
-        typer.Option("--source", help="Observations; needed unless --dry-run.", metavar="PATH"),
-    ] = None,
+    source: SourceOrLake = None,
     inventory: Inventory = None,
     store: Store = None,
     business_unit: Units = None,

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from capforecast.configuration import Loaded
 
 app = typer.Typer(
-    help="Make what a Prefect server needs: work pools, blocks, automations. Doing it again changes nothing, or brings "
-    "it up to date.",
+    help="Make what a Prefect server needs: work pools, blocks, automations, limits. Doing it again changes "
+    "nothing, or brings it up to date.",
     no_args_is_help=True,
 )
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
@@ -26,10 +26,20 @@ WithKeys = Annotated[
 ]
 
 
-def _done(loaded: Loaded, verbose: bool, *, blocks: bool, automations: bool, keys: bool, dry_run: bool) -> list[Any]:
+def _done(
+    loaded: Loaded,
+    verbose: bool,
+    *,
+    dry_run: bool,
+    blocks: bool = False,
+    automations: bool = False,
+    limits: bool = False,
+    keys: bool = False,
+) -> list[Any]:
     console.prepare_prefect(verbose)
     from deployments.setup_automations import set_up_automations
     from deployments.setup_blocks import set_up_blocks
+    from deployments.setup_limits import set_up_limits
     from deployments.setup_server import server
 
     rows: list[Any] = []
@@ -38,6 +48,8 @@ def _done(loaded: Loaded, verbose: bool, *, blocks: bool, automations: bool, key
             rows += set_up_blocks(loaded, with_keys=keys, dry_run=dry_run)
         if automations:
             rows += set_up_automations(client, loaded, dry_run=dry_run)
+        if limits:
+            rows += set_up_limits(client, loaded.settings.remote, dry_run=dry_run)
     return rows
 
 
@@ -45,7 +57,7 @@ def _shown(rows: list[Any], as_json: bool) -> None:
     if as_json:
         console.show_json(rows)
         return
-    for kind in ("pool", "block", "automation"):
+    for kind in ("pool", "block", "automation", "limit"):
         mine = [row for row in rows if kind in row]
         if mine:
             console.show_table(mine)
@@ -79,7 +91,7 @@ def blocks(
     Example: ALERTS=https://hooks.example.com/x CAPFORECAST_ALERTS__WEBHOOK_URL_ENV=ALERTS capforecast setup blocks
     """
     loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
-    _shown(_done(loaded, verbose, blocks=True, automations=False, keys=with_keys, dry_run=dry_run), as_json)
+    _shown(_done(loaded, verbose, blocks=True, keys=with_keys, dry_run=dry_run), as_json)
 
 
 @app.command()
@@ -94,7 +106,20 @@ def automations(
     Example: capforecast setup automations --config ops.yaml --dry-run
     """
     loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
-    _shown(_done(loaded, verbose, blocks=False, automations=True, keys=False, dry_run=dry_run), as_json)
+    _shown(_done(loaded, verbose, automations=True, dry_run=dry_run), as_json)
+
+
+@app.command()
+def limits(
+    dry_run: DryRun = False, profile: Profile = None, local: Local = False, aws: Aws = False, config: Config = None,
+    as_json: Json = False, verbose: Verbose = False,
+) -> None:  # fmt: skip
+    """Limits: how fast all ingests together may ask a monitoring system (settings `remote.<system>.per_second`).
+
+    Example: capforecast setup limits --config ops.yaml
+    """
+    loaded = load_settings(profile, local, aws, config, {})
+    _shown(_done(loaded, verbose, limits=True, dry_run=dry_run), as_json)
 
 
 @app.command("all")
@@ -102,9 +127,10 @@ def all_(
     with_keys: WithKeys = False, dry_run: DryRun = False, store: Store = None, profile: Profile = None,
     local: Local = False, aws: Aws = False, config: Config = None, as_json: Json = False, verbose: Verbose = False,
 ) -> None:  # fmt: skip
-    """Blocks, then automations.
+    """Blocks, then automations and limits.
 
     Example: capforecast setup all --config ops.yaml
     """
     loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
-    _shown(_done(loaded, verbose, blocks=True, automations=True, keys=with_keys, dry_run=dry_run), as_json)
+    rows = _done(loaded, verbose, blocks=True, automations=True, limits=True, keys=with_keys, dry_run=dry_run)
+    _shown(rows, as_json)

@@ -23,6 +23,7 @@ from deployments.options import (
     Plot,
     Profile,
     Source,
+    SourceOrLake,
     Step,
     Store,
     Units,
@@ -40,7 +41,7 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=PANEL)
 def train(
-    source: Source,
+    source: SourceOrLake = None,
     inventory: Inventory = None,
     store: Store = None,
     as_of: AsOf = None,
@@ -72,7 +73,7 @@ def train(
 
 @app.command(rich_help_panel=PANEL)
 def forecast(
-    source: Source,
+    source: SourceOrLake = None,
     inventory: Inventory = None,
     store: Store = None,
     as_of: AsOf = None,

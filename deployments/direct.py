@@ -29,6 +29,7 @@ from capforecast.settings import Settings
 from capforecast.sources.files import read_files
 from deployments import progress
 from deployments.origins import at_origin, cut_after, panel_of, usable
+from deployments.precheck import refuse_lone_inventory
 
 log = logging.getLogger("capforecast.steps")
 T = TypeVar("T")
@@ -77,9 +78,9 @@ def _claims(store: Store, command: str) -> Claims:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command is asked to work on; None = not said."""
+    """What a command is asked to work on; None = not said. Without a source: what the lake holds."""
 
-    source: str
+    source: str | None
     inventory: str | None = None
     as_of: str | None = None
     known_at: str | None = None
@@ -87,8 +88,13 @@ class Asked:
 
 
 def _validated(store: Store, claims: Claims, loaded: Loaded, asked: Asked) -> list[Unit]:
-    given = (asked.source, asked.inventory, asked.as_of, asked.known_at, claims)
-    ingested = _told("ingest", FLEET, stages.ingest, store, loaded.settings, *given)
+    refuse_lone_inventory(asked.source, asked.inventory)
+    until = (asked.as_of, asked.known_at, claims)
+    if asked.source is None:
+        ingested = _told("ingest", FLEET, stages.from_lake, store, loaded.settings, None, *until)
+    else:
+        given = (asked.source, asked.inventory, *until)
+        ingested = _told("ingest", FLEET, stages.ingest, store, loaded.settings, *given)
     wanted = asked.business_units
     unknown = sorted(set(wanted or []) - set(ingested.business_units))
     if unknown:

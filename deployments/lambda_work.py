@@ -135,23 +135,21 @@ def _due(asked: Due, job: Job) -> Done:
     champions.
     """
 
-    def history(store: Store) -> Ingested:
-        return stages.from_lake(store, job.settings, _cadence(asked.cadence), asked.as_of)
-
-    seen = history(job.store)
-    run_id = _run_id(job.settings, asked.id, seen.as_of, "" if asked.id else _known(job.store, seen))
+    asked_of_lake = (job.settings, _cadence(asked.cadence), asked.as_of)
+    seen = stages.in_lake(job.store, *asked_of_lake)
+    run_id = _run_id(job.settings, asked.id, seen.as_of, "" if asked.id else _known(job, seen))
 
     def take(store: Store, claims: Claims) -> Ingested:
-        claims.period(seen.cadence, seen.cut_off)
-        return history(store)
+        return stages.from_lake(store, *asked_of_lake, claims=claims)
 
     return _once(job, run_id, take)
 
 
-def _known(store: Store, seen: Ingested) -> str:
-    """History and champions of now."""
-    champions = [pointers.highest(store, seen.cadence, name) for name in seen.business_units]
-    return json.dumps([seen.model_dump(mode="json"), champions])
+def _known(job: Job, seen: stages.InLake) -> str:
+    """History, prices and sizes, and champions of now."""
+    champions = [pointers.highest(job.store, seen.cadence, name) for name in seen.business_units]
+    tables = [stages.shape_catalogue(job.settings), stages.price_list(job.settings)]
+    return json.dumps([seen.model_dump(mode="json"), [table.to_csv(index=False) for table in tables], champions])
 
 
 def _cadence(name: str | None) -> Cadence | None:

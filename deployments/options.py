@@ -19,6 +19,15 @@ Source = Annotated[
         "--source", help="Observations: a Parquet or CSV file (also .gz), a folder, or a glob.", metavar="PATH"
     ),
 ]
+SourceOrLake = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        help="Observations: a Parquet or CSV file (also .gz), a folder, or a glob. "
+        "Default: what the lake holds (capforecast ingest).",
+        metavar="PATH",
+    ),
+]
 Inventory = Annotated[
     str | None,
     typer.Option(
@@ -36,7 +45,7 @@ AsOf = Annotated[
     typer.Option(
         "--as-of",
         help="Exclusive cut-off in UTC; of flows also `scheduled` or `business-day`. "
-        "Default: the end of the source's last complete period.",
+        "Default: the end of the last complete period.",
         metavar="DATE",
     ),
 ]

@@ -24,7 +24,7 @@ WHOLE_UP_TO = 64 << 20  # bytes on disk; a larger source is read whole only once
 
 def refuse_unusable(
     loaded: Loaded,
-    source: str,
+    source: str | None,
     inventory: str | None,
     as_of: str | None,
     known_at: str | None,
@@ -34,7 +34,9 @@ def refuse_unusable(
 
     A source of up to 64 MiB is read whole, which takes about a second; of a larger one every file is opened and its
     head must make sense: the rest is judged by the run. What is worth a warning is said by the run.
+    Without a source the lake must hold observations.
     """
+    refuse_lone_inventory(source, inventory)
     if as_of not in (None, stages.SCHEDULED, stages.BUSINESS_DAY):
         stages.parse_as_of(as_of)
     if known_at not in (None, stages.AS_OF):
@@ -43,6 +45,9 @@ def refuse_unusable(
     if settings.sagemaker.train:
         stages.refuse_without_lake(settings, usable_store(loaded))
     lake = None if "://" in url else Path(url).expanduser().resolve()
+    if source is None:
+        _refuse_empty(url, lake, settings, set(business_units or []))
+        return
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -59,7 +64,29 @@ def refuse_unusable(
         logging.disable(before)
 
 
-def history_begins(loaded: Loaded, source: str, inventory: str | None) -> tuple[date, int] | None:
+def refuse_lone_inventory(source: str | None, inventory: str | None) -> None:
+    """Raise UsageError for an inventory without observations to go with it."""
+    if source is None and inventory is not None:
+        raise UsageError(
+            "--inventory goes with --source; without a source the lake's own inventory is used: bring yours into it by "
+            "capforecast ingest --inventory"
+        )
+
+
+def _refuse_empty(url: str, lake: Path | None, settings: Settings, wanted: set[str]) -> None:
+    """Raise NoUsableInputError for a lake without observations, UsageError for a business unit it does not know."""
+    if lake is not None and not lake.is_dir():
+        raise NoUsableInputError(f"there is no lake at {url}: give --source, or fill it by capforecast ingest")
+    store = Store(url if lake is None else lake, settings.storage)
+    if all(raw.span(store, cadence) is None for cadence in Cadence):
+        raise NoUsableInputError(
+            f"the lake {store.url} holds no observations: give --source, or fill it by capforecast ingest"
+        )
+    if wanted:
+        _refuse_unlisted(wanted, [raw.get_inventory(store)])
+
+
+def history_begins(loaded: Loaded, source: str | None, inventory: str | None) -> tuple[date, int] | None:
     """The first day of the source and the lake together, and the days of history a series must have.
 
     None where that is not known without reading much: of a source over 64 MiB, or a lake in a bucket.
@@ -68,6 +95,8 @@ def history_begins(loaded: Loaded, source: str, inventory: str | None) -> tuple[
     if "://" in url:
         return None
     lake = Path(url).expanduser().resolve()
+    if source is None:
+        return _lake_begins(lake, settings)
     paths = find_files(source, lake)
     if sum(_size(path) for path in paths) > WHOLE_UP_TO:
         return None
@@ -79,17 +108,31 @@ def history_begins(loaded: Loaded, source: str, inventory: str | None) -> tuple[
         logging.disable(before)
     first = batch.observations[TIMESTAMP].min().date()
     kept = raw.span(Store(lake, settings.storage), batch.cadence) if lake.is_dir() else None
-    least = settings.quality.min_days_daily if batch.cadence is Cadence.DAILY else settings.quality.min_days_hourly
-    return (first if kept is None else min(first, kept[0].date())), least
+    return (first if kept is None else min(first, kept[0].date())), _least(settings, batch.cadence)
+
+
+def _lake_begins(lake: Path, settings: Settings) -> tuple[date, int] | None:
+    for cadence in Cadence:
+        kept = raw.span(Store(lake, settings.storage), cadence) if lake.is_dir() else None
+        if kept is not None:
+            return kept[0].date(), _least(settings, cadence)
+    return None
+
+
+def _least(settings: Settings, cadence: Cadence) -> int:
+    """Days of history a series must have."""
+    return settings.quality.min_days_daily if cadence is Cadence.DAILY else settings.quality.min_days_hourly
 
 
 def _refuse_strangers(wanted: set[str], batch: Batch, lake: Path, settings: Settings) -> None:
     """Raise UsageError for a business unit that stands neither in the source nor in the lake, at whatever date."""
     kept = raw.get_inventory(Store(lake, settings.storage)) if lake.is_dir() else None
-    listed = pd.concat(
-        [inventories.normalise(rows)[BUSINESS_UNIT] for rows in (batch.inventory, kept) if rows is not None]
-    )
-    known = sorted(listed.fillna(UNASSIGNED).unique())
+    _refuse_unlisted(wanted, [batch.inventory, kept])
+
+
+def _refuse_unlisted(wanted: set[str], inventory: list[pd.DataFrame | None]) -> None:
+    listed = [inventories.normalise(rows)[BUSINESS_UNIT] for rows in inventory if rows is not None]
+    known = sorted(pd.concat(listed).fillna(UNASSIGNED).unique()) if listed else []
     strangers = sorted(wanted - {*known, UNASSIGNED})
     if strangers:
         raise UsageError(f"no business unit is called {', '.join(map(repr, strangers))}; known: {', '.join(known)}")

@@ -66,7 +66,7 @@ class IncompleteBackfill(CapforecastError):
 class Asked:
     """What is asked of every date."""
 
-    source: str
+    source: str | None
     inventory: str | None
     business_units: list[str] | None
     known_at: str | None
@@ -106,10 +106,10 @@ class Asked:
     task_runner=ThreadPoolTaskRunner(max_workers=MOST_AT_ONCE),
 )
 def backfill(
-    source: str,
     start: date,
     end: date,
     every: str = "week",
+    source: str | None = None,
     inventory: str | None = None,
     store: str | None = None,
     business_units: list[str] | None = None,
@@ -125,10 +125,11 @@ def backfill(
     needed.
 
     Args:
-        source: Observations: file, folder, glob or s3:// address, as the worker sees it.
         start: First date, an exclusive UTC cut-off: the report is of what was known the evening before.
         end: Last date; done itself where the steps from `start` meet it.
         every: Step: day, week, month, or a number of days such as 14d.
+        source: Observations: file, folder, glob or s3:// address, as the worker sees it. Without: what the lake
+            holds.
         inventory: File with the servers' business unit, region, criticality, sizes. Without: all of one unit,
             `unassigned`.
         store: Lake: folder or s3://bucket/prefix. Default: the setting `store` of the worker.

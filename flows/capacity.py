@@ -25,7 +25,7 @@ FLEET_STAGES = 6  # ingest, fleet-pools, scorecard, decided, actions, report
     task_runner=ThreadPoolTaskRunner(max_workers=MOST_UNITS_AT_ONCE),
 )
 def capacity_run(
-    source: str,
+    source: str | None = None,
     inventory: str | None = None,
     store: str | None = None,
     as_of: str | None = None,
@@ -41,13 +41,13 @@ def capacity_run(
     """Observations to report, for a whole fleet.
 
     Args:
-        source: Observations: file, folder, glob or s3:// address, as the worker sees it.
+        source: Observations: file, folder, glob or s3:// address, as the worker sees it. Without: what the lake
+            holds, as the flow `ingest` keeps it.
         inventory: File with the servers' business unit, region, criticality, sizes. Without: all of one unit,
             `unassigned`.
         store: Lake: folder or s3://bucket/prefix. Default: the setting `store` of the worker.
         as_of: Exclusive UTC cut-off, yyyy-mm-dd. Or `scheduled`: the date this run was scheduled for. Or
-            `business-day`: that date, or the last business day before it. Default: end of the source's last complete
-            period.
+            `business-day`: that date, or the last business day before it. Default: end of the last complete period.
         known_at: Only rows that had arrived by this date or time; `as_of`: by the cut-off. Default: all rows before the
             cut-off.
         business_units: Only these business units. Default: all.

@@ -47,14 +47,23 @@ def job_of(profile: str | None, config: str | None, overrides: dict[str, Any], *
 
 
 def history(job: Job, kind: str, **asked: str | None) -> dict[str, Any]:
-    """Ingest what is asked, claim its period for this run, and name the run after its cut-off."""
-    ingested: dict[str, Any] = run_stage(ingest, job, **asked | {"as_of": resolved(asked["as_of"], job)})
+    """Ingest what is asked, claim its period for this run, and name the run after its cut-off.
+
+    Without a source the run takes what the lake holds, its inventory included.
+    """
+    given = {name: stated(asked[name]) for name in ("source", "inventory")}
+    ingested: dict[str, Any] = run_stage(ingest, job, **asked | given | {"as_of": resolved(asked["as_of"], job)})
     known = Ingested.model_validate(ingested)
     job.claims.period(known.cadence, known.cut_off)
     with get_client(sync_client=True) as client:
         client.update_flow_run(job.run.run_id, name=f"{kind}-{known.as_of[:10]}")
     show_sources(job, ingested)
     return ingested
+
+
+def stated(text: str | None) -> str | None:
+    """A parameter as given; None for what Prefect leaves of a variable that was not set when it was deployed."""
+    return None if text is None or not text.strip() or text.lstrip().startswith("{{") else text
 
 
 def manifest_of(

@@ -12,17 +12,18 @@ from tasks.common import Job, added_references, executed, stage_task
 
 @stage_task("ingest", per_run=True, run_name="ingest")
 def ingest(
-    job: Job, source: str, inventory: str | None, as_of: str | None, known_at: str | None = None
+    job: Job, source: str | None, inventory: str | None, as_of: str | None, known_at: str | None = None
 ) -> dict[str, Any]:
-    """Read the source into the lake. Looked at anew by every run: what is at a path may change."""
-    return executed(
-        job,
-        "ingest",
-        FLEET,
-        lambda: stages.ingest(job.store, job.settings, source, inventory, as_of, known_at, job.claims).model_dump(
-            mode="json"
-        ),
-    )
+    """Read the source into the lake, or without one take what the lake holds. Looked at anew by every run: what is at a
+    path may change.
+    """
+
+    def work() -> Ingested:
+        if source is None:
+            return stages.from_lake(job.store, job.settings, None, as_of, known_at, job.claims)
+        return stages.ingest(job.store, job.settings, source, inventory, as_of, known_at, job.claims)
+
+    return executed(job, "ingest", FLEET, lambda: work().model_dump(mode="json"))
 
 
 @stage_task("validate", actions=True)  # how long a server must have done nothing is looked at here

@@ -28,12 +28,14 @@ SETTINGS_READERS = {"pydantic_settings", "dotenv", "decouple"}
 ENVIRONMENT_NAMES = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 # Rooms of the library, bottom to top, and the rooms below that each may use. A new room is entered here first.
-BASE = {"__init__", "errors", "schema", "settings"}
+BASE = {"__init__", "errors", "schema", "settings", "settings_base", "settings_sources"}
 ROOMS: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
     "schema": {"errors"},
-    "settings": {"errors", "schema"},
+    "settings_base": {"errors", "schema"},
+    "settings_sources": {"errors", "schema", "settings_base"},
+    "settings": {"errors", "schema", "settings_base", "settings_sources"},
     "keys": BASE,
     "layers": BASE | {"keys"},
     "configuration": BASE | {"keys", "layers"},
@@ -42,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "lake": BASE,
     "exchange": BASE | {"lake"},
     "fleet": BASE | {"kernel_cache"},
-    "sources": BASE | {"fleet"},
+    "sources": BASE | {"configuration", "fleet"},  # configuration: where a secret is held
     "forecast": BASE | {"kernel_cache", "fleet"},
     "risk": BASE | {"fleet", "forecast"},
     "actions": BASE | {"fleet", "forecast", "risk"},

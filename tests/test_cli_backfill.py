@@ -41,13 +41,19 @@ def test_a_dry_run_tells_machines_too(call: Call) -> None:
         (("--start", "2026-02-04", "--end", "2026-01-20"), "is after --end"),
         (("--start", "2026-02-04", "--end", "2999-01-01"), "is in the future"),
         ((*WEEKS, "--every", "weekly"), "write day, week, month"),
-        (WEEKS, "--source is missing"),
     ],
 )
 def test_dates_are_checked_before_anything_is_scheduled(call: Call, options: tuple[str, ...], message: str) -> None:
     done = call("backfill", *options)
     assert done.code == 2
     assert message in done.err
+
+
+def test_without_a_source_there_must_be_a_lake(call: Call, tmp_path: Path) -> None:
+    done = call("backfill", *WEEKS, "--store", tmp_path / "none")
+    assert done.code == 3
+    assert "there is no lake at" in done.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_dates_before_the_first_row_are_refused_up_front(call: Call, fleet_folder: Path, tmp_path: Path) -> None:

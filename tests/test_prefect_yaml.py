@@ -79,6 +79,7 @@ def test_deployments_are_those_that_flows_and_people_ask_for_by_name() -> None:
         "forecast/daily-forecast",
         "train/train",
         "backfill/backfill",
+        "ingest/ingest",
         "business-unit-run/business-unit",
         "notify/notify",
     }
@@ -106,6 +107,8 @@ def test_heartbeats_come_often_enough_for_the_automation_that_looks_for_them() -
 def test_every_morning_has_one_run_and_schedules_name_their_time_zone() -> None:
     days = []
     for deployment in deployments():
+        if deployment["name"] == "ingest":
+            continue
         for schedule in deployment.get("schedules", []):
             minute, hour, *_, weekdays = schedule["cron"].split()
             assert (minute, hour, schedule["timezone"]) == ("0", "6", "Europe/London")
@@ -113,6 +116,13 @@ def test_every_morning_has_one_run_and_schedules_name_their_time_zone() -> None:
                 first, _, last = part.partition("-")
                 days += range(int(first), int(last or first) + 1)
     assert sorted(days) == list(range(7))
+
+
+def test_every_night_there_is_an_ingest_before_the_report() -> None:
+    (ingest,) = (deployment for deployment in deployments() if deployment["name"] == "ingest")
+    (schedule,) = ingest["schedules"]
+    assert (schedule["cron"], schedule["timezone"]) == ("20 1 * * *", "UTC")  # the day is over and has settled
+    assert ingest["work_pool"]["work_queue_name"] == "reports"  # and no report reads meanwhile
 
 
 def test_the_form_says_what_each_parameter_is() -> None:

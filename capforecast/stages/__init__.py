@@ -4,27 +4,34 @@ Tasks, Lambda and SageMaker wrap these; a notebook may call them in order. No st
 what it reads is named in its arguments, and a reference whose object has changed is an error.
 """
 
+from capforecast.sources.remote import Pace
 from capforecast.stages.actions import actions, actions_overview, decided
 from capforecast.stages.alerts import alerts, publish_alert
 from capforecast.stages.anomalies import anomalies
 from capforecast.stages.champion import champion, model_overview, why_train
+from capforecast.stages.collect import collect, collect_named
+from capforecast.stages.collected import Asked, Collected, MissedSpan, MissingSeries, record_key
 from capforecast.stages.delivery import deliver, delivers
 from capforecast.stages.drift import drift, drift_overview
 from capforecast.stages.intake import (
     AS_OF,
     BUSINESS_DAY,
     SCHEDULED,
+    given_inventory,
     ingest,
     parse_as_of,
     parse_known_at,
+    price_list,
     shape_catalogue,
     source_overview,
 )
+from capforecast.stages.lake_history import InLake, from_lake, in_lake
 from capforecast.stages.outputs import is_whole, publish, render, report
 from capforecast.stages.pools import fleet_pools, pool_overview, pools
 from capforecast.stages.scorecard import scorecard, scorecard_overview, warnings
-from capforecast.stages.serve import Served, UnitServed, from_lake, serve
+from capforecast.stages.serve import Served, UnitServed, serve
 from capforecast.stages.sizing import sizing
+from capforecast.stages.source_check import Checked, check_source
 from capforecast.stages.training_jobs import refuse_without_lake, train_by_job
 from capforecast.stages.units import forecast, overview, read_panel, risk, train, validate
 
@@ -58,10 +65,12 @@ ORDER = (  # of all stages: first those of a business unit, then the fleet's
 OF_UNIT = ORDER[1 : ORDER.index("fleet-pools")]
 
 __all__ = [
-    "AS_OF", "BUSINESS_DAY", "NEEDS", "OF_UNIT", "ORDER", "SCHEDULED", "Served", "UnitServed", "actions",
-    "actions_overview", "alerts", "anomalies", "champion", "decided", "deliver", "delivers", "drift", "drift_overview",
-    "fleet_pools", "forecast", "from_lake", "ingest", "is_whole", "model_overview", "overview", "parse_as_of",
-    "parse_known_at", "pool_overview", "pools", "publish", "publish_alert", "read_panel", "refuse_without_lake",
-    "render", "report", "risk", "scorecard", "scorecard_overview", "serve", "shape_catalogue", "sizing",
-    "source_overview", "train", "train_by_job", "validate", "warnings", "why_train",
+    "AS_OF", "BUSINESS_DAY", "NEEDS", "OF_UNIT", "ORDER", "SCHEDULED", "Asked", "Checked", "Collected", "InLake",
+    "MissedSpan", "MissingSeries", "Pace", "Served", "UnitServed", "actions", "actions_overview", "alerts", "anomalies",
+    "champion", "check_source", "collect", "collect_named", "decided", "deliver", "delivers", "drift", "drift_overview",
+    "fleet_pools", "forecast", "from_lake", "given_inventory", "in_lake", "ingest", "is_whole", "model_overview",
+    "overview", "parse_as_of", "parse_known_at", "pool_overview", "pools", "price_list", "publish", "publish_alert",
+    "read_panel", "record_key", "refuse_without_lake", "render", "report", "risk", "scorecard", "scorecard_overview",
+    "serve", "shape_catalogue", "sizing", "source_overview", "train", "train_by_job", "validate", "warnings",
+    "why_train",
 ]  # fmt: skip

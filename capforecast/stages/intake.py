@@ -25,6 +25,8 @@ from capforecast.schema import BUSINESS_UNIT, INGESTED_AT, TIMESTAMP
 from capforecast.settings import Settings
 from capforecast.sources import tally
 from capforecast.sources.files import Batch, read_files
+from capforecast.sources.inventories import read_inventory
+from capforecast.sources.rejects import Rejects
 
 log = logging.getLogger(__name__)
 SCHEDULED, BUSINESS_DAY = "scheduled", "business-day"  # cut-offs that flows resolve from the scheduled start of the run
@@ -67,10 +69,7 @@ def ingest(
         inventory_reference = raw.put_inventory(store, rows)
         observations = raw.observation_references(store, batch.cadence, cut)
     if until is not None and not raw.any_arrived(store, observations, until):
-        raise NoUsableInputError(
-            f"nothing before {cut.isoformat()} had arrived by {until.isoformat()}: rows without ingested_at arrive "
-            "when the lake first reads them; give a later --known-at, or a source that says when its rows arrived"
-        )
+        raise nothing_arrived(cut, until)
     servers = inventories.at(rows, cut)
     reasons = batch.rejects["reason"].value_counts().sort_index()
     quarantine = write_table(store, unit_key("quarantine", batch.cadence, cut), batch.rejects)
@@ -97,6 +96,24 @@ def ingest(
         values_rejected=int(counted["values_rejected"].sum()),
         duplicates=batch.duplicates,
         rejected_by_reason={str(key): int(value) for key, value in reasons.items()},
+    )
+
+
+def given_inventory(settings: Settings, path: str) -> pd.DataFrame:
+    """An inventory file of the user's own, to be laid over what a monitoring system says; raises InputError."""
+    rejects = Rejects()
+    rows, _ = read_inventory(Path(path).expanduser(), settings, rejects)
+    refused = rejects.frame()
+    if len(refused):
+        log.warning("%s: %d entries were refused: %s", path, len(refused), refused["reason"].value_counts().to_dict())
+    return rows
+
+
+def nothing_arrived(cut: pd.Timestamp, known_at: pd.Timestamp) -> NoUsableInputError:
+    """What is wrong where a run may see nothing at all."""
+    return NoUsableInputError(
+        f"nothing before {cut.isoformat()} had arrived by {known_at.isoformat()}: rows without ingested_at arrive "
+        "when the lake first reads them; give a later --known-at, or a source that says when its rows arrived"
     )
 
 

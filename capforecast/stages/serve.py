@@ -11,40 +11,30 @@ import logging
 import time
 from collections.abc import Callable
 
-import pandas as pd
-
 from capforecast import __version__
 from capforecast.configuration import config_hash
 from capforecast.errors import (
     CapforecastError,
     ConflictError,
-    NoUsableInputError,
     OutOfTimeError,
     StaleReferenceError,
 )
 from capforecast.exchange import Ingested, Result, RunKey, Unit
 from capforecast.fingerprint import code_fingerprint
-from capforecast.fleet import inventory as inventories
-from capforecast.fleet import panel as panels
 from capforecast.forecast import registry
 from capforecast.forecast.model import NAME
-from capforecast.lake import raw
-from capforecast.lake.datasets import INVENTORY_KEY, read_frame, read_table, unit_key, write_table
+from capforecast.lake.datasets import read_frame
 from capforecast.lake.runs import record
 from capforecast.lake.store import Store
-from capforecast.schema import BUSINESS_UNIT, TIER_ORDER, TIMESTAMP, Cadence, Reference, Tier
+from capforecast.schema import TIER_ORDER, Cadence, Tier
 from capforecast.settings import Settings
-from capforecast.sources import tally
-from capforecast.sources.rejects import Rejects
 from capforecast.stages.anomalies import anomalies
 from capforecast.stages.champion import champion
 from capforecast.stages.drift import last_error
-from capforecast.stages.intake import parse_as_of, price_list, shape_catalogue
 from capforecast.stages.outputs import NAMES, inputs_of, render
 from capforecast.stages.units import forecast, risk, validate
 
 log = logging.getLogger(__name__)
-_RECENT = 3  # months that say when the last complete period of the lake ended
 TOLD = ("forecasts", "risks", "servers")
 SUMMARY = NAMES["json"][1]
 CHANGED = (ConflictError, StaleReferenceError)  # somebody else wrote meanwhile: passes for who begins anew
@@ -83,53 +73,6 @@ class Served(Result):
     def complete(self) -> bool:
         """Did every business unit finish?"""
         return not self.problems
-
-
-def from_lake(store: Store, settings: Settings, cadence: Cadence | None = None, as_of: str | None = None) -> Ingested:
-    """The history that is in the lake already, without a source; by default up to its last complete period.
-
-    cadence: default the daily one, where there is any. Raises NoUsableInputError where the lake holds none.
-    """
-    spans = {each: raw.span(store, each) for each in Cadence if cadence in (None, each)}
-    known = [(each, span) for each, span in spans.items() if span is not None]
-    rows = raw.get_inventory(store)
-    stated = store.reference(INVENTORY_KEY)
-    if not known or rows is None or stated is None:
-        raise NoUsableInputError(f"{store.url} holds no{f' {cadence}' if cadence else ''} observations: ingest some")
-    cadence, (first, end) = known[0]
-    cut = parse_as_of(as_of) if as_of else _last_period(store, cadence)
-    if not first < cut <= end:
-        raise NoUsableInputError(
-            f"as_of {cut.isoformat()}: {store.url} holds {cadence} observations from {first:%Y-%m} to before "
-            f"{end:%Y-%m}"
-        )
-    servers = inventories.at(rows, cut)
-    return Ingested(
-        cadence=cadence,
-        as_of=cut.isoformat(),
-        observations=raw.observation_references(store, cadence, cut),
-        inventory=stated.model_copy(update={"rows": len(rows)}),
-        shapes=write_table(store, unit_key("shapes", cadence, cut), shape_catalogue(settings)),
-        prices=write_table(store, unit_key("prices", cadence, cut), price_list(settings)),
-        quarantine=_earlier(store, unit_key("quarantine", cadence, cut), Rejects().frame()),
-        validation=_earlier(store, unit_key("validation", cadence, cut), tally.frame((), Rejects().frame())),
-        known_at=None,
-        business_units=sorted(servers[BUSINESS_UNIT].unique()),
-        servers=len(servers),
-        files=0, files_refused=0, rows_read=0, rows_used=0, rows_rejected=0, values_rejected=0, duplicates=0,
-        rejected_by_reason={},
-    )  # fmt: skip
-
-
-def _last_period(store: Store, cadence: Cadence) -> pd.Timestamp:
-    months = raw.observation_references(store, cadence, pd.Timestamp.max.tz_localize("UTC"))[-_RECENT:]
-    times = [read_table(store, month, [TIMESTAMP]).to_pandas() for month in months]
-    return panels.default_as_of(pd.concat(times, ignore_index=True), cadence)
-
-
-def _earlier(store: Store, key: str, empty: pd.DataFrame) -> Reference:
-    """What a delivery left of that cut-off, or nothing: another reader of the lake must not wipe it out."""
-    return store.reference(key) or write_table(store, key, empty)
 
 
 def serve(

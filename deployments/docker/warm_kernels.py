@@ -20,7 +20,8 @@ from capforecast.fleet.synthetic import END, Fleet
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence
 from capforecast.settings import Settings
-from capforecast.stages.serve import from_lake, serve
+from capforecast.stages.lake_history import from_lake
+from capforecast.stages.serve import serve
 
 FLEETS = {Cadence.DAILY: (24, 400), Cadence.HOURLY: (12, 90)}  # servers, days
 WEEK = 7  # between training and what is forecast

@@ -56,3 +56,10 @@ def test_labels_of_an_inventory_stay_as_they_came(store: Store) -> None:
     schema = written(store, "servers", pd.DataFrame({"server_id": ["a"], "days": ["Mondays"], "size": [3]}))
     assert schema.field("days").type == pa.string()
     assert schema.field("size").type == pa.int64()
+
+
+def test_lists_of_which_no_row_has_one(store: Store) -> None:
+    frame = pd.DataFrame({"business_unit": ["a", "b"], "servers": [np.nan, np.nan], "hourly": [np.nan, np.nan]})
+    table = read_table(store, write_table(store, unit_key("path_costs", Cadence.DAILY, AS_OF), frame))
+    assert table.schema.field("hourly").type == pa.list_(pa.float64())
+    assert table["servers"].to_pylist() == [None, None]

@@ -130,8 +130,8 @@ def notes(summary: dict[str, Any]) -> list[str]:
         reasons = sorted(quality["rejected_by_reason"].items(), key=lambda item: -item[1])
         worst = ", ".join(f"{count} {reason}" for reason, count in reasons[:3])
         said.append(
-            f"{quality['rows_rejected']} of {quality['rows_read']} rows read were set aside "
-            f"(entries: {worst}): quarantine/"
+            f"{quality['rows_rejected']} of {quality['rows_read']} rows read were set aside; "
+            f"quarantine/ has each of their values with its reason ({worst})"
         )
     return said + model_notes(summary)
 

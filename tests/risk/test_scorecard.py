@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -173,6 +174,14 @@ def test_order_of_rows_changes_nothing(cases: pd.DataFrame, rows: pd.DataFrame) 
 def test_an_incomplete_outcome_is_not_scored(cases: pd.DataFrame) -> None:
     early = cases.assign(observed_days=np.where(np.arange(len(cases)) % 3 == 0, 20, 90))
     assert row_of(score(early, SETTINGS, draws=3).rows, OURS)["cases"] == (early["observed_days"] == 90).sum()
+
+
+def test_warnings_of_which_none_can_be_scored_yet_bother_nobody(cases: pd.DataFrame) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        young = score(cases.assign(observed_days=0), SETTINGS, draws=3).rows
+    assert (young["cases"] == 0).all()
+    assert young["base_rate"].isna().all()
 
 
 def test_nothing_to_score_is_an_empty_table_of_the_same_types(rows: pd.DataFrame) -> None:

@@ -55,6 +55,8 @@ def ingest(
         job=job, system=wanted, since=since, until=until, refill=refill, inventory=stated(inventory), spend=spend
     )
     show_ingest(wanted, made)
-    if not made["complete"]:
+    if not made["servers"]:
+        log.warning("%s: no server was found; `capforecast sources check %s` says more", wanted, wanted)
+    elif not made["complete"]:
         log.warning("%s: %d spans were not read; the next ingest asks again", wanted, len(made["missed"]))
     return made

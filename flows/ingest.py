@@ -48,9 +48,8 @@ def ingest(
     wanted = stated(system)
     if wanted is None:
         return Completed(message="no system is named (CAPACITY_SYSTEM): nothing to ingest")
-    store = stated(store)
     asked = (overrides or {}) | ({"store": store} if store else {}) | ({"remote.cadence": cadence} if cadence else {})
-    job = job_of(stated(profile), stated(config), asked)
+    job = job_of(profile, config, asked)
     made: dict[str, Any] = configured_collect(job)(
         job=job, system=wanted, since=since, until=until, refill=refill, inventory=stated(inventory), spend=spend
     )

@@ -209,7 +209,7 @@ class Discovery:
         jobs = Counter(labels.get("job", "") for labels in up)
         span = f"between {self.window.since:%Y-%m-%d %H:%M} and {self.window.until:%Y-%m-%d %H:%M} UTC"
         if not jobs:
-            self.warnings.append(f"nothing was scraped {span}: only days or hours that are over are read")
+            self.warnings.append(f"nothing was scraped {span}: a day (hourly: an hour) is read once it is over")
             return
         told = ", ".join(f"{name} ({count} targets)" for name, count in sorted(jobs.items())[:_JOBS_TOLD])
         chosen = f" and select ({', '.join(self.settings.select)})" if self.settings.select else ""

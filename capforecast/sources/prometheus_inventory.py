@@ -54,7 +54,7 @@ def _described(
 
 def _unmapped(mapping: Mapping[str, str], known: Iterable[Mapping[str, str]]) -> list[str]:
     """What looks like a typing error in `labels`: labels that nothing has, columns that are nearly ours."""
-    there = {name for labels in known for name in labels}
+    there = {name for labels in known for name in labels} - {"__name__"}
     odd = []
     for name, column in mapping.items():
         if there and name not in there:

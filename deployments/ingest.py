@@ -180,7 +180,8 @@ def _show_checked(found: stages.Checked, settings: Settings) -> None:
         f"{_day(found.since)} to {_day(found.until)} took {found.requests} requests and {found.seconds:.1f} s."
     )
     if units:
-        console.show_text(f"business units: {units}")
+        how = ": name the labels or tags that hold them in the settings, or give ingest an --inventory"
+        console.show_text(f"business units: {units}{how if set(found.business_units) == {''} else ''}")
     if found.columns:
         console.show_table(
             [

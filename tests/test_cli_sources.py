@@ -110,6 +110,9 @@ def test_a_check_ends_with_what_to_do_next(call: Call, remote: FakeRemote) -> No
     done = call("sources", "check", "cloudwatch")
     assert "fit without what is missing above. next: capforecast ingest --from " in done.out
     assert "at least" not in done.out
+    assert "or give ingest an --inventory" not in done.out
+    remote.inventory = pd.DataFrame({"server_id": remote.ids()})
+    assert "business units: unassigned 4: name the labels" in call("sources", "check", "prometheus").out
     remote.keeps = pd.Timedelta(days=15)  # Prometheus' default
     assert "warning: it keeps 14 days, and a forecast of daily values takes 30 at least" in call(
         "sources", "check", "prometheus"

@@ -76,7 +76,7 @@ def check_source(
     answer = _read(source, found, cadence, window, spend)
     shares = covered(answer.observations, found.series, cadence, window)
     units = found.inventory.drop_duplicates(SERVER_ID, keep="last").reindex(columns=["business_unit"])
-    counted = units["business_unit"].fillna("").astype(str).value_counts().sort_index()
+    counted = units["business_unit"].astype("object").fillna("").astype(str).value_counts().sort_index()
     return Checked(
         source=source.name, address=source.address, cadence=cadence, since=window.since.isoformat(),
         until=window.until.isoformat(), oldest=None if oldest is None else oldest.isoformat(), servers=len(shares),

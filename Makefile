@@ -57,7 +57,8 @@ e2e-sources: system monitoring-system $(DEV) $(SERVICES) ## read Debian's Promet
 
 monitoring-system:
 	@command -v promtool >/dev/null && command -v prometheus-node-exporter >/dev/null || \
-		apt-get install --yes --quiet --no-install-recommends prometheus prometheus-node-exporter
+		{ apt-get install --yes --quiet --no-install-recommends prometheus prometheus-node-exporter && \
+		systemctl disable --now prometheus prometheus-node-exporter 2>/dev/null || true; }  # tests start their own, on loopback
 
 fuzz: $(DEV) ## read 100,000 generated files (FILES=n for another number)
 	$(BIN)/python scripts/fuzz.py --files $(or $(FILES),100000)

@@ -98,8 +98,8 @@ class Calls:
         found = set()
         for account in self._settings.accounts or (CloudWatchAccount(),):
             name = self._account(account)
-            for region in account.regions or self._settings.regions or (self._default_region(),):
-                found.add(Place(name, region))
+            for where in account.regions or self._settings.regions or (self._default_region(),):
+                found.add(Place(name, where))
         return sorted(found)
 
     def ask(

@@ -53,7 +53,7 @@ e2e: system stack-system $(DEV) $(SERVICES) ## bring the whole stack up and brea
 	$(BIN)/python -m pytest -m stack --timeout=1800 tests/stack
 
 e2e-sources: system monitoring-system $(DEV) $(SERVICES) ## read Debian's Prometheus and moto's CloudWatch, with faults on the way, up to a report
-	$(BIN)/python -m pytest -m monitoring --timeout=1800 tests/monitoring tests/sources
+	$(BIN)/python -m pytest -m monitoring --timeout=1800 tests/monitoring tests/sources tests/test_cloudwatch_docs.py
 
 monitoring-system: # what apt starts as services is stopped: tests start their own, on loopback
 	@command -v promtool >/dev/null && command -v prometheus-node-exporter >/dev/null || { \

@@ -159,8 +159,8 @@ def _reach(settings: Settings, cadence: Cadence, asked: Asked) -> Reach:
         since = begin
     if since is not None and since + step > end:
         raise UsageError(
-            f"no complete {'day' if cadence is Cadence.DAILY else 'hour'} lies between {since.isoformat()} and "
-            f"{end.isoformat()}; give an earlier --since, or a later --until"
+            f"no complete {'day' if cadence is Cadence.DAILY else 'hour'} lies between {since:%Y-%m-%d %H:%M} and "
+            f"{end:%Y-%m-%d %H:%M} UTC; give an earlier --since, or a later --until"
         )
     return Reach(begin, end, since, overlap=-(-remote.overlap_hours * cadence.per_day // 24))
 

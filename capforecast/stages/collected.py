@@ -119,8 +119,8 @@ class Collected(Result):
 
     @property
     def complete(self) -> bool:
-        """Was all read that was planned?"""
-        return self.problem is None and not self.missed
+        """Was there anything, and was all read that was planned?"""
+        return self.problem is None and not self.missed and self.series > 0
 
     @property
     def values(self) -> int:

@@ -125,17 +125,28 @@ def _show_trouble(
         )
     if len(missed) + missed_more > SHOWN:
         console.show_text(f"not read: {len(missed) + missed_more - SHOWN} spans more (--json tells them)")
-    kinds: dict[tuple[str, str, str], list[str]] = {}
-    for row in missing:
-        kinds.setdefault((row.column, row.reason, row.remedy), []).append(row.server_id)
-    for (column, reason, remedy), servers in list(kinds.items())[:SHOWN]:
+    kinds = _kinds(missing)
+    for (reason, remedy, servers), columns in kinds[:SHOWN]:
         named = [name for name in servers if name]
-        whom = f" on {len(named)} servers ({', '.join(named[:3])}{' ...' if len(named) > 3 else ''})" if named else ""
-        console.show_text(f"missing: {column or 'everything'}{whom}: {reason}{f'; {remedy}' if remedy else ''}")
+        count = f"{len(named)} server{'s' if len(named) > 1 else ''}"
+        whom = f" on {count} ({', '.join(named[:3])}{' ...' if len(named) > 3 else ''})" if named else ""
+        what = ", ".join(filter(None, columns)) or "everything"
+        console.show_text(f"missing: {what}{whom}: {reason}{f'; {remedy}' if remedy else ''}")
     if len(kinds) > SHOWN or missing_more:
         console.show_text("missing: more of it stands in --json and in the record of the ingest")
     for text in warnings[:SHOWN]:
         console.show_text(f"warning: {text}")
+
+
+def _kinds(missing: Sequence[MissingSeries]) -> list[tuple[tuple[str, str, tuple[str, ...]], list[str]]]:
+    """(reason, remedy, servers), and all columns that are missing of these for it: statistics of a metric are one."""
+    servers: dict[tuple[str, str, str], list[str]] = {}
+    for row in missing:
+        servers.setdefault((row.column, row.reason, row.remedy), []).append(row.server_id)
+    columns: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (column, reason, remedy), named in servers.items():
+        columns.setdefault((reason, remedy, tuple(named)), []).append(column)
+    return list(columns.items())
 
 
 def list_sources(as_json: bool) -> None:

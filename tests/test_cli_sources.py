@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -46,6 +47,19 @@ def test_it_reads_and_says_what_is_missing_and_how_to_get_it(call: Call, remote:
     told = json.loads(call(*asked, "--json").out)
     assert (told["complete"], told["servers"], told["values"]) == (True, 4, 2 * 8)  # two days read again
     assert Store(tmp_path / "lake").keys("ingests")
+
+
+def test_what_is_missing_of_the_same_servers_for_one_reason_is_said_once(
+    call: Call, remote: FakeRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = [(f"s{number}", f"disk_{name}") for number in range(2) for name in ("p95", "mean", "max")]
+    told = [(*each, "it has no disks", "plug one in") for each in lacks]
+    table = pd.DataFrame(told, columns=["server_id", "column", "reason", "remedy"], dtype="str")
+    discover = remote.discover
+    monkeypatch.setattr(remote, "discover", lambda window: replace(discover(window), missing=table))
+    done = call("ingest", "--from", "prometheus", "--store", tmp_path / "lake", "--since", AGO)
+    said = [line for line in done.out.splitlines() if line.startswith("missing")]
+    assert said == ["missing: disk_p95, disk_mean, disk_max on 2 servers (s0, s1): it has no disks. plug one in"]
 
 
 def test_what_was_not_read_is_said_and_is_exit_code_4(call: Call, remote: FakeRemote, tmp_path: Path) -> None:

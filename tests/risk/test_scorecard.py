@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -176,12 +175,11 @@ def test_an_incomplete_outcome_is_not_scored(cases: pd.DataFrame) -> None:
     assert row_of(score(early, SETTINGS, draws=3).rows, OURS)["cases"] == (early["observed_days"] == 90).sum()
 
 
-def test_warnings_of_which_none_can_be_scored_yet_bother_nobody(cases: pd.DataFrame) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        young = score(cases.assign(observed_days=0), SETTINGS, draws=3).rows
-    assert (young["cases"] == 0).all()
-    assert young["base_rate"].isna().all()
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_history_too_short_for_any_outcome_is_counted_as_none_without_noise(cases: pd.DataFrame) -> None:
+    rows = score(cases.assign(observed_days=20, event_days=np.nan), SETTINGS, draws=3).rows
+    assert (rows[["cases", "events"]] == 0).all(axis=None)
+    assert rows["base_rate"].isna().all()
 
 
 def test_nothing_to_score_is_an_empty_table_of_the_same_types(rows: pd.DataFrame) -> None:

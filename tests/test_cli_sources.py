@@ -59,7 +59,7 @@ def test_what_is_missing_of_the_same_servers_for_one_reason_is_said_once(
     monkeypatch.setattr(remote, "discover", lambda window: replace(discover(window), missing=table))
     done = call("ingest", "--from", "prometheus", "--store", tmp_path / "lake", "--since", AGO)
     said = [line for line in done.out.splitlines() if line.startswith("missing")]
-    assert said == ["missing: disk_p95, disk_mean, disk_max on 2 servers (s0, s1): it has no disks. plug one in"]
+    assert said == ["missing: disk_p95, disk_mean, disk_max on 2 servers (s0, s1): it has no disks; plug one in"]
 
 
 def test_what_was_not_read_is_said_and_is_exit_code_4(call: Call, remote: FakeRemote, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_shorter_reach_and_rows_set_aside_are_said() -> None:
     reach, rows = notes(a_summary(reach="14 d", quality=quality))
     assert "14 d ahead, not 90 d" in reach
     assert "240 of 600 rows" in rows
-    assert "entries: 233 bad_timestamp" in rows
+    assert "each of their values with its reason (233 bad_timestamp" in rows
 
 
 def test_older_models_and_drift_are_said() -> None:

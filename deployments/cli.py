@@ -137,6 +137,8 @@ def generate_data(
         console.out.print(f"inventory in {made['inventory']}", soft_wrap=True)
         if truth:
             console.out.print(f"truth in {made['truth']}", soft_wrap=True)
+        step = f"next: capforecast run --source {made['observations']} --inventory {made['inventory']} --store lake"
+        console.show_text(step)
 
 
 @app.command(rich_help_panel="Start here", epilog=EXIT_CODES)

@@ -64,6 +64,7 @@ class CloudWatch:
     def discover(self, window: Window) -> Found:
         """Servers as they are now, whatever the window. Raises SourceError where no service of any place answers."""
         said: list[str] = []
+        failed: list[str] = []
         servers: list[Server] = []
         missing: list[tables.Row] = []
         problems: list[SourceError] = []
@@ -74,7 +75,7 @@ class CloudWatch:
                     servers += of_place(self._calls, place, service, self._settings, said.append)
                 except SourceError as error:
                     problems.append(error)
-                    said.append(f"{service} of {place} was not read: {error}")
+                    failed.append(f"{service} of {place} was not read: {error}")
                     remedy = f"allow it: {POLICY}" if isinstance(error, SourceRefusedError) else "ingest again"
                     missing.append(("", "", f"{service} of {place}: {error}", f"{remedy}, or leave the service out"))
         if len(problems) == len(places) * len(self._settings.services):
@@ -87,6 +88,7 @@ class CloudWatch:
             tables.series(named, self._settings, self._statistics),
             tables.missing([*missing, *twice, *tables.lacks(named, self._settings, self._statistics)]),
             tuple(dict.fromkeys(said)),
+            tuple(dict.fromkeys(failed)),
         )
 
     def oldest(self, cadence: Cadence, now: pd.Timestamp) -> pd.Timestamp | None:

@@ -84,7 +84,7 @@ def show_collected(made: stages.Collected, lake: str) -> None:
         )
     for note in expected.notes:
         console.show_text(f"note: {note}")
-    _show_trouble(made.missed, made.missing, made.warnings, made.missed_more, made.missing_more)
+    _show_trouble(made.missed, made.missing, made.warnings, made.failed, made.missed_more, made.missing_more)
 
 
 def _day(text: str) -> str:
@@ -95,6 +95,7 @@ def _show_trouble(
     missed: Sequence[stages.MissedSpan],
     missing: Sequence[MissingSeries],
     warnings: Sequence[str],
+    failed: Sequence[str],
     missed_more: int = 0,
     missing_more: int = 0,
 ) -> None:
@@ -119,6 +120,8 @@ def _show_trouble(
         console.show_text(f"missing: {column or 'everything'}{whom}: {reason}. {remedy}".rstrip())
     if len(kinds) > SHOWN or missing_more:
         console.show_text("missing: more of it stands in --json and in the record of the ingest")
+    for text in failed[:SHOWN]:
+        console.show_text(f"not looked for: {text}; the next ingest asks again")
     for text in warnings[:SHOWN]:
         console.show_text(f"warning: {text}")
 
@@ -168,7 +171,7 @@ def _show_checked(found: stages.Checked) -> None:
     for each in worst:
         told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in each.coverage.items())
         console.show_text(f"not complete: {each.server_id}: {told}")
-    _show_trouble(found.missed, found.missing, found.warnings)
+    _show_trouble(found.missed, found.missing, found.warnings, found.failed)
 
 
 def example(name: str) -> str:

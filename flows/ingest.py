@@ -56,5 +56,6 @@ def ingest(
     )
     show_ingest(wanted, made)
     if not made["complete"]:
-        log.warning("%s: %d spans were not read; the next ingest asks again", wanted, len(made["missed"]))
+        told = (wanted, len(made["missed"]) + made["missed_more"], len(made["failed"]))
+        log.warning("%s: %d spans were not read, %d things not looked for; the next ingest asks again", *told)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from capforecast.lake import raw
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence
 from capforecast.sources import registry
+from capforecast.sources.remote import Window
 
 NOW = pd.Timestamp.now(tz="UTC")
 AGO = (NOW - pd.Timedelta(days=20)).strftime("%Y-%m-%d")
@@ -52,6 +54,25 @@ def test_what_was_not_read_is_said_and_is_exit_code_4(call: Call, remote: FakeRe
     assert "it was told to fail; the next ingest asks again" in done.out
     remote.fails = ()
     assert call(*asked).code == 0
+
+
+def test_what_could_not_be_looked_for_is_said_and_is_exit_code_4(
+    call: Call, remote: FakeRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = replace(remote.discover(Window(NOW, NOW)), failed=("disk_p95: took too long",))
+    monkeypatch.setattr(remote, "discover", lambda window: found)
+    for asked in (("ingest", "--from", "prometheus", "--store", tmp_path / "lake", "--since", AGO),
+                  ("sources", "check", "prometheus")):  # fmt: skip
+        done = call(*asked)
+        assert done.code == 4
+        assert "not looked for: disk_p95: took too long; the next ingest asks again" in done.out
+
+
+def test_nothing_there_is_exit_code_3(call: Call, remote: FakeRemote, tmp_path: Path) -> None:
+    remote.servers = 0
+    done = call("ingest", "--from", "prometheus", "--store", tmp_path / "lake", "--since", AGO)
+    assert done.code == 3
+    assert "nothing of what is asked for is there" in done.err
 
 
 def test_nothing_at_all_is_exit_code_1(call: Call, remote: FakeRemote, tmp_path: Path) -> None:
@@ -118,6 +139,7 @@ def test_an_inventory_of_ones_own_wins(call: Call, remote: FakeRemote, tmp_path:
         (("--from", "prometheus", "--source", "x.csv"), "--source is for --from files"),
         (("--from", "prometheus", "--cadence", "weekly"), "remote.cadence"),
         (("--from", "prometheus", "--since", "last week"), "is no date"),
+        (("--from", "cloudwatch", "--url", "http://x"), "--url is the address of a Prometheus; cloudwatch has none"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(call: Call, options: tuple[str, ...], message: str, tmp_path: Path) -> None:

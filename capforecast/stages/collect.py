@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from capforecast.errors import SourceError, SourceRefusedError, UsageError
+from capforecast.errors import NoUsableInputError, SourceError, SourceRefusedError, UsageError
 from capforecast.lake import leases, raw
 from capforecast.lake import marks as kept
 from capforecast.lake.intervals import joined
@@ -20,7 +20,7 @@ from capforecast.schema import SERVER_ID, Cadence
 from capforecast.settings import Settings
 from capforecast.sources import registry
 from capforecast.sources.remote import Answer, Estimate, Found, Pace, Remote, Window, unpaced
-from capforecast.stages.answers import check_answer, keep_inventory
+from capforecast.stages.answers import check_answer, keep_inventory, without_reserved
 from capforecast.stages.collected import (
     MOST_ROWS,
     Asked,
@@ -102,16 +102,20 @@ def collect(
     owner: who holds the claim on the system while it is read (a run; its own retry goes on at once).
     What could not be read is in the result, and asked for again by the next ingest. Raises SourceError where nothing
     can be had at all (what was read before stays), SourceRefusedError where it would cost more than is allowed,
-    ConflictError where another ingest reads the same system, UsageError for a span without a complete period.
+    NoUsableInputError where nothing of what is asked for is there, ConflictError where another ingest reads the same
+    system, UsageError for a span without a complete period.
     """
     ingest = _Ingest(store, source, settings.remote.period, asked)
     if asked.dry_run:
-        return _plan(ingest, settings)[2]
+        planned = _plan(ingest, settings)[2]
+        _refuse_nothing(planned)
+        return planned
     lease = leases.acquire(store, ingest.claim, owner=owner or asked.ingest_id)
     try:
         found, plan, planned = _plan(ingest, settings)
+        _refuse_nothing(planned)
         refuse_cost(planned.expected, asked.spend)
-        _begin(ingest, found, plan)
+        _begin(ingest, found, plan, planned)
         done, problem = _read_all(ingest, found, plan, pace, lease)
     finally:
         lease.release()
@@ -130,7 +134,7 @@ def _plan(ingest: _Ingest, settings: Settings) -> tuple[Found, list[Part], Colle
     oldest = None if oldest is None else oldest.ceil(cadence.frequency)
     marks = ingest.marks()
     window = looked_at(marks, reach, cadence, oldest)
-    found = source.discover(window)
+    found = without_reserved(source.discover(window))
     wanted = needs(found.series, marks, reach, cadence, oldest)
     if asked.refill:
         wanted = joined(wanted, without_values(ingest.store, found.series, cadence, window))
@@ -141,10 +145,24 @@ def _plan(ingest: _Ingest, settings: Settings) -> tuple[Found, list[Part], Colle
         now=asked.now.isoformat(), since=window.since.isoformat(), until=window.until.isoformat(),
         dry_run=asked.dry_run, servers=int(found.series[SERVER_ID].nunique()), series=len(found.series),
         columns={str(name): int(count) for name, count in found.series["column"].value_counts().sort_index().items()},
-        planned=len(plan), expected=expected, warnings=found.warnings,
+        planned=len(plan), expected=expected, warnings=found.warnings, failed=found.failed,
         missing=tuple(missing_series(found.missing)),
         missing_more=max(0, len(found.missing) - MOST_ROWS),
     )  # fmt: skip
+
+
+def _refuse_nothing(planned: Collected) -> None:
+    """Raise NoUsableInputError where there is no series at all, SourceError where that may be for what failed."""
+    if planned.series:
+        return
+    if planned.failed:
+        raise SourceError(f"{planned.address}: {'; '.join(planned.failed[:3])}")
+    reasons = list(dict.fromkeys(f"{row.column or 'everything'}: {row.reason}" for row in planned.missing))
+    told = "; ".join([*planned.warnings[:1], *reasons[:3]]) or "it has no servers"
+    raise NoUsableInputError(
+        f"{planned.address}: nothing of what is asked for is there from {planned.since[:16]} to {planned.until[:16]} "
+        f"({told}); `capforecast sources check {planned.source}` says what is missing, and how to get it"
+    )
 
 
 def _reach(settings: Settings, cadence: Cadence, asked: Asked) -> Reach:
@@ -188,9 +206,12 @@ def refuse_cost(expected: Expected, spend: bool) -> None:
         )
 
 
-def _begin(ingest: _Ingest, found: Found, plan: list[Part]) -> None:
+def _begin(ingest: _Ingest, found: Found, plan: list[Part], planned: Collected) -> None:
     """Keep the inventory, and mark all that is going to be asked for as holes: killed, the next ingest knows them."""
     known = marks = ingest.marks()
+    if not found.failed:
+        looked = Window(pd.Timestamp(planned.since), pd.Timestamp(planned.until))
+        marks = kept.without_lost(marks, found.series, looked, before=ingest.asked.since is None)
     for part in plan:
         series = part.of(found).series
         marks = kept.after(marks, series, part.window, [_Nothing(part.window)], ingest.cadence)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -47,15 +50,28 @@ def _show_files(store: Store, made: Ingested) -> None:
 
 def ingest_remote(loaded: Loaded, name: str, *, as_json: bool, quiet: bool = False, **asked: Any) -> int:
     """Bring what is new of a monitoring system into the lake (`collect_named`); returns the exit code."""
-    store = Store(usable_store(loaded), loaded.settings.storage)
     ingest_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
-    with progress.shown(f"asking {name}", quiet=quiet):
+    with (
+        _lake(usable_store(loaded), keep=not asked.get("dry_run")) as url,
+        progress.shown(f"asking {name}", quiet=quiet),
+    ):
+        store = Store(url, loaded.settings.storage)
         made = stages.collect_named(store, loaded.settings, name, ingest_id, **asked)
     if as_json:
         console.show_json(made.model_dump(mode="json") | {"complete": made.complete, "values": made.values})
     else:
         show_collected(made, store.url)
     return 0 if made.complete else NOT_ALL
+
+
+@contextmanager
+def _lake(url: str, *, keep: bool) -> Iterator[str]:
+    """Where the lake is; a folder of its own for who only looks and has none: opening a lake makes its folder."""
+    if keep or "://" in url or Path(url).expanduser().is_dir():
+        yield url
+        return
+    with TemporaryDirectory(prefix="capforecast-") as nowhere:
+        yield nowhere
 
 
 def refuse_source(name: str, path: str | None) -> None:

@@ -91,6 +91,7 @@ def test_a_dry_run_writes_nothing_and_more_than_is_allowed_is_not_spent(
     assert done.code == 0
     assert "USD (a list of today)" in done.out
     assert "Nothing was written" in done.out
+    assert not (tmp_path / "lake").exists()
     refused = call(*asked)
     assert refused.code == 1
     assert "5.00 USD may be spent without asking: give --yes" in refused.err

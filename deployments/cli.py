@@ -163,11 +163,14 @@ def run(
     Stages whose inputs, code and settings have not changed are reused. When a business unit fails the others finish;
     the run says what is missing, prints the command that retries it, and ends with exit code 4.
 
-    Without --source the run takes what the lake holds (see capforecast ingest).
+    Without --source the run takes what the lake holds (see capforecast ingest): daily values, where it has any and the
+    setting `source.cadence` does not say hourly.
 
     With --retrain never nothing is trained: each business unit is forecast by its champion (see capforecast models).
 
     Example: capforecast run --source data/ --inventory inventory.csv --store lake --horizon 90d
+
+    Example, after capforecast ingest: capforecast run --store lake
 
     Example, on the days between two trainings: capforecast run --source data/ --store lake --retrain never
     """

@@ -48,14 +48,15 @@ def ingest(
     wanted = stated(system)
     if wanted is None:
         return Completed(message="no system is named (CAPACITY_SYSTEM): nothing to ingest")
-    store = stated(store)
     asked = (overrides or {}) | ({"store": store} if store else {}) | ({"remote.cadence": cadence} if cadence else {})
-    job = job_of(stated(profile), stated(config), asked)
+    job = job_of(profile, config, asked)
     made: dict[str, Any] = configured_collect(job)(
         job=job, system=wanted, since=since, until=until, refill=refill, inventory=stated(inventory), spend=spend
     )
     show_ingest(wanted, made)
-    if not made["complete"]:
+    if not made["servers"]:
+        log.warning("%s: no server was found; `capforecast sources check %s` says more", wanted, wanted)
+    elif not made["complete"]:
         told = (wanted, len(made["missed"]) + made["missed_more"], len(made["failed"]))
         log.warning("%s: %d spans were not read, %d things not looked for; the next ingest asks again", *told)
     return made

@@ -8,6 +8,7 @@ waits of one piece of work share a budget; once it is spent, each request is tri
 from __future__ import annotations
 
 import base64
+import logging
 import random
 import ssl
 import threading
@@ -27,8 +28,11 @@ from capforecast.settings_sources import PrometheusSettings
 from capforecast.sources.http_body import MOST_BYTES, TooLargeError, whole
 from capforecast.sources.remote import Pace, unpaced
 
+log = logging.getLogger(__name__)
+
 RETRIED = (429, 500, 502, 503, 504)
 _FIRST_WAIT, _LONGEST_WAIT, _ATTEMPTS = 0.5, 30.0, 8
+_TOLD_WAIT = 1.5  # seconds; people are told of waits from that on
 Sleep = Callable[[float], None]
 
 
@@ -105,8 +109,12 @@ class Client:
                 raise TooSlowError(f"{self.settings.url}: {why}")
             if attempt == _ATTEMPTS - 1 or not work.may_wait(wait := _wait(answer, attempt)):
                 break
+            if wait >= _TOLD_WAIT:
+                text = f"{self.settings.url}: {why}; trying again in {wait:.0f} s"
+                log.warning("%s", text, extra={"event": "waiting"})
             self.sleep(wait)
-        raise SourceError(f"{self.settings.url}: {why}, after {attempt + 1} attempts; the rest may be read later")
+        fix = f"is it running, and is `{self.key}.url` right?" if answer is None else "try again later"
+        raise SourceError(f"{self.settings.url}: {why}, after {attempt + 1} attempts; {fix}")
 
     def clean(self, text: str) -> str:
         """The text, should it repeat one of our secrets, without it; at most 300 characters."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from capforecast.sources.prometheus_asks import Identity, asks, capacities
 from capforecast.sources.prometheus_reader import Reader
 from capforecast.sources.remote import Window
 
+_LABELS_TOLD = 20
 _MINUTES = 360  # between looks at capacities
 LabelsOf = Mapping[tuple[str, ...], Mapping[Identity, dict[str, str]]]  # by the labels that tell servers apart
 
@@ -31,6 +33,7 @@ def inventory(
     first seen.  series: server_id, column, ask, identity.
     """
     rows, odd = _described(settings, series, labels, window.until - settings.period.step)
+    odd += _unmapped(settings.prometheus.labels, [one for known in labels.values() for one in known.values()])
     sizes, problems = _sizes(api, settings, series, window, work)
     frame = pd.concat([rows, sizes], ignore_index=True) if len(sizes) else rows
     frame[VALID_FROM] = pd.to_datetime(frame[VALID_FROM], utc=True).astype("datetime64[us, UTC]")
@@ -48,6 +51,25 @@ def _described(
         rows.setdefault(server, {SERVER_ID: server, VALID_FROM: last}).update(known)
         odd += strange
     return pd.DataFrame(list(rows.values()), columns=None if rows else [SERVER_ID, VALID_FROM]), odd
+
+
+def _unmapped(mapping: Mapping[str, str], known: Iterable[Mapping[str, str]]) -> list[str]:
+    """What looks like a typing error in `labels`: labels that nothing has, columns that are nearly ours."""
+    there = {name for labels in known for name in labels} - {"__name__"}
+    odd = []
+    for name, column in mapping.items():
+        if there and name not in there:
+            odd.append(
+                f"remote.prometheus.labels: no target has the label {name}, so {column} stays empty; there are "
+                f"{', '.join(sorted(there)[:_LABELS_TOLD])}"
+            )
+        like = get_close_matches(column, [*INVENTORY_TEXT, *INVENTORY_NUMBERS], 1, 0.85)
+        if like and like[0] != column:
+            odd.append(
+                f"remote.prometheus.labels: {column} is no column of the inventory and is kept as a mere label; is "
+                f"{like[0]} meant?"
+            )
+    return odd
 
 
 def _mapped(mapping: Mapping[str, str], labels: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from capforecast.errors import NoUsableInputError, SourceError, SourceRefusedError, UsageError
+from capforecast.errors import SourceError, SourceRefusedError, UsageError
 from capforecast.lake import leases, raw
 from capforecast.lake import marks as kept
 from capforecast.lake.intervals import joined
@@ -102,8 +102,7 @@ def collect(
     owner: who holds the claim on the system while it is read (a run; its own retry goes on at once).
     What could not be read is in the result, and asked for again by the next ingest. Raises SourceError where nothing
     can be had at all (what was read before stays), SourceRefusedError where it would cost more than is allowed,
-    NoUsableInputError where nothing of what is asked for is there, ConflictError where another ingest reads the same
-    system, UsageError for a span without a complete period.
+    ConflictError where another ingest reads the same system, UsageError for a span without a complete period.
     """
     ingest = _Ingest(store, source, settings.remote.period, asked)
     if asked.dry_run:
@@ -152,17 +151,9 @@ def _plan(ingest: _Ingest, settings: Settings) -> tuple[Found, list[Part], Colle
 
 
 def _refuse_nothing(planned: Collected) -> None:
-    """Raise NoUsableInputError where there is no series at all, SourceError where that may be for what failed."""
-    if planned.series:
-        return
-    if planned.failed:
+    """Raise SourceError where no series was found, and that may be for what failed."""
+    if planned.failed and not planned.series:
         raise SourceError(f"{planned.address}: {'; '.join(planned.failed[:3])}")
-    reasons = list(dict.fromkeys(f"{row.column or 'everything'}: {row.reason}" for row in planned.missing))
-    told = "; ".join([*planned.warnings[:1], *reasons[:3]]) or "it has no servers"
-    raise NoUsableInputError(
-        f"{planned.address}: nothing of what is asked for is there from {planned.since[:16]} to {planned.until[:16]} "
-        f"({told}); `capforecast sources check {planned.source}` says what is missing, and how to get it"
-    )
 
 
 def _reach(settings: Settings, cadence: Cadence, asked: Asked) -> Reach:
@@ -177,8 +168,8 @@ def _reach(settings: Settings, cadence: Cadence, asked: Asked) -> Reach:
         since = begin
     if since is not None and since + step > end:
         raise UsageError(
-            f"no complete {'day' if cadence is Cadence.DAILY else 'hour'} lies between {since.isoformat()} and "
-            f"{end.isoformat()}; give an earlier --since, or a later --until"
+            f"no complete {'day' if cadence is Cadence.DAILY else 'hour'} lies between {since:%Y-%m-%d %H:%M} and "
+            f"{end:%Y-%m-%d %H:%M} UTC; give an earlier --since, or a later --until"
         )
     return Reach(begin, end, since, overlap=-(-remote.overlap_hours * cadence.per_day // 24))
 

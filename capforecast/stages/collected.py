@@ -120,8 +120,8 @@ class Collected(Result):
 
     @property
     def complete(self) -> bool:
-        """Was all found out and read that was to be?"""
-        return self.problem is None and not self.missed and not self.failed
+        """Was there anything, and was all found out and read that was to be?"""
+        return self.problem is None and not self.missed and not self.failed and self.series > 0
 
     @property
     def values(self) -> int:

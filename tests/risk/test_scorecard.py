@@ -176,6 +176,13 @@ def test_an_incomplete_outcome_is_not_scored(cases: pd.DataFrame) -> None:
     assert row_of(score(early, SETTINGS, draws=3).rows, OURS)["cases"] == (early["observed_days"] == 90).sum()
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_history_too_short_for_any_outcome_is_counted_as_none_without_noise(cases: pd.DataFrame) -> None:
+    rows = score(cases.assign(observed_days=20, event_days=np.nan), SETTINGS, draws=3).rows
+    assert (rows[["cases", "events"]] == 0).all(axis=None)
+    assert rows["base_rate"].isna().all()
+
+
 def test_nothing_to_score_is_an_empty_table_of_the_same_types(rows: pd.DataFrame) -> None:
     none = score(no_warnings(SETTINGS, Cadence.DAILY, 90), SETTINGS)
     assert none.rows.empty

@@ -443,6 +443,8 @@ def test_nobody_there() -> None:
         ({"tenant_header": "Authorization"}, "no secret"),
         ({"resolution_minutes": 7}, "divide an hour"),
         ({"select": {'a"}': "x"}}, "not the name of a label"),
+        ({"server_id": "{cluster}/{host"}, "must hold labels in braces"),
+        ({"server_id": "host"}, "must hold labels in braces"),
         ({"info": 'up{a="b"}'}, "not the name of a metric"),
         ({"metrics": {"CPU": "x"}}, "small letters"),
     ],
@@ -571,6 +573,39 @@ def test_what_is_missing_and_how_to_get_it(fake: FakePrometheus) -> None:
     assert missing[["server_id", "column"]].to_numpy().tolist() == [
         ["", "mem_p95"], ["b", "disk_p95"], ["c", "disk_p95"]]  # fmt: skip
     assert "filesystem" in missing.iloc[1]["remedy"]
+
+
+def test_where_nothing_is_a_server_the_jobs_are_told(fake: FakePrometheus) -> None:
+    fake.odd.append(
+        lambda path, given: fake.good([]) if path.endswith("/series") and given["match[]"] != "up" else None
+    )
+    found = source(fake, select={"job": "nod"}).discover(WINDOW)
+    assert found.series.empty
+    assert any("node (3 targets); none of it is a server by" in text for text in found.warnings)
+    assert any("and select (job)" in text for text in found.warnings)
+    fake.odd.append(lambda path, given: fake.good([]) if path.endswith("/series") else None)
+    assert any("nothing was scraped between 2026-01-01" in text for text in source(fake).discover(WINDOW).warnings)
+
+
+def test_servers_that_cannot_be_named_are_not_told_to_run_an_exporter(fake: FakePrometheus) -> None:
+    found = source(fake, server_id="{cluster}/{host}").discover(WINDOW)
+    assert any("have not all labels that name a server" in text for text in found.warnings)
+    assert found.missing.empty
+
+
+def test_a_selector_that_is_none_is_refused(fake: FakePrometheus) -> None:
+    fake.odd.append(lambda path, given: error(400, "bad_data", "missing closing )") if "nod(" in str(given) else None)
+    with pytest.raises(SourceRefusedError, match=r"remote\.prometheus\.select makes of it: .*missing closing"):
+        source(fake, select={"job": "nod("}).discover(WINDOW)
+
+
+def test_typing_errors_in_labels_are_said(fake: FakePrometheus) -> None:
+    fake.labels = {name: {"bu": "shop"} for name in fake.instances}
+    warnings = source(fake, labels={"bu": "busines_unit", "team": "owner"}).discover(WINDOW).warnings
+    assert any("is business_unit meant?" in text for text in warnings)
+    assert any("no target has the label team, so owner stays empty; there are bu, instance, job" in text
+               for text in warnings)  # fmt: skip
+    assert not any("labels:" in text for text in source(fake, labels={"bu": "business_unit"}).discover(WINDOW).warnings)
 
 
 def test_own_promql_by_own_labels(fake: FakePrometheus) -> None:

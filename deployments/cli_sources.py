@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from capforecast.errors import UsageError
 from deployments import console
 from deployments.options import Aws, Config, Json, Local, Profile, Store, Verbose, absolute, load_settings
 
@@ -27,7 +28,9 @@ Spend = Annotated[bool, typer.Option("--yes", help="Go on where it costs more th
 
 
 def _settings(name: str, url: str | None, cadence: str | None, store: str | None) -> dict[str, Any]:
-    """Settings for options."""
+    """Settings for options. Raises UsageError for an address of what has none."""
+    if url is not None and name != "prometheus":
+        raise UsageError(f"--url is the address of a Prometheus; {name} has none")
     found: dict[str, Any] = {"store": absolute(store)} if store else {}
     if cadence is not None:
         found["remote.cadence"] = cadence

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -50,15 +53,28 @@ def _show_files(store: Store, made: Ingested) -> None:
 
 def ingest_remote(loaded: Loaded, name: str, *, as_json: bool, quiet: bool = False, **asked: Any) -> int:
     """Bring what is new of a monitoring system into the lake (`collect_named`); returns the exit code."""
-    store = Store(usable_store(loaded), loaded.settings.storage)
     ingest_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
-    with progress.shown(f"asking {name}", quiet=quiet, of="windows"):
+    with (
+        _lake(usable_store(loaded), keep=not asked.get("dry_run")) as url,
+        progress.shown(f"asking {name}", quiet=quiet, of="windows"),
+    ):
+        store = Store(url, loaded.settings.storage)
         made = stages.collect_named(store, loaded.settings, name, ingest_id, **asked)
     if as_json:
         console.show_json(made.model_dump(mode="json") | {"complete": made.complete, "values": made.values})
     else:
         show_collected(made, store.url)
     return 0 if made.complete else NOT_ALL
+
+
+@contextmanager
+def _lake(url: str, *, keep: bool) -> Iterator[str]:
+    """Where the lake is; a folder of its own for who only looks and has none: opening a lake makes its folder."""
+    if keep or "://" in url or Path(url).expanduser().is_dir():
+        yield url
+        return
+    with TemporaryDirectory(prefix="capforecast-") as nowhere:
+        yield nowhere
 
 
 def refuse_source(name: str, path: str | None) -> None:
@@ -91,7 +107,7 @@ def show_collected(made: stages.Collected, lake: str) -> None:
         )
     for note in expected.notes:
         console.show_text(f"note: {note}")
-    _show_trouble(made.missed, made.missing, made.warnings, made.missed_more, made.missing_more)
+    _show_trouble(made.missed, made.missing, made.warnings, made.failed, made.missed_more, made.missing_more)
     if not made.series:
         console.show_text(f"no server was found between {_day(made.since)} and {_day(made.until)}: nothing was read")
     elif not made.dry_run:
@@ -110,6 +126,7 @@ def _show_trouble(
     missed: Sequence[stages.MissedSpan],
     missing: Sequence[MissingSeries],
     warnings: Sequence[str],
+    failed: Sequence[str],
     missed_more: int = 0,
     missing_more: int = 0,
 ) -> None:
@@ -134,6 +151,8 @@ def _show_trouble(
         console.show_text(f"missing: {what}{whom}: {reason}{f'; {remedy}' if remedy else ''}")
     if len(kinds) > SHOWN or missing_more:
         console.show_text("missing: more of it stands in --json and in the record of the ingest")
+    for text in failed[:SHOWN]:
+        console.show_text(f"not looked for: {text}; the next ingest asks again")
     for text in warnings[:SHOWN]:
         console.show_text(f"warning: {text}")
 
@@ -205,7 +224,7 @@ def _show_checked(found: stages.Checked, settings: Settings) -> None:
     for each in worst:
         told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in each.coverage.items())
         console.show_text(f"not complete: {each.server_id}: {told}")
-    _show_trouble(found.missed, found.missing, found.warnings)
+    _show_trouble(found.missed, found.missing, found.warnings, found.failed)
     _show_verdict(found, settings)
 
 

@@ -57,5 +57,6 @@ def ingest(
     if not made["servers"]:
         log.warning("%s: no server was found; `capforecast sources check %s` says more", wanted, wanted)
     elif not made["complete"]:
-        log.warning("%s: %d spans were not read; the next ingest asks again", wanted, len(made["missed"]))
+        told = (wanted, len(made["missed"]) + made["missed_more"], len(made["failed"]))
+        log.warning("%s: %d spans were not read, %d things not looked for; the next ingest asks again", *told)
     return made

@@ -35,6 +35,8 @@ class Discovery:
         self.api, self.remote, self.settings = api, settings, settings.prometheus
         self.window, self.work = window, work
         self.warnings: list[str] = []
+        self.failed: list[str] = []
+        self.jobs: dict[tuple[tuple[str, ...], Identity], set[str]] = {}  # that scrape the metrics of a server
         self.missing: list[tuple[str, str, str, str]] = []
 
     def found(self) -> Found:
@@ -51,7 +53,8 @@ class Discovery:
         self._note_scrapes()
         missing = pd.DataFrame(sorted(set(self.missing)), columns=[SERVER_ID, "column", "reason", "remedy"])
         rows, odd = inventory(self.api, self.remote, series, labels, self.window, self.work)
-        return Found(rows, packed(series), missing, tuple(dict.fromkeys([*self.warnings, *odd])))
+        said = tuple(dict.fromkeys([*self.warnings, *odd]))
+        return Found(rows, packed(series), missing, said, tuple(sorted(set(self.failed))))
 
     def _servers(self, ask: Ask) -> set[Identity]:
         """Who has the metric."""
@@ -71,8 +74,15 @@ class Discovery:
                 ) from error
             for column in self._columns(ask):
                 self.missing.append(("", column, str(error), ask.remedy))
+                self.failed.append(f"{column}: {error}")
             return set()
-        return {tuple(labels.get(name, "") for name in ask.by) for labels in found}
+        identities = set()
+        for labels in found:
+            identity = tuple(labels.get(name, "") for name in ask.by)
+            identities.add(identity)
+            if job := labels.get("job"):
+                self.jobs.setdefault((ask.by, identity), set()).add(job)
+        return identities
 
     @property
     def _step(self) -> pd.Timedelta:
@@ -104,7 +114,8 @@ class Discovery:
     def _labels(self, bys: set[tuple[str, ...]]) -> dict[tuple[str, ...], dict[Identity, dict[str, str]]]:
         """Labels of targets (of `up`, then of the info metric), by the labels that tell servers apart.
 
-        Those at the end of the window count; of a server that is gone by then, those it had.
+        Those at the end of the window count; of a server that is gone by then, those it had. Where several jobs scrape
+        what is one server, those that scrape its metrics count: others may be other people's.
         """
         tables: dict[tuple[str, ...], dict[Identity, dict[str, str]]] = {by: {} for by in bys}
         for metric in ("up", *([self.settings.info] if self.settings.info else [])):
@@ -115,10 +126,15 @@ class Discovery:
                 _add(known, by, now)
                 _add(known, by, ever)
                 if metric == "up":
+                    known = {identity: self._of_its_jobs(by, identity, sets) for identity, sets in known.items()}
                     self._note_mixed(known)
                 for identity, sets in known.items():
                     tables[by].setdefault(identity, {}).update({k: v for one in sets[::-1] for k, v in one.items()})
         return tables
+
+    def _of_its_jobs(self, by: tuple[str, ...], identity: Identity, sets: list[dict[str, str]]) -> list[dict[str, str]]:
+        jobs = self.jobs.get((by, identity), set())
+        return [one for one in sets if one.get("job") in jobs] or sets
 
     def _rows(self, metric: str, selector: str, way: Callable[[str], list[dict[str, str]]]) -> list[dict[str, str]]:
         try:

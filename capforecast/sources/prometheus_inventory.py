@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
@@ -75,18 +76,28 @@ def _mapped(mapping: Mapping[str, str], labels: Mapping[str, str]) -> tuple[dict
     """(columns of the inventory that labels give, what is odd about them)."""
     given: dict[str, object] = {}
     odd = []
-    for name, value in labels.items():
-        column = mapping.get(name, name)
+    for name in sorted(labels, key=lambda name: (name in mapping, name)):  # what people map wins over equal names
+        value, column = labels[name], mapping.get(name, name)
         if column in INVENTORY_NUMBERS and value:
-            try:
-                given[column] = float(value)
-            except ValueError:
-                odd.append(f"label {name} should give {column}, but {value[:40]!r} is no number")
+            number = _number(value)
+            if number is None:
+                odd.append(f"label {name} should give {column}, but {value[:40]!r} is no number of zero or more")
+            else:
+                given[column] = number
         elif column in INVENTORY_TEXT and value:
             given[column] = value
         elif name in mapping and value:
             given[LABEL + plain(column)] = value
     return given, odd
+
+
+def _number(text: str) -> float | None:
+    """A size or price as a label tells it; None for what cannot be one."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number < math.inf else None
 
 
 def _sizes(

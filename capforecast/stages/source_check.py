@@ -51,13 +51,14 @@ class Checked(Result):
     missing: list[MissingSeries]
     missed: list[MissedSpan]
     warnings: list[str]
+    failed: list[str]  # what could not be looked for, and why
     requests: int
     seconds: float
 
     @property
     def fit(self) -> bool:
         """Is there anything to read, and was all that was asked answered?"""
-        return self.series > 0 and not self.missed
+        return self.series > 0 and not self.missed and not self.failed
 
 
 def check_source(
@@ -84,7 +85,7 @@ def check_source(
         columns=_columns(shares), coverage=_servers(shares), missing=missing_series(found.missing),
         missed=[missed_span(each) for each in answer.missed],
         warnings=list(dict.fromkeys([*found.warnings, *answer.warnings])),
-        requests=answer.requests, seconds=round(answer.seconds, 3),
+        failed=list(found.failed), requests=answer.requests, seconds=round(answer.seconds, 3),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -188,6 +189,13 @@ def test_nothing_to_score_is_an_empty_table_of_the_same_types(rows: pd.DataFrame
     assert none.reliability.empty
     assert list(none.rows.columns) == list(SCORECARD_COLUMNS)
     assert none.rows.dtypes.equals(rows.dtypes)
+
+
+def test_a_history_too_short_for_any_outcome_is_no_noise_on_the_screen(cases: pd.DataFrame) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = score(cases.assign(observed_days=10), SETTINGS, draws=3)
+    assert not made.rows["cases"].any()
 
 
 def test_one_case_without_event_has_counts_and_no_invented_figure(cases: pd.DataFrame) -> None:

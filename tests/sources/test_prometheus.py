@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from pydantic import ValidationError
 from capforecast.errors import ConfigError, SourceError, SourceRefusedError, UsageError
 from capforecast.schema import Cadence
 from capforecast.settings import Settings
+from capforecast.sources import http_body
 from capforecast.sources.prometheus import Prometheus, from_settings
 from capforecast.sources.remote import Answer as Told
 from capforecast.sources.remote import Window
@@ -79,6 +82,27 @@ def test_nan_infinity_and_silence_are_gaps_never_zero(fake: FakePrometheus) -> N
     assert (told.observations.loc[told.observations["server_id"] == "c", "cpu_p95"] == 0).all()  # a true zero stays
     assert told.missed == ()
     assert any("infinite" in text for text in told.warnings)
+
+
+def test_what_is_too_large_for_the_lake_is_a_gap(fake: FakePrometheus) -> None:
+    fake.value = lambda query, instance, at: "1e300" if instance.startswith("a") else "-1e300"
+    told = read(source(fake))
+    assert told.observations.empty
+    assert any("infinite" in text for text in told.warnings)
+
+
+@pytest.mark.parametrize(
+    "series", [{"metric": {"instance": "a:9100"}, "values": [[1, "forty"]]}, {"metric": None, "values": [[1, "2"]]},
+               {"metric": {"instance": "a:9100"}, "values": [5]}, {"metric": {"instance": "a:9100"}, "values": None},
+               "series"],
+)  # fmt: skip
+def test_answers_that_are_no_series_of_numbers_are_missed(fake: FakePrometheus, series: Any) -> None:
+    fake.odd.append(only_ranges(fake.good({"resultType": "matrix", "result": [series]})))
+    one = source(fake, retry_seconds=0)
+    told = one.read(one.discover(WINDOW), Cadence.DAILY, WINDOW, ["a", "b", "c"])
+    assert told.observations.empty
+    assert told.missed[0].server_ids == ("a", "b", "c")
+    assert fake.url in told.missed[0].reason
 
 
 def test_an_answer_for_other_times_is_refused(fake: FakePrometheus) -> None:
@@ -317,6 +341,13 @@ def test_a_refusal_is_final_and_tells_no_secret(fake: FakePrometheus, tmp_path: 
     assert len(fake.asked) <= 2
 
 
+def test_what_was_sent_of_a_password_is_not_repeated(fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_PASSWORD", "open:sesame")
+    fake.odd.append(lambda path, given: (401, fake.headers[-1]["Authorization"].encode(), {}))
+    with pytest.raises(SourceRefusedError, match=r"Basic \*\*\*"):
+        source(fake, username="ali", password_variable="PROMETHEUS_PASSWORD").discover(WINDOW)
+
+
 def test_who_asks(fake: FakePrometheus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token = tmp_path / "token"
     token.write_text("one")
@@ -347,6 +378,43 @@ def test_what_is_no_prometheus(fake: FakePrometheus, answer: Answer) -> None:
     fake.odd.append(lambda path, given: answer)
     with pytest.raises(SourceError, match=r"remote\.prometheus\.url|no Prometheus"):
         source(fake).discover(WINDOW)
+
+
+def test_a_page_whose_style_speaks_of_limits_is_no_question_too_heavy(fake: FakePrometheus) -> None:
+    fake.odd.append(lambda path, given: (200, b"<html><style>p{max-width:9em}</style>Log in: timeout</html>", {}))
+    with pytest.raises(SourceError, match="no Prometheus API"):
+        source(fake).discover(WINDOW)
+    assert len(fake.asked) < 10
+
+
+def test_a_server_that_says_nothing_is_not_asked_for_hours(fake: FakePrometheus) -> None:
+    fake.odd.append(lambda path, given: time.sleep(0.6))
+    with pytest.raises(SourceError, match=r"no answer within 0\.1 s.*not even `vector\(1\)`"):
+        source(fake, timeout_seconds=0.1, metrics={}).discover(WINDOW)
+    assert len(fake.asked) < 25  # in halves of halves: more than a hundred
+
+
+def test_what_is_only_slow_is_halved(fake: FakePrometheus) -> None:
+    def odd(path: str, given: dict[str, str]) -> None:
+        heavy = "0.95" in given.get("query", "") and len(instances(given["query"], fake.instances)) > 1
+        time.sleep(0.7 if heavy else 0)
+
+    fake.odd.append(odd)
+    assert set(read(source(fake, timeout_seconds=0.3)).observations["server_id"]) == {"a", "b", "c"}
+
+
+def test_an_answer_that_drips_ends_with_the_time(fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10**9, 300))
+    monkeypatch.setattr(http_body, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    with pytest.raises(SourceError, match="no answer within 120 s"):
+        source(fake).discover(WINDOW)
+
+
+def test_an_answer_without_end_is_asked_for_in_parts(fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_body, "MOST_BYTES", 400)  # one series of ten days is shorter, three are not
+    told = read(source(fake))
+    assert set(told.observations["server_id"]) == {"a", "b", "c"}
+    assert len(fake.queries()) > 1
 
 
 def test_nobody_there() -> None:
@@ -403,6 +471,35 @@ def test_labels_become_inventory(fake: FakePrometheus) -> None:
     assert last.loc["a", ["business_unit", "region", "label_rack", "hourly_cost"]].tolist() == ["shop", "eu", "r7", 0.5]
     assert last.loc["b", "business_unit"] is None or pd.isna(last.loc["b", "business_unit"])
     assert any("'dear' is no number" in text for text in found.warnings)
+
+
+def test_labels_that_cannot_be_sizes_or_prices_are_left_out(fake: FakePrometheus) -> None:
+    fake.labels = {"a:9100": {"hourly_cost": "inf", "disk_gib": "-4", "network_mbps": "nan"}}
+    found = source(fake).discover(WINDOW)
+    row = found.inventory[found.inventory["server_id"] == "a"]
+    assert not {"hourly_cost", "disk_gib", "network_mbps"} & set(row.dropna(axis=1, how="all"))
+    assert sum("is no number" in text for text in found.warnings) == 3
+
+
+def test_a_label_that_people_map_wins_over_one_of_equal_name(fake: FakePrometheus) -> None:
+    fake.labels = {"a:9100": {"business_unit": "old", "bu": "shop", "zone": "eu"}}
+    rows = source(fake, labels={"bu": "business_unit", "zone": "region"}).discover(WINDOW).inventory
+    assert rows.loc[rows["server_id"] == "a", "business_unit"].dropna().tolist() == ["shop"]
+
+
+def test_whose_a_server_is_says_the_job_that_scrapes_its_metrics(fake: FakePrometheus) -> None:
+    def odd(path: str, given: dict[str, str]) -> Answer | None:
+        if given.get("query", given.get("match[]", "")) != "up{}":
+            return None
+        jobs = {"app": "aaa", "node": "shop", "sql": "zzz"}
+        sets = [{"__name__": "up", "instance": "a:9100", "job": job, "bu": unit} for job, unit in jobs.items()]
+        if path.endswith("series"):
+            return fake.good(sets)
+        return fake.good({"resultType": "vector", "result": [{"metric": one, "value": [0, "1"]} for one in sets]})
+
+    fake.odd.append(odd)
+    rows = source(fake, labels={"bu": "business_unit"}).discover(WINDOW).inventory
+    assert rows.loc[rows["server_id"] == "a", "business_unit"].dropna().tolist() == ["shop"]
 
 
 def test_a_resize_has_its_day(fake: FakePrometheus) -> None:

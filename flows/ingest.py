@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Literal
 
 from prefect import flow, runtime
-from prefect.states import Completed, State
+from prefect.states import Completed, Failed, State
 
 from flows.start import job_of, stated
 from tasks.collect import configured_collect, show_ingest
-
-log = logging.getLogger("capforecast.run")
 
 
 @flow(name="ingest", flow_run_name=lambda: f"ingest-{stated(runtime.flow_run.parameters.get('system')) or 'nothing'}")
@@ -55,8 +52,9 @@ def ingest(
     )
     show_ingest(wanted, made)
     if not made["servers"]:
-        log.warning("%s: no server was found; `capforecast sources check %s` says more", wanted, wanted)
-    elif not made["complete"]:
-        told = (wanted, len(made["missed"]) + made["missed_more"], len(made["failed"]))
-        log.warning("%s: %d spans were not read, %d things not looked for; the next ingest asks again", *told)
+        return Failed(message=f"{wanted}: no server was found; `capforecast sources check {wanted}` says more")
+    if not made["complete"]:
+        missed = len(made["missed"]) + made["missed_more"]
+        told = f"{missed} spans were not read, {len(made['failed'])} things not looked for"
+        return Completed(name="Incomplete", message=f"{wanted}: {told}; the next ingest asks again", data=made)
     return made

@@ -83,6 +83,22 @@ def test_what_may_pass_is_tried_again_and_what_not_fails(
     assert len(calls) >= 2
 
 
+def test_a_part_that_was_not_read_shows_in_the_state_and_no_server_at_all_is_a_failure(
+    prefect_api: str, remote: FakeRemote, tmp_path: Path
+) -> None:
+    asked = {"system": "prometheus", "store": str(tmp_path), "since": AGO, "overrides": QUICK, "return_state": True}
+    day = pd.Timestamp.now(tz="UTC").floor("D") - pd.Timedelta(days=5)
+    remote.fails = (("s1", "cpu_p95", day, day + pd.Timedelta(days=1)),)
+    state = ingest(**asked)
+    assert (state.is_completed(), state.name) == (True, "Incomplete")
+    assert "1 spans were not read" in state.message
+    assert state.result()["servers"] == 4
+    remote.servers = 0
+    state = ingest(**asked)
+    assert state.is_failed()
+    assert "no server was found" in state.message
+
+
 @pytest.mark.parametrize("system", [None, "", "{{ $CAPACITY_SYSTEM }}"])
 def test_without_a_system_nothing_is_done(prefect_api: str, system: str | None, tmp_path: Path) -> None:
     state = ingest(system=system, store=str(tmp_path / "lake"), return_state=True)

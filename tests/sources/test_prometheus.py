@@ -21,7 +21,7 @@ from capforecast.errors import ConfigError, SourceError, SourceRefusedError, Usa
 from capforecast.schema import Cadence
 from capforecast.settings import Settings
 from capforecast.sources import http_body
-from capforecast.sources.prometheus import Prometheus, from_settings
+from capforecast.sources.prometheus import Prometheus, from_settings, in_the_open
 from capforecast.sources.remote import Answer as Told
 from capforecast.sources.remote import Window
 
@@ -629,3 +629,18 @@ def test_own_promql_by_own_labels(fake: FakePrometheus) -> None:
     assert any("several series of one server" in text for text in told.warnings)
     assert any("without the label site" in text for text in told.warnings)
     assert not any(re.search(r"site=", query) for query in fake.queries())  # it cannot be narrowed, and is not
+
+
+@pytest.mark.parametrize(
+    ("url", "own", "told"),
+    [
+        ("http://prometheus:9090", {"token_file": "/run/held"}, True),
+        ("http://prometheus:9090", {"username": "ann", "password_file": "/run/held"}, True),
+        ("https://prometheus:9090", {"token_file": "/run/held"}, False),
+        ("http://127.0.0.1:9090", {"token_file": "/run/held"}, False),
+        ("http://prometheus:9090", {}, False),
+    ],
+)
+def test_credentials_that_are_sent_unencrypted_are_warned_of(url: str, own: dict[str, str], told: bool) -> None:
+    said = in_the_open(Settings.model_validate({"remote": {"prometheus": {"url": url, **own}}}).remote.prometheus)
+    assert any("unencrypted" in text for text in said) is told

@@ -1,8 +1,7 @@
 """What a scenario may change, and of which servers: the words in which a what-if is asked.
 
-Amounts are in the metric's unit (percentage points of a percentage, Mbit/s) or in units of capacity (vCPU, GiB, Mbit/s).
-Days are UTC; a change without `start` holds from the first day of the forecast on. Growth and load come on top of what
-is forecast anyway.
+Amounts are in the metric's unit (percentage points, Mbit/s) or in units of capacity (vCPU, GiB, Mbit/s). Days are UTC;
+a change without `start` holds from the first day of the forecast on. Growth and load come on top of what is forecast.
 """
 
 from __future__ import annotations
@@ -143,8 +142,8 @@ class NewServers(Dated):
     like: Name = Field(description="server whose size, load and price they have")
     business_unit: Name | None = Field(None, description="whose they are; default: that of `like`")
     share_load: bool = Field(
-        False, description="they take over load of the servers selected (`select`), in proportion to size; else they come "
-        "with load of their own, like that of `like`",
+        False, description="they take over load of the servers selected, in proportion to size; else they come with "
+        "load of their own, like that of `like`",
     )  # fmt: skip
 
 

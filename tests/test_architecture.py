@@ -59,7 +59,7 @@ MORE = {
         f"capforecast/forecast/{name}.py": {"lake"}
         for name in ("registry", "pointers", "curation", "standing", "promotion", "retention", "model_diff")
     },
-    **{f"capforecast/actions/{name}.py": {"lake"} for name in ("baseline", "decisions")},
+    **{f"capforecast/actions/{name}.py": {"lake"} for name in ("baseline", "baseline_read", "decisions")},
     "capforecast/report/assemble.py": {"lake"},
     "capforecast/lake/runs.py": {"exchange"},
 }

@@ -32,10 +32,14 @@ class World:
 
 
 def a_world(
-    settings: Settings | None = None, servers: int = 24, metrics: tuple[str, ...] = METRICS, keep: bool = True
+    settings: Settings | None = None,
+    servers: int = 24,
+    metrics: tuple[str, ...] = METRICS,
+    keep: bool = True,
+    store: Store | None = None,
 ) -> World:
     """A run of `servers` servers each of two business units; CPU at 40 to 85 %, other metrics likewise."""
-    settings, store = settings or Settings(), Store("memory://")
+    settings, store = settings or Settings(), store or Store("memory://")
     fleets, risks, units = {}, [], []
     for number, name in enumerate(UNITS):
         fleets[name] = _fleet(name, servers, metrics, seed=number + 1)

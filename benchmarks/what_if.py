@@ -232,8 +232,8 @@ def main() -> None:
     series = int(np.isin(baseline.metrics.astype(str), CHANGED).sum())
     about = (
         f"{SERVERS} synthetic servers, {series} series of CPU, memory and disk, forecast by the engine. P: of a breach "
-        "of `high` within 90 days. Exact: every sample path, day by day. Errors are over series whose P is neither 0 nor "
-        "1, before or after; tiers: share of all series put into the same of `ok`, `watch` and `high`."
+        "of `high` within 90 days. Exact: every sample path, day by day. Errors are over series whose P is neither 0 "
+        "nor 1, before or after; tiers: share of all series put into the same of `ok`, `watch` and `high`."
     )
     time_for = (
         f"Time for {len(whole.servers):,} servers, {len(whole.series):,} series (target: 300 ms); {REPEATS} calls each "

@@ -50,7 +50,7 @@ ROOMS: dict[str, set[str]] = {
     "actions": BASE | {"fleet", "forecast", "risk"},
     "report": BASE | {"fleet", "forecast", "risk", "actions"},
     "cloud": BASE | {"lake"},
-    "dashboard": BASE | {"lake", "report"},
+    "dashboard": BASE | {"fleet", "forecast", "risk", "actions", "lake", "report"},
 }
 OUTERMOST = {"stages"}  # may use every room
 # Single files that may use a room more: what stores and fetches for a room, and the record of a run.

@@ -59,7 +59,7 @@ MORE = {
         f"capforecast/forecast/{name}.py": {"lake"}
         for name in ("registry", "pointers", "curation", "standing", "promotion", "retention", "model_diff")
     },
-    "capforecast/actions/decisions.py": {"lake"},
+    **{f"capforecast/actions/{name}.py": {"lake"} for name in ("decisions", "advice_book", "deciding")},
     "capforecast/report/assemble.py": {"lake"},
     "capforecast/lake/runs.py": {"exchange"},
 }

@@ -119,7 +119,7 @@ def reliability_figure(bins: Sequence[Bin], looks: Looks) -> go.Figure:
             customdata=[each.cases for each in here],
             hovertemplate="said %{x:.0f} %, came %{y:.0f} % of %{customdata:,} cases<extra></extra>",
         )
-    figure.update_layout(hovermode="closest")
+    figure.update_layout(hovermode="closest", legend={"y": 1.02, "yanchor": "bottom"}, margin={"r": 16})
     figure.update_xaxes(range=[-2, 102])
     figure.update_yaxes(range=[-2, 102], selector={"overlaying": None})
     return figure

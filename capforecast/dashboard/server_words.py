@@ -81,13 +81,3 @@ def mark_table(view: SeriesView) -> pd.DataFrame:
             for mark in sorted(view.marks, key=lambda each: each.began, reverse=True)
         ]
     )
-
-
-def advice(opened: OpenRun, server: str) -> tuple[str, list[tuple[str, pd.DataFrame]]] | None:
-    """What is advised in one sentence, and the record behind it, part by part; None where the run decided nothing."""
-    table = opened.of_fleet("actions")
-    rows = table[table["server_id"] == server] if len(table) else table
-    if not len(rows):
-        return None
-    row = rows.to_dict("records")[0]
-    return f"{row['action']}: {row['reason']}", []

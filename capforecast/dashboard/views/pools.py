@@ -38,11 +38,12 @@ def _pools(opened: OpenRun) -> None:
         selection_mode="single-row",
         height=min(38 + 35 * len(table), 400),
         column_config=ui.pool_columns(),
+        placeholder="–",
         alt="Pools, tightest first",
     )
     picked = event.selection.rows[0] if event.selection.rows else 0
     pool = shown[min(picked, len(shown) - 1)]
-    st.subheader(in_markdown(f"{pool.name}: {evidence.RESOURCES[pool.resource]}"))
+    st.subheader(in_markdown(pool.name))
     ui.say(pool.sentence)
     for line in evidence.pool_notes(pool):
         ui.note(line)

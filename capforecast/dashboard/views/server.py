@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from capforecast.dashboard import fan_figure, fleet, one_server, server_words, ui
+from capforecast.dashboard import advice, fan_figure, fleet, one_server, server_words, ui
 from capforecast.dashboard.one_server import Row
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import OpenRun
@@ -103,13 +103,17 @@ def _marks(view: one_server.SeriesView) -> None:
             st.dataframe(server_words.mark_table(view), hide_index=True, alt="Anomalies, newest first")
 
 
+@ui.part
 def _advice(opened: OpenRun, server: str) -> None:
     st.subheader("What to do")
-    sections = server_words.advice(opened, server)
-    if not sections:
+    book = advice.open_advice(opened)
+    sections = advice.record(book, server) if book else []
+    if book is None or not sections:
         ui.empty("This run decided nothing about this server.")
         return
-    ui.say(sections[0])
-    for title, lines in sections[1]:
-        with st.expander(title, expanded=title == "decision"):
+    ui.say(advice.in_short(book, server))
+    with st.expander("The record behind it: sizes, money, test, decisions, what it was made from"):
+        for title, lines in sections:
+            st.markdown(f"**{in_markdown(title)}**")
             st.dataframe(lines, hide_index=True, alt=title)
+    st.page_link(ui.page("money"), label="Decide on it in Money", icon=":material/arrow_forward:")

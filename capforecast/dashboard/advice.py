@@ -96,7 +96,7 @@ def as_table(rows: pd.DataFrame) -> pd.DataFrame:
 def decide(found: Book, state: str, servers: Sequence[str], by: str, note: str) -> str:
     """Record a decision on servers, all or none; what was done, in words. Raises UsageError and ConflictError."""
     if not by.strip():
-        raise UsageError("Say who decides: the field Your name is empty.")
+        raise UsageError("Say who decides: Your name is empty.")
     if not servers:
         raise UsageError("Select the servers first: no row is selected.")
     done = deciding.decide(found.book, Decision(State(state), list(servers), by.strip(), note.strip()))

@@ -60,7 +60,6 @@ def _chosen_run() -> OpenRun:
         name = st.selectbox(
             "Run",
             list(known),
-            format_func=lambda each: known[each].label,
             key=RUN,
             bind="query-params",
             persist_state="session",

@@ -33,3 +33,8 @@ def served() -> Served:
     if not _served:
         raise ConfigError("This app does not know its lake. Start it with `capforecast dashboard --store ...`.")
     return _served[0]
+
+
+def stop() -> None:
+    """Serve nothing any more."""
+    _served.clear()

@@ -17,7 +17,6 @@ from capforecast.errors import LakeError, MissingObjectError
 from capforecast.lake.datasets import as_of_segment
 from capforecast.lake.store import Store
 from capforecast.report.summary import RunSummary
-from capforecast.report.words import date_text
 from capforecast.schema import Cadence, Reference
 from capforecast.settings import Settings
 
@@ -39,15 +38,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        """How links and choices name it: `daily/2026-11-23`."""
-        return "/".join(filter(None, (str(self.cadence), as_of_segment(self.as_of), self.part)))
-
-    @property
-    def label(self) -> str:
-        """How people name it: `23 Nov 2026 · daily`."""
-        hour = f" {self.as_of:%H:%M}" if self.as_of != self.as_of.normalize() else ""
-        some = " · some business units" if self.part else ""
-        return f"{date_text(self.as_of)}{hour} · {self.cadence}{some}"
+        """How links and choices name it: `2026-11-23 daily`; of some business units with their folder's name."""
+        return " ".join(filter(None, (as_of_segment(self.as_of), str(self.cadence), self.part)))
 
     def key(self, file: str) -> str:
         """Key of a file of its report."""

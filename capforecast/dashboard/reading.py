@@ -12,7 +12,7 @@ import pandas as pd
 from capforecast.dashboard import published
 from capforecast.dashboard.published import Parts, Run
 from capforecast.dashboard.remembered import Memory
-from capforecast.errors import UsageError
+from capforecast.errors import LakeError, UsageError
 from capforecast.lake.datasets import read_table
 from capforecast.lake.store import Store
 from capforecast.report.summary import RunSummary
@@ -66,6 +66,16 @@ class Lake:
     def _opened(self, run: Run) -> OpenRun:
         made = published.parts(self.store, run)
         return OpenRun(self, run, made, published.settings_of(made, run), published.summary(self.store, run))
+
+    def summaries(self, runs: Sequence[Run]) -> tuple[list[RunSummary], list[str]]:
+        """Summaries of those runs that can be read, and why the others cannot."""
+        found, problems = [], []
+        for run in runs:
+            try:
+                found.append(self.open(run).summary)
+            except LakeError as error:
+                problems.append(str(error))
+        return found, problems
 
     def frame(self, reference: Reference, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table, or those of some columns that it has; do not change it.

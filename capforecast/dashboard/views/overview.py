@@ -158,7 +158,6 @@ def _side_by_side(opened: OpenRun) -> None:
         "Runs",
         list(runs),
         default=list(runs)[:4],
-        format_func=lambda name: runs[name].label,
         key="side_by_side",
         label_visibility="collapsed",
         max_selections=12,
@@ -166,7 +165,11 @@ def _side_by_side(opened: OpenRun) -> None:
     if not chosen:
         ui.note("Choose runs to compare.")
         return
-    summaries = [opened.lake.open(runs[name]).summary for name in chosen]
+    summaries, problems = opened.lake.summaries([runs[name] for name in chosen])
+    for problem in problems:
+        ui.note(problem)
+    if not summaries:
+        return
     figure, words = figures.tiers_figure(summaries, ui.colours()), matrix.side_by_side(summaries)
     left, right = st.columns([2, 3])
     with left:

@@ -73,7 +73,6 @@ def _series(opened: OpenRun, unit: str, rows: Sequence[Row]) -> None:
     chosen = right.multiselect(
         "What earlier runs said",
         list(known),
-        format_func=lambda name: known[name].label,
         max_selections=3,
         key="earlier",
         persist_state="session",

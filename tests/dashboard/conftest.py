@@ -17,7 +17,10 @@ from capforecast.lake.store import Store
 
 @pytest.fixture(scope="session")
 def made_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a lake; nothing may be written there. DASHBOARD_TEST_LAKE: one made before, which saves a minute."""
+    """The folder of a lake; nothing may be written there.
+
+    DASHBOARD_TEST_LAKE: one made before, which saves a minute.
+    """
     if ready := os.environ.get("DASHBOARD_TEST_LAKE"):
         return Path(ready)
     folder = tmp_path_factory.mktemp("dashboard")

@@ -92,12 +92,15 @@ def variable(path: KeyPath) -> str:
 
 
 def nearest(parent: KeyPath, key: str) -> KeyPath:
-    """Valid key nearest to one that is not known under `parent`: a sibling, else the same name in another section."""
+    """Valid key nearest to one that is not known under `parent`: a sibling, else the same name in another section.
+
+    Any key may stand in a free mapping.
+    """
     kind: Any = Settings
     for part in parent:
         kind = below(kind, part)
     if not is_section(kind):
-        return parent
+        return (*parent, key) if is_mapping(kind) else parent
     siblings = {name: (*parent, name) for name in bare(kind).model_fields}
     elsewhere = {str(path[-1]): path for path, _ in leaves(Settings().model_dump(), Settings)}
     name = key.lower().replace("-", "_")

@@ -43,7 +43,7 @@ class _Lines(logging.StreamHandler[Any]):
     """To standard output as it is now: CloudWatch takes every line of it as an event."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.setStream(sys.stdout)
+        self.stream = sys.stdout  # not setStream: it flushes the one before, which may be closed
         super().emit(record)
 
 

@@ -74,9 +74,9 @@ def refuse_lone_inventory(source: str | None, inventory: str | None) -> None:
 
 
 def _refuse_empty(url: str, lake: Path | None, settings: Settings, wanted: set[str]) -> None:
-    """Raise NoUsableInputError for a lake without observations, UsageError for a business unit it does not know."""
+    """Raise UsageError without a lake or for a unit unknown to it, NoUsableInputError without observations in it."""
     if lake is not None and not lake.is_dir():
-        raise NoUsableInputError(f"there is no lake at {url}: give --source, or fill it by capforecast ingest")
+        raise UsageError(f"there is no lake at {url}: give --source, or fill it by capforecast ingest")
     store = Store(url if lake is None else lake, settings.storage)
     if all(raw.span(store, cadence) is None for cadence in Cadence):
         raise NoUsableInputError(

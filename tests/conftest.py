@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import socket
@@ -17,6 +18,8 @@ from typing import IO
 
 import pytest
 from commands import Call, caller
+
+from deployments import lambda_logs
 
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="capforecast-prefect-")
 atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
@@ -111,3 +114,14 @@ def fleet_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fleet")
     write_fleet(folder, servers=16, days=220, cadence="daily", seed=7, end=None)
     return folder
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """For the Lambda function, which takes all log lines of its process: gives them back."""
+    loggers = [logging.getLogger(), *map(logging.getLogger, lambda_logs.OURS)]
+    before = [(logger, list(logger.handlers), logger.level) for logger in loggers]
+    yield
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)

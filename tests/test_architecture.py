@@ -59,7 +59,10 @@ MORE = {
         f"capforecast/forecast/{name}.py": {"lake"}
         for name in ("registry", "pointers", "curation", "standing", "promotion", "retention", "model_diff")
     },
-    **{f"capforecast/actions/{name}.py": {"lake"} for name in ("decisions", "advice_book", "deciding")},
+    **{
+        f"capforecast/actions/{name}.py": {"lake"}
+        for name in ("advice_book", "baseline", "baseline_read", "deciding", "decisions")
+    },
     "capforecast/report/assemble.py": {"lake"},
     "capforecast/lake/runs.py": {"exchange"},
 }

@@ -51,7 +51,7 @@ def test_dates_are_checked_before_anything_is_scheduled(call: Call, options: tup
 
 def test_without_a_source_there_must_be_a_lake(call: Call, tmp_path: Path) -> None:
     done = call("backfill", *WEEKS, "--store", tmp_path / "none")
-    assert done.code == 3
+    assert done.code == 2
     assert "there is no lake at" in done.err
     assert not list(tmp_path.iterdir())
 

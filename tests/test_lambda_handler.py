@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import subprocess
 import sys
 import urllib.request
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,24 +25,13 @@ from capforecast.forecast import pointers
 from capforecast.lake import leases
 from capforecast.lake.store import Store
 from capforecast.schema import Cadence
-from deployments import lambda_handler, lambda_logs, lambda_work
+from deployments import lambda_handler, lambda_work
 from deployments.lambda_handler import RecordsLeftError
 
+pytestmark = pytest.mark.usefixtures("own_logging")
 FILE = "incoming/week.parquet"
 ROOT = Path(__file__).parents[1]
 TIERS = {"critical", "high", "watch", "ok", "unknown"}
-
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """The function takes all log lines of its process, these tests must not."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name in lambda_logs.OURS:
-        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from capforecast.schema import FLEET, Cadence, Reference
 
 PER_UNIT = (
     "inventory", "processed", "quality", "quarantine", "validation", "forecasts", "backtests", "risks", "servers",
-    "shapes", "anomalies", "pools", "demand", "pool_paths", "warnings", "scorecard", "reliability",
+    "shapes", "anomalies", "path_levels", "pools", "demand", "pool_paths", "warnings", "scorecard", "reliability",
     "champions", "trained", "drift", "drift_series",
     "prices", "activity", "neighbours", "sizing", "replays", "features", "features_before", "path_costs",
     "consolidation", "packing",
@@ -122,10 +122,10 @@ def table_of(frame: pd.DataFrame) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def write_table(store: Store, key: str, table: pa.Table | pd.DataFrame) -> Reference:
-    """Publish a table whole under its key, its columns in the types of its dataset."""
+def write_table(store: Store, key: str, table: pa.Table | pd.DataFrame, *, floats: bool = False) -> Reference:
+    """Publish a table whole under its key, its columns in the types of its dataset; `floats` as in `to_parquet`."""
     arrow = _typed(table_of(table) if isinstance(table, pd.DataFrame) else table, key)
-    return store.put(key, to_parquet(arrow), rows=arrow.num_rows)
+    return store.put(key, to_parquet(arrow, floats=floats), rows=arrow.num_rows)
 
 
 _ARROW = {

@@ -89,6 +89,7 @@ def by_lambda(lake: Store, new: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     return lambda_handler.handler({"Records": [record]}, context)
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_three_doors_give_the_same_bytes(
     tmp_path: Path, prefect_api: str, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

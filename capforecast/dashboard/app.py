@@ -8,7 +8,7 @@ import streamlit as st
 
 from capforecast.dashboard import fleet, here, icon_path, ui
 from capforecast.dashboard.reading import OpenRun
-from capforecast.dashboard.views import data, money, overview, pools, runs, server, servers, warnings
+from capforecast.dashboard.views import data, money, overview, pools, runs, server, servers, warnings, what_if
 
 RUN = "run"  # query parameter: which run is looked at
 PAGES: dict[str, tuple[str, str, Callable[[OpenRun], None]]] = {
@@ -18,6 +18,7 @@ PAGES: dict[str, tuple[str, str, Callable[[OpenRun], None]]] = {
     "warnings": ("Warnings", "verified", warnings.show),
     "pools": ("Pools", "stacks", pools.show),
     "money": ("Money", "savings", money.show),
+    "what-if": ("What if", "tune", what_if.show),
     "data": ("Data", "database", data.show),
     "runs": ("Runs", "history", runs.show),
 }

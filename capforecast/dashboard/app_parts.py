@@ -16,6 +16,7 @@ def warm(lake: Lake) -> None:
     import capforecast.dashboard.views.runs
     import capforecast.dashboard.views.server
     import capforecast.dashboard.views.servers
-    import capforecast.dashboard.views.warnings  # noqa: F401
+    import capforecast.dashboard.views.warnings
+    import capforecast.dashboard.views.what_if  # noqa: F401
 
     fleet.servers(lake.open(lake.run(None)))

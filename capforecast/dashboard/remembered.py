@@ -28,8 +28,11 @@ class Memory:
         """Bytes that are remembered."""
         return self._held
 
-    def get(self, key: Hashable, make: Callable[[], Result]) -> Result:
-        """What was made for a key; made now, once for all who ask meanwhile, where it is not remembered."""
+    def get(self, key: Hashable, make: Callable[[], Result], size: Callable[[Result], int] | None = None) -> Result:
+        """What was made for a key; made now, once for all who ask meanwhile, where it is not remembered.
+
+        size: its bytes, where they are not to be seen by `size_of`.
+        """
         with self._guard:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -42,11 +45,10 @@ class Memory:
                     again: Result = self._kept[key][0]
                     return again
             made = make()
-            self._keep(key, made)
+            self._keep(key, made, size_of(made) if size is None else size(made))
         return made
 
-    def _keep(self, key: Hashable, made: Any) -> None:
-        size = size_of(made)
+    def _keep(self, key: Hashable, made: Any, size: int) -> None:
         with self._guard:
             self._making.pop(key, None)
             self._kept[key] = (made, size)

@@ -25,7 +25,7 @@ THEME = {
     "theme.light.textColor": "#1c2733",
     "theme.light.backgroundColor": "#ffffff",
     "theme.light.secondaryBackgroundColor": "#eef1f4",
-    "theme.dark.primaryColor": "#7fb8ee",
+    "theme.dark.primaryColor": "#2f78bd",
     "theme.dark.textColor": "#e8edf2",
     "theme.dark.backgroundColor": "#12181e",
     "theme.dark.secondaryBackgroundColor": "#1c242c",

@@ -24,10 +24,15 @@ _KINDS = {"upsize": 0, "stop": 1, "downsize": 2}
 
 @dataclass(frozen=True)
 class Book:
-    """The advice of a run and what people said to it. standing: a row per server with the state of today."""
+    """The advice of a run and what people said to it.
+
+    standing: a row per server with the state of today.  shown: of those with something to do, as people read them:
+    upsizes of the worst tiers first, then by what is saved.
+    """
 
     book: AdviceBook
     standing: pd.DataFrame
+    shown: pd.DataFrame
 
 
 def open_advice(opened: OpenRun) -> Book | None:
@@ -42,7 +47,8 @@ def open_advice(opened: OpenRun) -> Book | None:
 
 def _opened(opened: OpenRun) -> Book:
     book = open_book(opened.lake.store, opened.run.cadence, opened.run.as_of)
-    return Book(book, book.standing())
+    standing = book.standing()
+    return Book(book, standing, _as_table(_ordered(standing[standing["action"].isin(ADVICE)])))
 
 
 def open_count(found: Book) -> dict[str, int]:
@@ -52,30 +58,33 @@ def open_count(found: Book) -> dict[str, int]:
 
 
 def listed(found: Book, kinds: Sequence[str], units: Sequence[str], states: Sequence[str]) -> pd.DataFrame:
-    """The advice to decide on: upsizes of the worst tiers first, then by what is saved. Empty = any."""
-    table = found.standing
-    action, state = text_column(table, "action"), text_column(table, "state")
-    keep = action.isin(list(kinds) or list(ADVICE))
-    if units:
-        keep &= text_column(table, BUSINESS_UNIT).isin(list(units))
-    if states:
-        keep &= state.isin(list(states))
-    chosen = table[keep]
+    """The advice to decide on, as people read it; of each choice any value will do, an empty one asks for nothing."""
+    table = found.shown
+    keep = pd.Series(True, index=table.index)
+    for name, wanted in (("Action", kinds), ("Business unit", units), ("State", states)):
+        if wanted:
+            keep &= table[name].isin(list(wanted))
+    return table[keep].reset_index(drop=True)
+
+
+def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Upsizes first, of them the worst tiers; then by what is saved."""
     tiers = {str(tier): place for place, tier in enumerate(TIER_ORDER)}
+    action = text_column(rows, "action")
     order = pd.DataFrame(
         {
-            "kind": text_column(chosen, "action").map(_KINDS).fillna(len(_KINDS)),
-            "tier": text_column(chosen, "tier").map(tiers).where(text_column(chosen, "action") == "upsize", 0),
-            "change": chosen["monthly_change"].fillna(0.0),
-            SERVER_ID: chosen[SERVER_ID],
+            "kind": action.map(_KINDS).fillna(len(_KINDS)),
+            "tier": text_column(rows, "tier").map(tiers).where(action == "upsize", 0),
+            "change": rows["monthly_change"].fillna(0.0),
+            SERVER_ID: rows[SERVER_ID],
         }
     )
-    return chosen.loc[order.sort_values(list(order.columns)).index].reset_index(drop=True)
+    return rows.loc[order.sort_values(list(order.columns)).index].reset_index(drop=True)
 
 
-def as_table(rows: pd.DataFrame) -> pd.DataFrame:
+def _as_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Advice as people read it, a row each, in the same order."""
-    records = rows.to_dict("records")
+    records = rows[["instance_type", "vcpus", "memory_gib", *deciding.TO]].to_dict("records")
     return pd.DataFrame(
         {
             "Server": text_column(rows, SERVER_ID),

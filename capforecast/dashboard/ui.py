@@ -27,7 +27,7 @@ TIER_COLOURS = {"critical": "red", "high": "orange", "watch": "yellow", "ok": "g
 TIER_HEX = {"critical": "#7a1022", "high": "#c9500f", "watch": "#f3bd57", "ok": "#7fa3b5", "unknown": "#9aa5ae"}
 SERVER = "server"  # query parameter of the page of one server
 _PAGES: dict[str, Any] = {}
-LABELS = {
+LABELS: dict[str, Any] = {
     SERVER_ID: "Server",
     "tier": "Tier",
     "business_unit": "Business unit",
@@ -47,7 +47,22 @@ LABELS = {
     "monthly_change": "Change a month",
     "reason": "Why unknown",
     "environment": "Environment",
+    "detail": "Metric by metric",
 }
+
+SERIES_LABELS: dict[str, Any] = {
+    "statistic": "Statistic", "verdict": "Verdict", "reason": "Reason", "flags": "Flags", "observed": "Observed",
+    "first_seen": st.column_config.DateColumn("First seen"), "last_seen": st.column_config.DateColumn("Last seen"),
+}  # fmt: skip
+SET_ASIDE_LABELS: dict[str, Any] = {
+    "file": "File", "row": st.column_config.NumberColumn("Row", format="%d"), "column": "Column", "value": "Value",
+    "reason": "Reason",
+}  # fmt: skip
+
+
+def height(rows: int, most: int) -> int:
+    """Height of a table in pixels: as high as its rows, or `most`."""
+    return min(38 + 35 * max(rows, 1), most)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from capforecast.report.data import text_column
 from capforecast.report.words import NONE, count, plural
 from capforecast.schema import SERVER_ID, TIER_ORDER
 
+ROW_BYTES = 500  # of an outcome, about; to count them would take longer than to make them
 TIERS = [str(tier) for tier in TIER_ORDER]
 SHOWN = (
     SERVER_ID, "business_unit", "change", "tier_before", "tier", "metric", "probability_high_before",
@@ -49,7 +50,12 @@ def baseline(opened: OpenRun) -> Baseline:
 
 def outcome(opened: OpenRun, scenario: Scenario) -> Outcome:
     """What a scenario does to the run; raises UsageError for servers, metrics or types that are not there."""
-    return evaluate(baseline(opened), scenario)
+    start = baseline(opened)
+    return opened.lake.memory.get(
+        ("outcome", start.run, scenario.id),
+        lambda: evaluate(start, scenario),
+        lambda made: (len(made.series) + len(made.servers)) * ROW_BYTES,
+    )
 
 
 def headline(found: Outcome) -> str:
@@ -151,11 +157,16 @@ def save(lake: Lake, scenario: Scenario) -> str:
 
 def types(opened: OpenRun) -> list[str]:
     """Instance types there are."""
-    return sorted(str(name) for name in baseline(opened).sizes.table["instance_type"])
+    return opened.remembered(
+        "types", lambda: sorted(str(name) for name in baseline(opened).sizes.table["instance_type"])
+    )
 
 
 def metrics(opened: OpenRun) -> list[str]:
     """Metrics of the run's series; those with a threshold first."""
-    series = baseline(opened).series
+    return opened.remembered("metrics", lambda: _metrics(baseline(opened).series))
+
+
+def _metrics(series: pd.DataFrame) -> list[str]:
     having = set(series.loc[series["threshold_high"].notna(), "metric"].astype("str"))
     return sorted(set(series["metric"].astype("str")), key=lambda name: (name not in having, name))

@@ -18,14 +18,14 @@ def test_a_decision_is_recorded_and_stands_in_the_table_at_once(own_lake: Lake) 
     book = advice.open_advice(newest(own_lake))
     assert book is not None
     rows = advice.listed(book, [], [], [])
-    server = str(rows["server_id"].iloc[0])
+    server = str(rows["Server"].iloc[0])
     assert advice.decide(book, "accepted", [server], " ann ", "change 4711") == "Recorded: accepted for 1 server."
     (kept,) = decisions.history(own_lake.store)
     assert (kept.record.server_id, kept.record.state, kept.record.by) == (server, "accepted", "ann")
     assert kept.record.note == "change 4711"
     again = advice.open_advice(newest(own_lake))
     assert again is not None
-    now = advice.as_table(advice.listed(again, [], [], ["accepted"]))
+    now = advice.listed(again, [], [], ["accepted"])
     assert list(now["Server"]) == [server]
     assert list(advice.history(again)["By"]) == ["ann"]
     assert "same was said before" in advice.decide(again, "accepted", [server], "ann", "change 4711")
@@ -44,17 +44,17 @@ def test_advice_is_filtered_and_upsizes_come_first(opened: OpenRun) -> None:
     book = advice.open_advice(opened)
     assert book is not None
     rows = advice.listed(book, [], [], [])
-    assert set(rows["action"]) <= {"upsize", "downsize", "stop"}
-    ranks = [("upsize", "stop", "downsize").index(kind) for kind in rows["action"]]
+    assert set(rows["Action"]) <= {"upsize", "downsize", "stop"}
+    ranks = [("upsize", "stop", "downsize").index(kind) for kind in rows["Action"]]
     assert ranks == sorted(ranks)
-    unit = str(rows["business_unit"].iloc[0])
-    assert set(advice.listed(book, ["upsize"], [unit], [])["business_unit"]) == {unit}
+    unit = str(rows["Business unit"].iloc[0])
+    assert set(advice.listed(book, ["upsize"], [unit], [])["Business unit"]) == {unit}
 
 
 def test_the_record_of_a_server_has_every_part(opened: OpenRun) -> None:
     book = advice.open_advice(opened)
     assert book is not None
-    server = str(advice.listed(book, [], [], [])["server_id"].iloc[0])
+    server = str(advice.listed(book, [], [], [])["Server"].iloc[0])
     titles = [title for title, _ in advice.record(book, server)]
     assert {"decision", "size", "evidence", "made from"} <= set(titles)
     assert advice.record(book, "nobody") == []

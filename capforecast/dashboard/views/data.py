@@ -50,7 +50,8 @@ def _unknown(opened: OpenRun) -> None:
     meaning, fix = reason_text(reason)
     ui.say(f"{meaning} {fix}")
     found = fleet.chosen(fleet.servers(opened), Choice(tiers=("unknown",)))
-    ui.server_table(opened, found[found["reason"].astype("str") == reason], UNKNOWN, f"unknown_{reason}", height=320)
+    these = found[found["reason"].astype("str") == reason]
+    ui.server_table(opened, these, UNKNOWN, f"unknown_{reason}", height=ui.height(len(these), 320))
 
 
 @ui.part
@@ -64,7 +65,14 @@ def _series(opened: OpenRun) -> None:
     chosen = st.multiselect("Reasons and flags", words, key="remarks", placeholder="any")
     shown = quality.having(table, chosen)
     ui.note(f"{len(shown):,} of {len(table):,} series with a remark.")
-    st.dataframe(shown, hide_index=True, height=320, alt="Series that are unknown or have a flag")
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=ui.height(len(shown), 320),
+        placeholder="–",
+        column_config=ui.LABELS | ui.SERIES_LABELS,
+        alt="Series that are unknown or have a flag",
+    )
 
 
 @ui.part
@@ -75,4 +83,11 @@ def _set_aside(opened: OpenRun) -> None:
         ui.empty("Nothing was set aside: every value that was read could be used.")
         return
     ui.note(f"{len(table):,} entries, one for each value; each says where it stood and why it could not be used.")
-    st.dataframe(table, hide_index=True, height=320, alt="Values set aside, with file, row and reason")
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=ui.height(len(table), 320),
+        placeholder="–",
+        column_config=ui.LABELS | ui.SET_ASIDE_LABELS,
+        alt="Values set aside, with file, row and reason",
+    )

@@ -23,7 +23,8 @@ def show(opened: OpenRun) -> None:
         ui.empty("This run decided nothing about its servers.")
         return
     ui.say(found.sentence)
-    for said in (consolidation_answer(found.consolidation), followed(found.realised)):
+    packed = consolidation_answer(found.consolidation)
+    for said in (f"Consolidation. {packed}" if packed else "", followed(found.realised)):
         if said:
             ui.note(said)
     figure = figures.savings_figure(found, ui.colours())
@@ -48,18 +49,17 @@ def _decide(opened: OpenRun) -> None:
         st.warning(in_markdown(problem), icon=":material/warning:")
     if DONE in st.session_state:
         st.success(in_markdown(st.session_state.pop(DONE)), icon=":material/check:")
-    rows = advice.listed(book, *_filters(book))
-    if not len(rows):
+    table = advice.listed(book, *_filters(book))
+    if not len(table):
         ui.empty("No advice fits.", "Take a filter away.")
         return
-    table = advice.as_table(rows)
     event = st.dataframe(
         table,
         hide_index=True,
         key="advice",
         on_select="rerun",
         selection_mode="multi-row",
-        height=420,
+        height=ui.height(len(table), 420),
         column_config={"A month": st.column_config.NumberColumn(format="%.2f", help="Below 0 is a saving")},
         placeholder="–",
         alt=f"{len(table)} servers with advice; select those that you decide on",

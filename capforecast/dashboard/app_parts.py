@@ -5,6 +5,8 @@ from __future__ import annotations
 from capforecast.dashboard import fleet
 from capforecast.dashboard.reading import Lake
 
+MOST_RUNS = 4  # that the overview shows side by side at first
+
 
 def warm(lake: Lake) -> None:
     """Import the pages and read the newest run. Raises what reading raises."""
@@ -18,5 +20,12 @@ def warm(lake: Lake) -> None:
     import capforecast.dashboard.views.servers
     import capforecast.dashboard.views.warnings
     import capforecast.dashboard.views.what_if  # noqa: F401
+    from capforecast.dashboard import figures, matrix
+    from capforecast.dashboard.looks import LIGHT
 
-    fleet.servers(lake.open(lake.run(None)))
+    opened = lake.open(lake.run(None))
+    fleet.servers(opened)
+    like = [run for run in lake.runs() if run.cadence == opened.run.cadence]
+    summaries, _ = lake.summaries(like[:MOST_RUNS])
+    figures.tiers_figure(summaries, LIGHT).to_json()  # the chart library loads its parts at the first chart
+    matrix.styled(matrix.table(opened.summary, "unit"), LIGHT).to_html()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dashboard_lake
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -24,6 +24,7 @@ def test_bad_names_become_no_markup(text: str) -> None:
     assert "<img" not in html
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_whatever_the_text_it_becomes_no_tag(text: str) -> None:
     html = rendered(text)
@@ -31,6 +32,7 @@ def test_whatever_the_text_it_becomes_no_tag(text: str) -> None:
     assert html.removeprefix("<p>").removesuffix("</p>\n").count("<") == 0
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_charts_get_no_tag(text: str) -> None:
     assert "<" not in in_chart(text)

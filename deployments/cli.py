@@ -25,6 +25,7 @@ from deployments import (
     cli_setup,
     cli_sources,
     cli_steps,
+    cli_what_if,
     console,
 )
 from deployments.options import (
@@ -87,6 +88,8 @@ app.add_typer(cli_query.app)
 app.add_typer(cli_dashboard.app)
 app.add_typer(cli_sources.top)
 app.add_typer(cli_sources.app, name="sources")
+app.add_typer(cli_what_if.top)
+app.add_typer(cli_what_if.app, name="scenarios")
 
 
 def _version(wanted: bool) -> None:

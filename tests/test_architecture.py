@@ -55,6 +55,7 @@ ROOMS: dict[str, set[str]] = {
 }
 OUTERMOST = {"stages"}  # may use every room
 # Single files that may use a room more: what stores and fetches for a room, and the record of a run.
+IN_ACTIONS = ("baseline", "baseline_read", "decisions", "scenario_book", "what_if_record")
 MORE = {
     **{
         f"capforecast/forecast/{name}.py": {"lake"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,7 @@ class Baseline:
     sizes: Sizes
     currency: str
     missing: tuple[str, ...]  # business units that did not finish
+    memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what was made of it once
 
     @property
     def origin(self) -> pd.Timestamp:
@@ -95,8 +97,13 @@ class Baseline:
     @cached_property
     def reach(self) -> Index:
         """The last span that is known of each series and within the tier's horizon, [N]; -1 = none."""
-        within = np.isfinite(self.levels[:, :, 0]) & (self.ends <= self.settings.risk.tier_horizon_days)
-        return np.asarray(within.sum(axis=1) - 1, np.int64)
+        within = int((self.ends <= self.settings.risk.tier_horizon_days).sum())
+        return np.minimum(self.reached, within) - 1
+
+    @cached_property
+    def reached(self) -> Index:
+        """How many spans are known of each series, [N]."""
+        return np.asarray(np.isfinite(self.levels[:, :, 0]).sum(axis=1), np.int64)
 
     @cached_property
     def sketch(self) -> tuple[Array, Array]:
@@ -128,9 +135,7 @@ class Baseline:
 
     def span_of(self, days: Index, rows: Index) -> Index:
         """The span that holds a day of each of some series, [R]; the last that is known, for later days."""
-        known = np.isfinite(self.levels[rows, :, 0]).sum(axis=1) - 1
-        span: Index = np.minimum(np.searchsorted(self.ends, days), np.maximum(known, 0)).astype(np.int64)
-        return span
+        return np.minimum(np.searchsorted(self.ends, days), np.maximum(self.reached[rows] - 1, 0)).astype(np.int64)
 
 
 def open_baseline(

@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from capforecast.actions.baseline import LEVELS, Baseline
 from capforecast.actions.scenario_effects import Effects
+from capforecast.actions.scenario_kernels import calibrated
 from capforecast.schema import TIER_ORDER, BoolArray, FloatArray, Tier, Verdict
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 DATES = (0.1, 0.5)  # shares of the paths whose first breach is dated: days_q10, days_q50
 _CODE = {tier: code for code, tier in enumerate(TIER_ORDER)}
-_CLOSE = 1e-9
+_CLOSE = 1e-6  # less than the share of one sample path: what rounding leaves
 
 
 @dataclass
@@ -46,7 +47,14 @@ class Figures:
 
 
 def published(baseline: Baseline) -> Figures:
-    """The figures of the run."""
+    """The figures of the run, made once; do not change them."""
+    if "published" not in baseline.memory:
+        baseline.memory["published"] = _published(baseline)
+    found: Figures = baseline.memory["published"]
+    return found
+
+
+def _published(baseline: Baseline) -> Figures:
     tiers = baseline.series["tier"].astype("str").map({str(tier): code for tier, code in _CODE.items()})
     lead = np.full(len(baseline.place), baseline.settings.risk.lead_time_days)
     return Figures(
@@ -86,14 +94,11 @@ def _moved(baseline: Baseline, effects: Effects, old: Figures, rows: Index) -> F
     factor, more = effects.factor[rows] * effects.size[rows], effects.more[rows] * effects.size[rows]
     limits, lead = effects.limits[rows], effects.lead[rows]
     shares, tops = baseline.held(rows, factor, more, limits, lead)
-    curves = _calibrated(baseline.shares[:, rows], baseline.sketch[0][:, rows], shares)
-    curves = np.where(_reached(baseline, rows), np.maximum.accumulate(curves, axis=2), np.nan)
-    curves[np.isnan(limits.T)] = np.nan
+    curves = calibrated(baseline.shares, baseline.sketch[0], shares, rows, baseline.reached, limits)
     reach = baseline.reach[rows]
     critical = np.minimum(reach, _within(baseline, baseline.settings.risk.critical_horizon_days))
-    moved = curves - baseline.shares[:, rows]  # kept in single precision: what is not moved is as published
     probability = np.stack([
-        _probability(old.probability[level], curves[level], moved[level], span)
+        _probability(old.probability[level], _at(curves[level], span), _at(baseline.shares[level], span, rows))
         for level, span in enumerate((reach, critical))
     ])  # fmt: skip
     in_breach = _now(baseline, effects, old, rows)
@@ -106,24 +111,13 @@ def _moved(baseline: Baseline, effects: Effects, old: Figures, rows: Index) -> F
     )  # fmt: skip
 
 
-def _probability(old: Array, curve: Array, moved: Array, span: Index) -> Array:
-    """A published probability [R], moved as its curve [R, W] is at a span [R]; the curve's where none is published."""
-    by, new = _at(moved, span), _at(curve, span)
-    return np.where(np.isnan(new), np.nan, np.where(np.isnan(old + by), new, np.clip(old + by, 0.0, 1.0)))
+def _probability(old: Array, new: Array, was: Array) -> Array:
+    """Published probabilities [R], moved as their curves move; the curves' own where none is published.
 
-
-def _calibrated(exact: Array, before: Array, after: Array) -> Array:
-    """Shares of all paths after a change, from those of all and of the kept ones before, and of the kept ones after."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        less = exact * (after / before)
-        more = 1.0 - (1.0 - exact) * ((1.0 - after) / (1.0 - before))
-    moved = np.where(after < before, less, np.where(after > before, more, exact))
-    return np.where(np.isnan(exact), after, moved)
-
-
-def _reached(baseline: Baseline, rows: Index) -> BoolArray:
-    """Spans that the paths of some series reach, [R, W]."""
-    return np.asarray(np.isfinite(baseline.levels[rows, :, 0]))
+    Curves are kept in single precision: so what does not move is to the last digit as published.
+    """
+    moved = old + (new - was)
+    return np.where(np.isnan(new), np.nan, np.where(np.isnan(moved), new, np.clip(moved, 0.0, 1.0)))
 
 
 def _within(baseline: Baseline, days: int) -> int:
@@ -131,19 +125,19 @@ def _within(baseline: Baseline, days: int) -> int:
     return int((baseline.ends <= days).sum() - 1)
 
 
-def _at(curve: Array, span: Index) -> Array:
-    """Value of each curve [R, W] at a span [R]; NaN for -1."""
-    return np.where(span >= 0, curve[np.arange(len(curve)), np.maximum(span, 0)], np.nan)
+def _at(curve: Array, span: Index, rows: Index | None = None) -> Array:
+    """Value of each curve [R, W], or of some rows of them, at a span [R]; NaN for -1."""
+    rows = np.arange(len(span)) if rows is None else rows
+    return np.where(span >= 0, curve[rows, np.maximum(span, 0)], np.nan)
 
 
 def _at_day(baseline: Baseline, curve: Array, day: Index, rows: Index) -> Array:
     """Value of each curve [R, W] on a day [R], between span ends in proportion; that of the last span beyond it."""
-    last = np.isfinite(baseline.levels[rows, :, 0]).sum(axis=1) - 1
-    span = np.minimum(np.searchsorted(baseline.ends, day), np.maximum(last, 0))
+    span = baseline.span_of(day, rows)
     until = curve[np.arange(len(curve)), span]
     since = np.where(span > 0, curve[np.arange(len(curve)), np.maximum(span - 1, 0)], 0.0)
     part = np.clip((day - baseline.starts[span]) / (baseline.ends[span] - baseline.starts[span]), 0.0, 1.0)
-    return np.where(last >= 0, since + (until - since) * part, np.nan)
+    return np.where(baseline.reached[rows] > 0, since + (until - since) * part, np.nan)
 
 
 def _now(baseline: Baseline, effects: Effects, old: Figures, rows: Index) -> BoolArray:
@@ -157,10 +151,12 @@ def _now(baseline: Baseline, effects: Effects, old: Figures, rows: Index) -> Boo
 
 def _dates(baseline: Baseline, old: Array, curve: Array, rows: Index) -> Array:
     """Days to the first breach, [2, R]: as published, moved as the curves [R, W] move."""
-    exact, reach = baseline.shares[0, rows], baseline.reach[rows]
-    out = np.full(old.shape, np.nan)
+    reach, out = baseline.reach[rows], np.full(old.shape, np.nan)
+    if "crossing" not in baseline.memory:
+        every = [_crossing(baseline, baseline.shares[0], baseline.reach, share) for share in DATES]
+        baseline.memory["crossing"] = np.stack(every)
     for number, share in enumerate(DATES):
-        before, after = (_crossing(baseline, one, reach, share) for one in (exact, curve))
+        before, after = baseline.memory["crossing"][number, rows], _crossing(baseline, curve, reach, share)
         known = np.isfinite(before) & np.isfinite(old[number])
         moved = np.where(known, old[number] + after - before, after)
         out[number] = np.clip(np.round(moved), 1.0, np.maximum(baseline.ends[np.maximum(reach, 0)], 1))

@@ -28,6 +28,39 @@ def held(
     return shares, tops
 
 
+def calibrated(exact: Array, before: Array, after: Array, rows: Index, reached: Index, limits: FloatArray) -> Array:
+    """Shares of all paths under a scenario, [2, R, W]: those published, moved as the shares of the kept paths move.
+
+    Where these fire less, the same share of all that fire; where more, the same share of all that do not. So no change
+    gives what is published, and paths that never or always fire give 0 or 1. A share never falls from span to span.
+
+    exact, before: [2, N, W], of all and of the kept paths.  after: [2, R, W], of the kept paths, of series `rows` [R].
+    reached: [N], spans known.  limits: [R, 2]; NaN = no threshold, and so no share.
+    """
+    out = np.full(after.shape, np.nan)
+    _calibrate(exact, before, after, rows, reached, limits, out)
+    return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _calibrate(exact, before, after, rows, reached, limits, out):  # type: ignore[no-untyped-def]
+    for level in range(2):
+        for r in range(len(rows)):
+            i, most = rows[r], 0.0
+            if np.isnan(limits[r, level]):
+                continue
+            for w in range(reached[i]):
+                share, was, now = exact[level, i, w], before[level, i, w], after[level, r, w]
+                if np.isnan(share):
+                    share = now
+                elif now < was:
+                    share *= now / was
+                elif now > was:
+                    share = 1.0 - (1.0 - share) * ((1.0 - now) / (1.0 - was))
+                most = max(most, share)
+                out[level, r, w] = most
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _held(  # type: ignore[no-untyped-def]
     levels, paths, rows, factor, more, limits, last, lead, shares, tops

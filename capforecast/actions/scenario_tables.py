@@ -165,9 +165,12 @@ class Tables:
     def _deciding_before(self) -> Index:
         """As published: the series that `servers` names, [S]; -1 = none."""
         servers, base = self.baseline.servers, self.baseline
+        if "deciding" in base.memory:
+            return np.asarray(base.memory["deciding"])
         keys = pd.MultiIndex.from_frame(base.series[[SERVER_ID, METRIC]].astype("str"))
         names = servers[METRIC].fillna("").astype("str")
         found: Index = keys.get_indexer(pd.MultiIndex.from_arrays([servers[SERVER_ID].astype("str"), names]))
+        base.memory["deciding"] = found
         return found
 
     @cached_property

@@ -60,11 +60,12 @@ e2e: system stack-system $(DEV) $(SERVICES) ## bring the whole stack up and brea
 	$(BIN)/python -m pytest -m stack --timeout=1800 tests/stack
 
 e2e-sources: system monitoring-system $(DEV) $(SERVICES) ## read Debian's Prometheus and moto's CloudWatch, with faults on the way, up to a report
-	$(BIN)/python -m pytest -m monitoring --timeout=1800 tests/monitoring tests/sources
+	$(BIN)/python -m pytest -m monitoring --timeout=1800 tests/monitoring tests/sources tests/test_cloudwatch_docs.py
 
-monitoring-system:
-	@command -v promtool >/dev/null && command -v prometheus-node-exporter >/dev/null || \
-		apt-get install --yes --quiet --no-install-recommends prometheus prometheus-node-exporter
+monitoring-system: # what apt starts as services is stopped: tests start their own, on loopback
+	@command -v promtool >/dev/null && command -v prometheus-node-exporter >/dev/null || { \
+		apt-get install --yes --quiet --no-install-recommends prometheus prometheus-node-exporter && \
+		{ systemctl disable --now prometheus prometheus-node-exporter 2>/dev/null || true; }; }
 
 fuzz: $(DEV) ## read 100,000 generated files (FILES=n for another number)
 	$(BIN)/python scripts/fuzz.py --files $(or $(FILES),100000)

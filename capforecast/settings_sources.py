@@ -97,6 +97,14 @@ class PrometheusSettings(PoliteSettings):
     def _labels_of_servers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(cls._label_names(dict.fromkeys(names, "")))
 
+    @field_validator("server_id")
+    @classmethod
+    def _template(cls, text: str) -> str:
+        rest, labels = re.sub(r"\{[A-Za-z_][A-Za-z0-9_]*\}", "", text), re.search(r"\{\w+\}", text)
+        if text and (not labels or "{" in rest or "}" in rest):
+            raise ValueError(f"{text!r} must hold labels in braces, such as {{host}} or {{cluster}}/{{host}}")
+        return text
+
     @field_validator("info")
     @classmethod
     def _metric_name(cls, name: str) -> str:

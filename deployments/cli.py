@@ -142,6 +142,8 @@ def generate_data(
         console.out.print(f"inventory in {made['inventory']}", soft_wrap=True)
         if truth:
             console.out.print(f"truth in {made['truth']}", soft_wrap=True)
+        step = f"next: capforecast run --source {made['observations']} --inventory {made['inventory']} --store lake"
+        console.show_text(step)
 
 
 @app.command(rich_help_panel="Start here", epilog=EXIT_CODES)
@@ -168,11 +170,14 @@ def run(
     Stages whose inputs, code and settings have not changed are reused. When a business unit fails the others finish;
     the run says what is missing, prints the command that retries it, and ends with exit code 4.
 
-    Without --source the run takes what the lake holds (see capforecast ingest).
+    Without --source the run takes what the lake holds (see capforecast ingest): daily values, where it has any and the
+    setting `source.cadence` does not say hourly.
 
     With --retrain never nothing is trained: each business unit is forecast by its champion (see capforecast models).
 
     Example: capforecast run --source data/ --inventory inventory.csv --store lake --horizon 90d
+
+    Example, after capforecast ingest: capforecast run --store lake
 
     Example, on the days between two trainings: capforecast run --source data/ --store lake --retrain never
     """

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from capforecast.errors import UsageError
 from deployments import console
 from deployments.options import Aws, Config, Json, Local, Profile, Store, Verbose, absolute, load_settings
 
@@ -14,7 +15,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 top = typer.Typer()  # its command stands beside those of `cli`
-Name = Annotated[str, typer.Argument(help="prometheus or cloudwatch.", metavar="NAME")]
+Checkable = Annotated[str, typer.Argument(help="prometheus or cloudwatch.", metavar="NAME")]
+Name = Annotated[str, typer.Argument(help="prometheus, cloudwatch or files.", metavar="NAME")]
 Url = Annotated[
     str | None,
     typer.Option("--url", help="Address of the system (prometheus), without user and password.", metavar="URL"),
@@ -26,7 +28,9 @@ Spend = Annotated[bool, typer.Option("--yes", help="Go on where it costs more th
 
 
 def _settings(name: str, url: str | None, cadence: str | None, store: str | None) -> dict[str, Any]:
-    """Settings for options."""
+    """Settings for options. Raises UsageError for an address of what has none."""
+    if url is not None and name != "prometheus":
+        raise UsageError(f"--url is the address of a Prometheus; {name} has none")
     found: dict[str, Any] = {"store": absolute(store)} if store else {}
     if cadence is not None:
         found["remote.cadence"] = cadence
@@ -38,7 +42,7 @@ def _settings(name: str, url: str | None, cadence: str | None, store: str | None
 @top.command(
     rich_help_panel="Start here",
     epilog="Exit codes: 0 all was read, 1 nothing could be had, 2 bad usage or settings, 3 no usable input, "
-    "4 a part was not read: the next ingest asks for it again.",
+    "4 a part was not read (the next ingest asks for it again), or no server was found.",
 )
 def ingest(
     name: Annotated[str, typer.Option("--from", help="prometheus, cloudwatch or files.", metavar="NAME")],
@@ -52,7 +56,11 @@ def ingest(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", help="Read from here on what was not read yet. Default: go on.", metavar="DATE"),
+        typer.Option(
+            "--since",
+            help="Read from here on what was not read yet. Default: go on; the first time, `remote.history_days` back.",
+            metavar="DATE",
+        ),
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", help="Read up to here (exclusive). Default: now.", metavar="DATE")
@@ -107,9 +115,12 @@ def list_(as_json: Json = False, verbose: Verbose = False) -> None:
     work.list_sources(as_json)
 
 
-@app.command()
+@app.command(
+    epilog="Exit codes: 0 fit, 1 nothing could be had, 2 bad usage or settings, 4 a part was not read, or no server "
+    "was found."
+)
 def check(
-    name: Name,
+    name: Checkable,
     url: Url = None,
     days: Annotated[int, typer.Option("--days", min=1, max=400, help="Days that are read to judge coverage.")] = 7,
     cadence: Cadence = None,

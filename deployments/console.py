@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,8 +85,8 @@ def show_json(content: Any) -> None:
 
 
 def show_text(text: str) -> None:
-    """Print lines as they are."""
-    out.print(text, markup=False, soft_wrap=True)
+    """Print lines as they are, but for what a terminal would obey."""
+    out.print(_visible(text), markup=False, soft_wrap=True)
 
 
 def show_tiers(summary: dict[str, Any]) -> None:
@@ -187,7 +188,12 @@ def _cell(value: Any) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+    return _visible(text).replace("[", "\\[")
+
+
+def _visible(text: str) -> str:
+    """The text with control characters but line ends and tabs spelled out: a name of a server may hold any."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def show_lines(title: str, lines: list[tuple[str, str]]) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -15,12 +18,15 @@ from capforecast.errors import UsageError
 from capforecast.exchange import Ingested
 from capforecast.lake.claims import Claims
 from capforecast.lake.store import Store
+from capforecast.schema import Cadence
+from capforecast.settings import Settings
 from capforecast.sources.registry import SOURCES, source
 from capforecast.stages.collected import MissingSeries
 from deployments import console, progress
 
 FILES = "files"
 SHOWN = 10  # servers and rows that a table names; --json tells all
+CHECK_WAITS = 15.0  # seconds a check waits for retries in all
 NOT_ALL = 4  # exit code: something was not read, the rest was
 
 
@@ -47,9 +53,12 @@ def _show_files(store: Store, made: Ingested) -> None:
 
 def ingest_remote(loaded: Loaded, name: str, *, as_json: bool, quiet: bool = False, **asked: Any) -> int:
     """Bring what is new of a monitoring system into the lake (`collect_named`); returns the exit code."""
-    store = Store(usable_store(loaded), loaded.settings.storage)
     ingest_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
-    with progress.shown(f"asking {name}", quiet=quiet):
+    with (
+        _lake(usable_store(loaded), keep=not asked.get("dry_run")) as url,
+        progress.shown(f"asking {name}", quiet=quiet, of="windows"),
+    ):
+        store = Store(url, loaded.settings.storage)
         made = stages.collect_named(store, loaded.settings, name, ingest_id, **asked)
     if as_json:
         console.show_json(made.model_dump(mode="json") | {"complete": made.complete, "values": made.values})
@@ -58,8 +67,20 @@ def ingest_remote(loaded: Loaded, name: str, *, as_json: bool, quiet: bool = Fal
     return 0 if made.complete else NOT_ALL
 
 
+@contextmanager
+def _lake(url: str, *, keep: bool) -> Iterator[str]:
+    """Where the lake is; a folder of its own for who only looks and has none: opening a lake makes its folder."""
+    if keep or "://" in url or Path(url).expanduser().is_dir():
+        yield url
+        return
+    with TemporaryDirectory(prefix="capforecast-") as nowhere:
+        yield nowhere
+
+
 def refuse_source(name: str, path: str | None) -> None:
-    """Raise UsageError for --source beside a monitoring system."""
+    """Raise UsageError for a name that is none, and for --source beside a monitoring system."""
+    if name not in SOURCES:
+        raise UsageError(f"{name!r} is no source; one of: {', '.join([*SOURCES, FILES])}")
     if path is not None:
         raise UsageError(f"--source is for --from files; of {name} give --url or a settings file (--config)")
 
@@ -70,21 +91,31 @@ def show_collected(made: stages.Collected, lake: str) -> None:
     console.show_text(f"{made.address}: {made.servers} servers, {made.series} series ({found})")
     expected = made.expected
     cost = "" if expected.cost is None else f", about {expected.cost:.2f} USD ({expected.priced})"
-    if made.dry_run:
+    if made.dry_run and not made.planned and made.series:
+        console.show_text(f"nothing to read: all there is up to {_day(made.until)} was read before")
+    elif made.dry_run:
         console.show_text(
-            f"would read {made.planned} windows from {_day(made.since)} to {_day(made.until)}: {expected.requests} "
-            f"requests, {expected.values:,} values{cost}. Nothing was written."
+            f"would read {_windows(made.planned)} from {_day(made.since)} to {_day(made.until)}: {expected.requests} "
+            f"requests, at most {expected.values:,} values{cost}. Nothing was written."
         )
     else:
         requests = sum(window.requests for window in made.windows)
         retries = sum(window.retries for window in made.windows)
         console.show_text(
-            f"read {len(made.windows)} of {made.planned} windows up to {_day(made.until)}: {requests} requests, "
+            f"read {len(made.windows)} of {_windows(made.planned)} up to {_day(made.until)}: {requests} requests, "
             f"{retries} repeated, {made.values:,} values{cost}. In {lake}; record {stages.record_key(made.ingest_id)}"
         )
     for note in expected.notes:
         console.show_text(f"note: {note}")
-    _show_trouble(made.missed, made.missing, made.warnings, made.missed_more, made.missing_more)
+    _show_trouble(made.missed, made.missing, made.warnings, made.failed, made.missed_more, made.missing_more)
+    if not made.series:
+        console.show_text(f"no server was found between {_day(made.since)} and {_day(made.until)}: nothing was read")
+    elif not made.dry_run:
+        console.show_text(f"next: capforecast run --store {lake}")
+
+
+def _windows(count: int) -> str:
+    return f"{count} window{'' if count == 1 else 's'}"
 
 
 def _day(text: str) -> str:
@@ -95,6 +126,7 @@ def _show_trouble(
     missed: Sequence[stages.MissedSpan],
     missing: Sequence[MissingSeries],
     warnings: Sequence[str],
+    failed: Sequence[str],
     missed_more: int = 0,
     missing_more: int = 0,
 ) -> None:
@@ -110,17 +142,30 @@ def _show_trouble(
         )
     if len(missed) + missed_more > SHOWN:
         console.show_text(f"not read: {len(missed) + missed_more - SHOWN} spans more (--json tells them)")
-    kinds: dict[tuple[str, str, str], list[str]] = {}
-    for row in missing:
-        kinds.setdefault((row.column, row.reason, row.remedy), []).append(row.server_id)
-    for (column, reason, remedy), servers in list(kinds.items())[:SHOWN]:
+    kinds = _kinds(missing)
+    for (reason, remedy, servers), columns in kinds[:SHOWN]:
         named = [name for name in servers if name]
-        whom = f" on {len(named)} servers ({', '.join(named[:3])}{' ...' if len(named) > 3 else ''})" if named else ""
-        console.show_text(f"missing: {column or 'everything'}{whom}: {reason}. {remedy}".rstrip())
+        count = f"{len(named)} server{'s' if len(named) > 1 else ''}"
+        whom = f" on {count} ({', '.join(named[:3])}{' ...' if len(named) > 3 else ''})" if named else ""
+        what = ", ".join(filter(None, columns)) or "everything"
+        console.show_text(f"missing: {what}{whom}: {reason}{f'; {remedy}' if remedy else ''}")
     if len(kinds) > SHOWN or missing_more:
         console.show_text("missing: more of it stands in --json and in the record of the ingest")
+    for text in failed[:SHOWN]:
+        console.show_text(f"not looked for: {text}; the next ingest asks again")
     for text in warnings[:SHOWN]:
         console.show_text(f"warning: {text}")
+
+
+def _kinds(missing: Sequence[MissingSeries]) -> list[tuple[tuple[str, str, tuple[str, ...]], list[str]]]:
+    """(reason, remedy, servers), and all columns that are missing of these for it: statistics of a metric are one."""
+    servers: dict[tuple[str, str, str], list[str]] = {}
+    for row in missing:
+        servers.setdefault((row.column, row.reason, row.remedy), []).append(row.server_id)
+    columns: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (column, reason, remedy), named in servers.items():
+        columns.setdefault((reason, remedy, tuple(named)), []).append(column)
+    return list(columns.items())
 
 
 def list_sources(as_json: bool) -> None:
@@ -135,27 +180,38 @@ def list_sources(as_json: bool) -> None:
 
 
 def check(loaded: Loaded, name: str, days: int, *, spend: bool, as_json: bool) -> int:
-    """Look at a monitoring system; returns the exit code: 0 when it can be read, 4 when a part of it can."""
-    remote = source(name, loaded.settings)
+    """Look at a monitoring system; returns the exit code: 0 when it can be read, 4 when a part of it can, or none."""
+    settings = _impatient(loaded.settings, name)
+    remote = source(name, settings)
     now = pd.Timestamp.now(tz="UTC").floor("s").as_unit("us")
     with progress.shown(f"asking {remote.address}"):
-        found = stages.check_source(loaded.settings, remote, now, days, spend=spend)
+        found = stages.check_source(settings, remote, now, days, spend=spend)
     if as_json:
         console.show_json(found.model_dump(mode="json") | {"fit": found.fit})
     else:
-        _show_checked(found)
+        _show_checked(found, settings)
     return 0 if found.fit else NOT_ALL
 
 
-def _show_checked(found: stages.Checked) -> None:
-    kept = f"; keeps data since {_day(found.oldest)}" if found.oldest else ""
+def _impatient(settings: Settings, name: str) -> Settings:
+    """The settings with short waits between retries: somebody sits before a check."""
+    if name not in SOURCES:
+        return settings
+    own = getattr(settings.remote, name)
+    quick = own.model_copy(update={"retry_seconds": min(own.retry_seconds, CHECK_WAITS)})
+    return settings.model_copy(update={"remote": settings.remote.model_copy(update={name: quick})})
+
+
+def _show_checked(found: stages.Checked, settings: Settings) -> None:
+    kept = f"; may hold data from {_day(found.oldest)} on" if found.oldest else ""
     units = ", ".join(f"{name or 'unassigned'} {count}" for name, count in list(found.business_units.items())[:SHOWN])
     console.show_text(
         f"{found.address} answers: {found.servers} servers, {found.series} series{kept}. {found.cadence} values from "
         f"{_day(found.since)} to {_day(found.until)} took {found.requests} requests and {found.seconds:.1f} s."
     )
     if units:
-        console.show_text(f"business units: {units}")
+        how = ": name the labels or tags that hold them in the settings, or give ingest an --inventory"
+        console.show_text(f"business units: {units}{how if set(found.business_units) == {''} else ''}")
     if found.columns:
         console.show_table(
             [
@@ -168,7 +224,28 @@ def _show_checked(found: stages.Checked) -> None:
     for each in worst:
         told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in each.coverage.items())
         console.show_text(f"not complete: {each.server_id}: {told}")
-    _show_trouble(found.missed, found.missing, found.warnings)
+    _show_trouble(found.missed, found.missing, found.warnings, found.failed)
+    _show_verdict(found, settings)
+
+
+def _show_verdict(found: stages.Checked, settings: Settings) -> None:
+    daily, least = found.cadence is Cadence.DAILY, settings.quality
+    days = least.min_days_daily if daily else least.min_days_hourly
+    if found.oldest and (kept := (pd.Timestamp(found.until) - pd.Timestamp(found.oldest)).days) < days:
+        console.show_text(
+            f"warning: it keeps {kept} days, and a forecast of {found.cadence} values takes {days} at least: ingest "
+            "daily from now on, for the lake keeps what it forgets, and let it keep more itself"
+        )
+    if not found.series:
+        console.show_text(f"not fit: no server was found between {_day(found.since)} and {_day(found.until)}")
+    elif not found.fit:
+        console.show_text("not quite fit: a part could not be read; what that was stands above")
+    else:
+        lacks = " without what is missing above" if found.missing else ""
+        console.show_text(
+            f"fit{lacks}. next: capforecast ingest --from {found.source} --store lake --dry-run, with the same --url "
+            "or --config"
+        )
 
 
 def example(name: str) -> str:

@@ -22,10 +22,10 @@ Show = Callable[[int, int | None, str], None]  # finished stages, of how many (N
 class Follower(logging.Handler):
     """Follows a command by the events in our log records, and keeps what is finished."""
 
-    def __init__(self, show: Show) -> None:
-        """`show` is called whenever there is news."""
+    def __init__(self, show: Show, tell: Callable[[str], None] = lambda text: None) -> None:
+        """`show` is called whenever there is news; `tell` with what keeps the command waiting."""
         super().__init__(logging.INFO)
-        self._show = show
+        self._show, self._tell = show, tell
         self._total: int | None = None
         self._finished: dict[str, list[str]] = {}  # stages by business unit
         self._date = ""  # of a backfill: the one at work, and which of how many
@@ -41,6 +41,8 @@ class Follower(logging.Handler):
             self._total, self._finished = None, {}
         elif event == "date_done" and _of(record, "status") in ("done", "already done"):
             self._dates.append(_of(record, "as_of"))
+        elif event == "waiting":
+            self._tell(record.getMessage())
         elif event == "units":
             self._total = getattr(record, "stages", None)
         elif event in ("stage_started", "stage_done", "stage_reused"):
@@ -69,13 +71,13 @@ def _of(record: logging.LogRecord, name: str) -> str:
 
 
 @contextmanager
-def shown(first: str, *, quiet: bool = False) -> Iterator[None]:
+def shown(first: str, *, quiet: bool = False, of: str = "stages") -> Iterator[None]:
     """Show where a command is while it goes, beginning with `first`; when it is interrupted, say what was finished.
 
-    quiet: show nothing (something else does), but still say what was finished.
+    quiet: show nothing (something else does), but still say what was finished.  of: what is counted.
     """
-    with _bar(first) if err.is_terminal and not quiet else _lines(first, quiet) as show:
-        follower, library = Follower(show), logging.getLogger("capforecast")
+    with _bar(first) if err.is_terminal and not quiet else _lines(first, quiet, of) as show:
+        follower, library = Follower(show, lambda text: _tell(text, quiet)), logging.getLogger("capforecast")
         before = library.level
         library.addHandler(follower)
         if library.getEffectiveLevel() > logging.INFO:
@@ -88,6 +90,11 @@ def shown(first: str, *, quiet: bool = False) -> Iterator[None]:
         finally:
             library.removeHandler(follower)
             library.setLevel(before)
+
+
+def _tell(text: str, quiet: bool) -> None:
+    if not quiet:
+        err.print(text, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -104,7 +111,7 @@ def _bar(first: str) -> Iterator[Show]:
 
 
 @contextmanager
-def _lines(first: str, quiet: bool) -> Iterator[Show]:
+def _lines(first: str, quiet: bool, counted: str) -> Iterator[Show]:
     last = time.monotonic()
 
     def show(done: int, total: int | None, text: str) -> None:
@@ -113,7 +120,7 @@ def _lines(first: str, quiet: bool) -> Iterator[Show]:
         if not quiet and (now - last >= APART or done == total):
             last = now
             of = "" if total is None else f" of {total}"
-            err.print(f"{done}{of} stages done, at {text}", markup=False, soft_wrap=True)
+            err.print(f"{done}{of} {counted} done, at {text}", markup=False, soft_wrap=True)
 
     if not quiet:
         err.print(first, markup=False)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Literal
 
 from prefect import flow, runtime
-from prefect.states import Completed, State
+from prefect.states import Completed, Failed, State
 
 from flows.start import job_of, stated
 from tasks.collect import configured_collect, show_ingest
-
-log = logging.getLogger("capforecast.run")
 
 
 @flow(name="ingest", flow_run_name=lambda: f"ingest-{stated(runtime.flow_run.parameters.get('system')) or 'nothing'}")
@@ -48,13 +45,16 @@ def ingest(
     wanted = stated(system)
     if wanted is None:
         return Completed(message="no system is named (CAPACITY_SYSTEM): nothing to ingest")
-    store = stated(store)
     asked = (overrides or {}) | ({"store": store} if store else {}) | ({"remote.cadence": cadence} if cadence else {})
-    job = job_of(stated(profile), stated(config), asked)
+    job = job_of(profile, config, asked)
     made: dict[str, Any] = configured_collect(job)(
         job=job, system=wanted, since=since, until=until, refill=refill, inventory=stated(inventory), spend=spend
     )
     show_ingest(wanted, made)
+    if not made["servers"]:
+        return Failed(message=f"{wanted}: no server was found; `capforecast sources check {wanted}` says more")
     if not made["complete"]:
-        log.warning("%s: %d spans were not read; the next ingest asks again", wanted, len(made["missed"]))
+        missed = len(made["missed"]) + made["missed_more"]
+        told = f"{missed} spans were not read, {len(made['failed'])} things not looked for"
+        return Completed(name="Incomplete", message=f"{wanted}: {told}; the next ingest asks again", data=made)
     return made

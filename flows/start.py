@@ -30,9 +30,12 @@ def run_name(kind: str) -> str:
 def job_of(profile: str | None, config: str | None, overrides: dict[str, Any], *, refresh: bool = False) -> Job:
     """The job of the flow run that calls this, its store and the place of its results probed.
 
-    A retry of a refreshed run goes on from where that run failed. Raises GaveUp where it has crashed too often.
+    Parameters of which the deployment knew nothing count as not given (`stated`). A retry of a refreshed run goes on
+    from where that run failed. Raises GaveUp where it has crashed too often.
     """
     library_logs_to_prefect()
+    profile, config = stated(profile), stated(config)
+    overrides = {name: value for name, value in overrides.items() if name != "store" or stated(value) is not None}
     loaded = configuration.load(profile, Path(config) if config else None, overrides=overrides)
     run = RunKey(run_id=str(runtime.flow_run.id), attempt=attempt_number())
     begun = run.attempt - refuse_endless(loaded.settings.flow.restarts)  # the attempt that crashes made this one go on

@@ -24,13 +24,16 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def aws(page: int = 100_800) -> Iterator[str]:
-    """Address of a moto server with a GetMetricData of `page` values per page; skips where moto is not installed."""
+def aws(page: int = 100_800, port: int = 0) -> Iterator[str]:
+    """Address of a moto server with a GetMetricData of `page` values per page; skips where moto is not installed.
+
+    port: 0 = any that is free.
+    """
     python = ROOT / ".venv-services/bin/python"
     if not python.exists() and not os.environ.get("CI"):
         pytest.skip("moto is not installed; `make test` does that")
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind(("127.0.0.1", port))
         port = free.getsockname()[1]
     with tempfile.TemporaryFile() as log:
         command = [str(python), str(ROOT / "tests/cloudwatch_server.py"), str(port), str(page)]

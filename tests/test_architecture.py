@@ -55,16 +55,13 @@ ROOMS: dict[str, set[str]] = {
 }
 OUTERMOST = {"stages"}  # may use every room
 # Single files that may use a room more: what stores and fetches for a room, and the record of a run.
-IN_ACTIONS = ("baseline", "baseline_read", "decisions", "scenario_book", "what_if_record")
+IN_ACTIONS = ("advice_book", "baseline", "baseline_read", "deciding", "decisions", "scenario_book", "what_if_record")
 MORE = {
     **{
         f"capforecast/forecast/{name}.py": {"lake"}
         for name in ("registry", "pointers", "curation", "standing", "promotion", "retention", "model_diff")
     },
-    **{
-        f"capforecast/actions/{name}.py": {"lake"}
-        for name in ("advice_book", "baseline", "baseline_read", "deciding", "decisions")
-    },
+    **{f"capforecast/actions/{name}.py": {"lake"} for name in IN_ACTIONS},
     "capforecast/report/assemble.py": {"lake"},
     "capforecast/lake/runs.py": {"exchange"},
 }

@@ -25,7 +25,7 @@ def test_a_shorter_reach_and_rows_set_aside_are_said() -> None:
     reach, rows = notes(a_summary(reach="14 d", quality=quality))
     assert "14 d ahead, not 90 d" in reach
     assert "240 of 600 rows" in rows
-    assert "entries: 233 bad_timestamp" in rows
+    assert "each of their values with its reason (233 bad_timestamp, 7 off_grid)" in rows
 
 
 def test_older_models_and_drift_are_said() -> None:
@@ -62,3 +62,14 @@ def test_the_answer_comes_with_what_to_do_and_how_good_past_warnings_were(monkey
     text = shown.export_text()
     assert "track record" not in text
     assert "actions" not in text
+
+
+def test_a_name_cannot_give_the_terminal_orders(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "web\x1b]0;gone\x07\x1b[2J\x9b1m\r1"
+    console.show_text(f"not read: {name}\nnext\tline")
+    console.show_table([{"server": name}])
+    console.fail(ValueError(name), 1, as_json=False, verbose=False)
+    told = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\x9b", "\r"} & set(told.out + told.err)
+    assert told.out.startswith("not read: web\\x1b]0;gone\\x07\\x1b[2J\\x9b1m\\x0d1\nnext")
+    assert "\\x1b[2J" in told.err

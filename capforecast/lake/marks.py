@@ -112,6 +112,19 @@ def after(
     return pd.concat(parts, ignore_index=True).sort_values([*SERIES, SINCE, STATE], ignore_index=True)
 
 
+def without_lost(marks: pd.DataFrame, there: pd.DataFrame, looked: Span, *, before: bool) -> pd.DataFrame:
+    """The marks without holes that nobody can fill: of series that are not `there` (server_id, column) where one
+    looked, and (`before`) of what lies before that.
+
+    Each of them would make every ingest look that far back. A series that comes back is asked for all it lacks.
+    """
+    gone = ~pd.MultiIndex.from_frame(marks[SERIES]).isin(pd.MultiIndex.from_frame(there[SERIES]))
+    lost = gone & (marks[SINCE] >= looked.since)
+    if before:
+        lost |= marks[UNTIL] <= looked.since
+    return marks[~lost | (marks[STATE] != MISSED)].reset_index(drop=True)
+
+
 def _holes(asked: pd.DataFrame, code: Integers, missed: Unanswered, cadence: Cadence) -> Intervals:
     of_them: BoolArray = np.ones(len(asked), dtype=np.bool_)
     if missed.server_ids:

@@ -202,5 +202,7 @@ def fill_gaps(paths: FloatArray, season: int) -> None:
         np.copyto(here, later, where=np.isnan(here))
     gaps = np.isnan(paths)
     if gaps.any():
-        mean = np.nanmean(paths, axis=1, keepdims=True)
+        known = (~gaps).sum(axis=1, keepdims=True)
+        mean = np.full_like(paths[:, :1], np.nan)  # stays that where a path has nothing at all
+        np.divide(np.nansum(paths, axis=1, keepdims=True), known, out=mean, where=known > 0)
         np.copyto(paths, mean, where=gaps)

@@ -151,7 +151,7 @@ def _cases(
     counts = {
         "servers": len(servers), "series": int((~part[[SERVER_ID, METRIC]].duplicated()).sum()),
         "origins": part["origin"].nunique(), "cases": len(part), "events": int(event.sum()),
-        "base_rate": float(event.mean()),
+        "base_rate": float(event.mean()) if len(event) else float("nan"),
     }  # fmt: skip
     return Cases(
         server=server.astype(np.int64),

@@ -22,7 +22,7 @@ from capforecast.sources.cloudwatch_batches import COLUMN, KEPT, MARGIN, Span, b
 from capforecast.sources.cloudwatch_calls import Calls, Counts
 from capforecast.sources.cloudwatch_data import Got
 from capforecast.sources.cloudwatch_read import observations, read_all
-from capforecast.sources.cloudwatch_servers import Server, of_place
+from capforecast.sources.cloudwatch_servers import Notes, Server, of_place
 from capforecast.sources.remote import Answer, Estimate, Found, Missed, Pace, Window, unpaced
 
 NAME = "cloudwatch"
@@ -63,7 +63,7 @@ class CloudWatch:
 
     def discover(self, window: Window) -> Found:
         """Servers as they are now, whatever the window. Raises SourceError where no service of any place answers."""
-        said: list[str] = []
+        notes = Notes()
         servers: list[Server] = []
         missing: list[tables.Row] = []
         problems: list[SourceError] = []
@@ -71,22 +71,23 @@ class CloudWatch:
         for place in places:
             for service in self._settings.services:
                 try:
-                    servers += of_place(self._calls, place, service, self._settings, said.append)
+                    servers += of_place(self._calls, place, service, self._settings, notes)
                 except SourceError as error:
                     problems.append(error)
-                    said.append(f"{service} of {place} was not read: {error}")
+                    notes.failed.append(f"{service} of {place} was not read: {error}")
                     remedy = f"allow it: {POLICY}" if isinstance(error, SourceRefusedError) else "ingest again"
                     missing.append(("", "", f"{service} of {place}: {error}", f"{remedy}, or leave the service out"))
         if len(problems) == len(places) * len(self._settings.services):
             raise problems[0]
         named, twice = tables.named(servers, self._settings.server_id)
         if not named and not problems:
-            said.append(f"no server was found in {', '.join(map(str, places))}: check regions, services and only_tags")
+            notes(f"no server was found in {', '.join(map(str, places))}: check regions, services and only_tags")
         return Found(
             tables.inventory(named, self._settings),
             tables.series(named, self._settings, self._statistics),
             tables.missing([*missing, *twice, *tables.lacks(named, self._settings, self._statistics)]),
-            tuple(dict.fromkeys(said)),
+            tuple(dict.fromkeys(notes.warnings)),
+            tuple(dict.fromkeys(notes.failed)),
         )
 
     def oldest(self, cadence: Cadence, now: pd.Timestamp) -> pd.Timestamp | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import get_args
 
 import pandas as pd
@@ -56,7 +57,7 @@ class Wanted:
     ask: Ask
     statistic: str  # ours
 
-    @property
+    @cached_property
     def queries(self) -> tuple[Query, ...]:
         """What it is made of."""
         return tuple(Query(metric, self.ask.statistic(self.statistic)) for metric in self.ask.metrics)
@@ -70,14 +71,15 @@ class Batch:
     span: Span
     series: tuple[Wanted, ...]
 
+    @cached_property
     def queries(self) -> list[Query]:
         """What is asked, each once, statistics of a metric beside each other."""
         return list(dict.fromkeys(query for each in self.series for query in each.queries))
 
     def requests(self) -> list[list[Query]]:
         """Queries by request, as far as is known before."""
-        queries = self.queries()
-        return [queries[first : first + MOST_QUERIES] for first in range(0, len(queries), MOST_QUERIES)]
+        every = range(0, len(self.queries), MOST_QUERIES)
+        return [self.queries[first : first + MOST_QUERIES] for first in every]
 
     def billed(self) -> int:
         """Metrics that are paid for."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from capforecast.configuration import secret
+from capforecast.configuration import region, secret
 from capforecast.errors import ConfigError
 from capforecast.settings_sources import CloudWatchAccount, CloudWatchSettings
 from capforecast.sources.cloudwatch_errors import may_pass, no_credentials, understood
@@ -87,7 +87,7 @@ class Calls:
         """Account of the credentials themselves; asked once. Raises SourceError."""
         with self._lock:
             if not self._owner:
-                client = self._client_of(self._session(), "sts", self._default_region())
+                client = self._client_of(self._session(), "sts", self._token_region())
                 self._owner = str(
                     self._repeated(client, "get_caller_identity", "sts", Counts(), unpaced, {})["Account"]
                 )
@@ -98,8 +98,8 @@ class Calls:
         found = set()
         for account in self._settings.accounts or (CloudWatchAccount(),):
             name = self._account(account)
-            for region in account.regions or self._settings.regions or (self._default_region(),):
-                found.add(Place(name, region))
+            for where in account.regions or self._settings.regions or (self._default_region(),):
+                found.add(Place(name, where))
         return sorted(found)
 
     def ask(
@@ -141,13 +141,23 @@ class Calls:
                 self._base = _new_session(self._settings.profile)
             return self._base
 
+    def _own_region(self) -> str | None:
+        """boto3 does not know AWS_REGION, which ECS, Lambda and people set."""
+        return region() or self._session().region_name
+
     def _default_region(self) -> str:
-        region = self._session().region_name
-        if not region:
+        """Region that is read where none is named."""
+        known = self._own_region()
+        if not known:
             raise ConfigError(
                 "no AWS region is known: name those to read in `remote.cloudwatch.regions`, or set AWS_REGION"
             )
-        return str(region)
+        return known
+
+    def _token_region(self) -> str:
+        """Region whose STS is asked: any will do."""
+        named = (*self._settings.regions, *(name for each in self._settings.accounts for name in each.regions))
+        return self._own_region() or next(iter(named), None) or self._default_region()
 
     def _assumed(self, account: CloudWatchAccount) -> Any:
         """A session of a role, whose credentials are renewed before they end."""
@@ -161,10 +171,10 @@ class Calls:
         own = base.get_credentials()
         if own is None:
             raise no_credentials()
-        region = self._default_region()
+        where = self._token_region()
 
         def client(service: str, **given: Any) -> Any:
-            return base.create_client(service, region_name=region, config=_config(self._settings), **given)
+            return base.create_client(service, region_name=where, config=_config(self._settings), **given)
 
         fetcher = AssumeRoleCredentialFetcher(client, own, account.role_arn, extra_args=extra)
         session = _new_session(self._settings.profile)

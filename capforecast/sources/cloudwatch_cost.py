@@ -25,7 +25,7 @@ def estimate(
     source = PRICE_OF if price == DEFAULT_PRICE else "setting remote.cloudwatch.usd_per_thousand"
     return Estimate(
         requests=sum(len(batch.requests()) for batch in plan),
-        values=sum(len(batch.queries()) * batch.span.points for batch in plan),
+        values=sum(len(batch.queries) * batch.span.points for batch in plan),
         cost=billed * price / 1000,
         priced=f"{price:g} USD per 1,000 metrics, {source}",
         notes=_notes(series, cadence, plan),

@@ -14,7 +14,7 @@ from capforecast.errors import SourceError
 from capforecast.schema import Cadence
 from capforecast.sources.cloudwatch_batches import Batch, Query, Span, Wanted
 from capforecast.sources.cloudwatch_calls import Calls, Counts, Place
-from capforecast.sources.cloudwatch_errors import TooMuchError
+from capforecast.sources.cloudwatch_errors import TooMuchError, TooSlowError
 from capforecast.sources.remote import Pace
 
 Values = npt.NDArray[np.float64]
@@ -42,12 +42,19 @@ def ask(calls: Calls, batch: Batch, counts: Counts, pace: Pace) -> Got:
 def _ask(
     calls: Calls, place: Place, span: Span, queries: Sequence[Query], counts: Counts, pace: Pace, got: Got
 ) -> None:
-    """Some queries; where they are too much for one request, or one of them is not understood, in halves."""
+    """Some queries; where they are too much for one request, or one of them is not understood, in halves.
+
+    Where not even one alone is answered in time, the rest of the batch is not asked: it would take days.
+    """
+    if isinstance(got.problem, TooSlowError):
+        got.failed |= dict.fromkeys(queries, str(got.problem))
+        return
     try:
         _one_request(calls, place, span, queries, counts, pace, got)
     except TooMuchError as error:
         if len(queries) == 1:
             got.failed[queries[0]] = str(error)
+            got.problem = error if isinstance(error, TooSlowError) else got.problem
             return
         half = len(queries) // 2
         for some in (queries[:half], queries[half:]):

@@ -27,6 +27,10 @@ class TooMuchError(SourceError):
     """One request asked for more than the service answers, or within the time: ask for less at once."""
 
 
+class TooSlowError(TooMuchError):
+    """One request was not answered within the time, however often it was repeated."""
+
+
 def _status(error: Exception) -> tuple[str, int, dict[str, str]]:
     """Code, HTTP status and headers of an error of a service; "", 0 and none of one that came before that."""
     answer = getattr(error, "response", None)
@@ -67,7 +71,7 @@ def understood(error: Exception, where: str) -> tuple[SourceError, float]:
             f"{where}: not allowed ({code or status}); docs/sources/cloudwatch.md has the policy"
         ), 0.0
     if isinstance(error, ReadTimeoutError):
-        return TooMuchError(f"{where}: no answer within the time"), asked_for
+        return TooSlowError(f"{where}: no answer within the time"), asked_for
     if status in (400, 413, 422) and code not in _BUSY:
         return TooMuchError(f"{where}: {code or status}: {_said(error)}"), asked_for
     what = str(error) if isinstance(error, ValueError) else type(error).__name__

@@ -68,7 +68,7 @@ class _Down:
             count, error = self._failed.get(batch.place, (0, None))
         if error is None or (count < IN_A_ROW and not isinstance(error, SourceRefusedError)):
             return None
-        return Got(failed=dict.fromkeys(batch.queries(), str(error)), problem=error)
+        return Got(failed=dict.fromkeys(batch.queries, str(error)), problem=error)
 
     def learn(self, place: Place, got: Got) -> None:
         """How a batch went."""

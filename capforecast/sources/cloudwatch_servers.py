@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,10 +38,19 @@ class Server:
     lacks: tuple[Lack, ...] = ()
 
 
-Warn = Callable[[str], None]
+@dataclass(frozen=True)
+class Notes:
+    """What people should know: called with a warning; `failed` is what could not be looked for."""
+
+    warnings: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def __call__(self, text: str) -> None:
+        """Note a warning."""
+        self.warnings.append(text)
 
 
-def of_place(calls: Calls, place: Place, service: str, settings: CloudWatchSettings, warn: Warn) -> list[Server]:
+def of_place(calls: Calls, place: Place, service: str, settings: CloudWatchSettings, warn: Notes) -> list[Server]:
     """Servers of one service there, by id. Raises SourceError where they cannot be listed."""
     listing = {"ec2": _ec2, "rds": _rds, "ecs": _ecs, "elasticache": _elasticache}[service]
     wanted = {_plain(key): value for key, value in settings.only_tags.items()}
@@ -70,7 +79,7 @@ def _tags(listed: Iterable[dict[str, str]], key: str = "Key", value: str = "Valu
     return {each[key]: each.get(value, "") for each in listed}
 
 
-def _types(calls: Calls, place: Place, names: Iterable[str], warn: Warn) -> dict[str, dict[str, float]]:
+def _types(calls: Calls, place: Place, names: Iterable[str], warn: Notes) -> dict[str, dict[str, float]]:
     """Sizes of EC2 instance types, by type; of those that are none, nothing."""
     wanted, sizes = sorted(set(names)), dict[str, dict[str, float]]()
     try:
@@ -91,13 +100,13 @@ def _sizes_of_type(told: dict[str, Any]) -> dict[str, float]:
     return sizes | ({"network_mbps": sum(given) * 1000} if given and len(given) == len(cards) else {})
 
 
-def _ec2(calls: Calls, place: Place, settings: CloudWatchSettings, warn: Warn) -> Iterator[Server]:
+def _ec2(calls: Calls, place: Place, settings: CloudWatchSettings, warn: Notes) -> Iterator[Server]:
     alive = [{"Name": "instance-state-name", "Values": ALIVE}]
     reservations = calls.pages(place, "ec2", "describe_instances", "Reservations", "NextToken", Filters=alive)
     instances = [each for reservation in reservations for each in reservation["Instances"]]
     if not instances:
         return
-    volumes = _volumes(calls, place, warn)
+    volumes = _volumes(calls, place, settings.metrics, warn)
     types = _types(calls, place, {each["InstanceType"] for each in instances}, warn)
     from_agent = _agent(calls, place, settings, instances, warn)
     for each in instances:
@@ -118,7 +127,7 @@ def _started(instance: dict[str, Any]) -> pd.Timestamp | None:
     return pd.Timestamp(instance["LaunchTime"]).tz_convert("UTC") if instance.get("LaunchTime") else None
 
 
-def _volumes(calls: Calls, place: Place, warn: Warn) -> dict[str, list[tuple[str, int]]]:
+def _volumes(calls: Calls, place: Place, wanted: Iterable[str], warn: Notes) -> dict[str, list[tuple[str, int]]]:
     """Instance -> its EBS volumes and their GiB, by id."""
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
     attached = [{"Name": "attachment.status", "Values": ["attached"]}]
@@ -127,13 +136,15 @@ def _volumes(calls: Calls, place: Place, warn: Warn) -> dict[str, list[tuple[str
             for at in each["Attachments"]:
                 found[at["InstanceId"]].append((each["VolumeId"], each["Size"]))
     except SourceError as error:
-        warn(f"{error}: sizes and traffic of disks are not known")
+        (warn.failed if "disk_io" in wanted else warn.warnings).append(
+            f"{error}: sizes and traffic of disks are not known"
+        )
         return {}
     return {instance: sorted(of) for instance, of in found.items()}
 
 
 def _agent(
-    calls: Calls, place: Place, settings: CloudWatchSettings, instances: list[dict[str, Any]], warn: Warn
+    calls: Calls, place: Place, settings: CloudWatchSettings, instances: list[dict[str, Any]], warn: Notes
 ) -> dict[str, Asks]:
     if not {"mem", "disk"} & set(settings.metrics):
         return {}
@@ -146,7 +157,7 @@ def _agent(
             calls.pages(place, "cloudwatch", "list_metrics", "Metrics", "NextToken", Namespace=settings.agent_namespace)
         )
     except SourceError as error:
-        warn(f"{error}: memory and disks of the CloudWatch agent are not known")
+        warn.failed.append(f"{error}: memory and disks of the CloudWatch agent are not known")
         return {}
     found, strangers = agent.found(listed, hosts)
     if strangers:
@@ -158,7 +169,7 @@ def _agent(
     return found
 
 
-def _rds(calls: Calls, place: Place, settings: CloudWatchSettings, warn: Warn) -> Iterator[Server]:
+def _rds(calls: Calls, place: Place, settings: CloudWatchSettings, warn: Notes) -> Iterator[Server]:
     listed = list(calls.pages(place, "rds", "describe_db_instances", "DBInstances", "Marker"))
     types = _types(calls, place, {_type_of(each["DBInstanceClass"]) for each in listed}, warn) if listed else {}
     for each in listed:
@@ -176,7 +187,7 @@ def _type_of(klass: str) -> str:
     return klass.partition(".")[2]
 
 
-def _ecs(calls: Calls, place: Place, settings: CloudWatchSettings, warn: Warn) -> Iterator[Server]:
+def _ecs(calls: Calls, place: Place, settings: CloudWatchSettings, warn: Notes) -> Iterator[Server]:
     for cluster in calls.pages(place, "ecs", "list_clusters", "clusterArns", "nextToken"):
         arns = list(calls.pages(place, "ecs", "list_services", "serviceArns", "nextToken", cluster=cluster))
         for first in range(0, len(arns), 10):  # the most that describe_services takes
@@ -193,7 +204,7 @@ def _ecs_service(place: Place, cluster: str, told: dict[str, Any]) -> Server:
     return Server(place, "ecs", f"{cluster}/{told['serviceName']}", tags, asks=asks, lacks=tuple(lacks))
 
 
-def _elasticache(calls: Calls, place: Place, settings: CloudWatchSettings, warn: Warn) -> Iterator[Server]:
+def _elasticache(calls: Calls, place: Place, settings: CloudWatchSettings, warn: Notes) -> Iterator[Server]:
     listed = list(
         calls.pages(place, "elasticache", "describe_cache_clusters", "CacheClusters", "Marker", ShowCacheNodeInfo=True)
     )
@@ -213,7 +224,7 @@ def _elasticache(calls: Calls, place: Place, settings: CloudWatchSettings, warn:
             yield Server(place, "elasticache", name, tags, sizes, None, asks, tuple(lacks))
 
 
-def _cache_tags(calls: Calls, place: Place, arn: str, warn: Warn) -> dict[str, str]:
+def _cache_tags(calls: Calls, place: Place, arn: str, warn: Notes) -> dict[str, str]:
     if not arn:
         return {}
     try:

@@ -8,6 +8,7 @@ waits of one piece of work share a budget; once it is spent, each request is tri
 from __future__ import annotations
 
 import base64
+import logging
 import random
 import ssl
 import threading
@@ -24,15 +25,23 @@ import httpx
 from capforecast.configuration import secret
 from capforecast.errors import ConfigError, SourceError, SourceRefusedError
 from capforecast.settings_sources import PrometheusSettings
+from capforecast.sources.http_body import MOST_BYTES, TooLargeError, whole
 from capforecast.sources.remote import Pace, unpaced
+
+log = logging.getLogger(__name__)
 
 RETRIED = (429, 500, 502, 503, 504)
 _FIRST_WAIT, _LONGEST_WAIT, _ATTEMPTS = 0.5, 30.0, 8
+_TOLD_WAIT = 1.5  # seconds; people are told of waits from that on
 Sleep = Callable[[float], None]
 
 
 class TooSlowError(SourceError):
     """The answer did not come in time, twice: a smaller question may do better."""
+
+
+class TooMuchSaidError(SourceError):
+    """The answer is larger than is taken: a smaller question may do."""
 
 
 @dataclass
@@ -87,7 +96,8 @@ class Client:
     ) -> httpx.Response:
         """The answer to one request that is not to be retried, whatever its status.
 
-        Raises SourceError where none came, TooSlowError where it took too long, SourceRefusedError for 401 and 403.
+        Raises SourceError where none came, TooSlowError where it took too long, TooMuchSaidError where it is too large,
+        SourceRefusedError for 401 and 403.
         """
         slow = 0
         for attempt in range(_ATTEMPTS):
@@ -99,8 +109,12 @@ class Client:
                 raise TooSlowError(f"{self.settings.url}: {why}")
             if attempt == _ATTEMPTS - 1 or not work.may_wait(wait := _wait(answer, attempt)):
                 break
+            if wait >= _TOLD_WAIT:
+                text = f"{self.settings.url}: {why}; trying again in {wait:.0f} s"
+                log.warning("%s", text, extra={"event": "waiting"})
             self.sleep(wait)
-        raise SourceError(f"{self.settings.url}: {why}, after {attempt + 1} attempts; the rest may be read later")
+        fix = f"is it running, and is `{self.key}.url` right?" if answer is None else "try again later"
+        raise SourceError(f"{self.settings.url}: {why}, after {attempt + 1} attempts; {fix}")
 
     def clean(self, text: str) -> str:
         """The text, should it repeat one of our secrets, without it; at most 300 characters."""
@@ -117,14 +131,17 @@ class Client:
         given, answer = dict(parameters), None
         body, query = (given, None) if method == "POST" else (None, given)
         try:
-            answer = self._client.request(
-                method, self.settings.url + path, headers=self._headers(), data=body, params=query
-            )
+            answer = whole(
+                self._client, method, self.settings.url + path, seconds=2 * self.settings.timeout_seconds,
+                headers=self._headers(), data=body, params=query,
+            )  # fmt: skip
             why = f"answered {answer.status_code}: {self.clean(answer.text)}" if answer.is_error else ""
         except httpx.ConnectTimeout:
             why = "could not be reached within 10 s"
         except httpx.TimeoutException:
             why = f"no answer within {self.settings.timeout_seconds:g} s (remote.prometheus.timeout_seconds)"
+        except TooLargeError:
+            raise TooMuchSaidError(f"{self.settings.url}: answered more than {MOST_BYTES >> 20} MiB") from None
         except (httpx.HTTPError, ssl.SSLError) as error:
             why = self._broken(error)
         work.count(answered=answer is not None and answer.status_code not in RETRIED)
@@ -170,12 +187,13 @@ class Client:
         if token := self._secret("token"):
             headers["Authorization"] = f"Bearer {token}"
         elif settings.username:
-            pair = f"{settings.username}:{self._secret('password')}".encode()
-            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+            headers["Authorization"] = f"Basic {_basic(settings.username, self._secret('password'))}"
         return headers
 
     def _secrets(self) -> list[str]:
-        return [held for held in (self._secret("token"), self._secret("password")) if held]
+        password = self._secret("password")
+        pair = _basic(self.settings.username, password) if self.settings.username else ""
+        return [held for held in (self._secret("token"), pair, password) if held]
 
     def _secret(self, what: str) -> str:
         """What the file or variable of this secret holds, "" where neither is named."""
@@ -208,6 +226,10 @@ class Client:
         return context
 
 
+def _basic(user: str, password: str) -> str:
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
 def _path(file: str | None) -> str | None:
     return None if file is None else str(Path(file).expanduser())
 
@@ -225,7 +247,7 @@ def _wait(answer: httpx.Response | None, attempt: int) -> float:
 
 def _retry_after(text: str) -> float:
     """Seconds of a Retry-After header (a number or a date), 0 where there is none."""
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         return float(text)
     try:
         until = parsedate_to_datetime(text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ import pandas as pd
 from capforecast.errors import ConfigError, UsageError
 from capforecast.schema import SERVER_ID, TIMESTAMP, Cadence
 from capforecast.settings import Settings
-from capforecast.settings_sources import RemoteSettings
+from capforecast.settings_sources import PrometheusSettings, RemoteSettings
 from capforecast.sources.http import Client, Sleep, Work
 from capforecast.sources.prometheus_api import KEY, Api
 from capforecast.sources.prometheus_asks import asks
@@ -48,7 +50,8 @@ class Prometheus:
 
     def discover(self, window: Window) -> Found:
         """Servers, labels, sizes, series; raises SourceError where it does not answer."""
-        return Discovery(self.api, self.remote, window, self._work()).found()
+        found = Discovery(self.api, self.remote, window, self._work()).found()
+        return replace(found, warnings=(*found.warnings, *in_the_open(self.settings)))
 
     def oldest(self, cadence: Cadence, now: pd.Timestamp) -> pd.Timestamp | None:
         """From its retention; only Prometheus itself tells it."""
@@ -95,6 +98,17 @@ class Prometheus:
 def from_settings(settings: Settings) -> Prometheus:
     """The source of the settings `remote`. Raises ConfigError where they do not do."""
     return Prometheus(settings.remote)
+
+
+def in_the_open(settings: PrometheusSettings) -> tuple[str, ...]:
+    """A warning where credentials go over a network as they are."""
+    place = urlsplit(settings.url)
+    host = place.hostname or ""
+    here = host in ("localhost", "::1") or host.startswith("127.")
+    held = settings.token_file or settings.token_variable or settings.username
+    if place.scheme != "http" or here or not held:
+        return ()
+    return (f"{settings.url}: token or password go there unencrypted; give an address of https://",)
 
 
 def _frame(values: Values | None) -> pd.DataFrame:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from capforecast.errors import SourceError
 from capforecast.settings_sources import PrometheusSettings
-from capforecast.sources.http import RETRIED, Client, TooSlowError, Work
+from capforecast.sources.http import RETRIED, Client, TooMuchSaidError, TooSlowError, Work
 
 KEY = "remote.prometheus"
 # What servers say of a question that a smaller one may pass: samples, points, series, bytes, time.
@@ -75,8 +75,8 @@ class Api:
         """Labels of all series that match and had values in the time; in an order of their own."""
         asked = {"match[]": selector, "start": _seconds(since), "end": _seconds(until)}
         found, _ = self._data("/api/v1/series", {**asked, **self._parameters()}, work)
-        if not isinstance(found, list):
-            raise SourceError(f"{self.settings.url}: /api/v1/series answered something else than a list")
+        if not isinstance(found, list) or not all(isinstance(labels, dict) for labels in found):
+            raise SourceError(f"{self.settings.url}: /api/v1/series answered something else than labels")
         return sorted(found, key=lambda labels: sorted(labels.items()))
 
     def retention(self, work: Work) -> pd.Timedelta | None:
@@ -105,11 +105,11 @@ class Api:
             if data["resultType"] not in ("matrix", "vector"):
                 raise WrongQueryError(f"the query gives a {data['resultType']}, not series of servers", everywhere=True)
             return Reply(
-                [(one["metric"], one[field] if field == "values" else [one[field]]) for one in data["result"]
-                 if field in one],
+                [(dict(one["metric"]), one[field] if field == "values" else [one[field]])
+                 for one in map(dict, data["result"]) if field in one],  # of a histogram there are none
                 remarks,
             )  # fmt: skip
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise SourceError(f"{self.settings.url}: {path} answered without {error}: is it Prometheus?") from None
 
     def _data(self, path: str, asked: dict[str, str], work: Work, method: str = "POST") -> tuple[Any, tuple[str, ...]]:
@@ -117,11 +117,21 @@ class Api:
         try:
             answer = self.client.ask(method, path, asked, work, _retried)
         except TooSlowError as error:
+            self._still_there(work)
+            raise TooMuchError(str(error)) from error
+        except TooMuchSaidError as error:
             raise TooMuchError(str(error)) from error
         content = _json(answer)
         if answer.status_code == 200 and content.get("status") == "success":
             return content.get("data"), self._remarks(content)
         raise self._refusal(answer, content)
+
+    def _still_there(self, work: Work) -> None:
+        """Raise SourceError where the simplest question is not answered either: a smaller one would not pass."""
+        try:
+            self.client.ask("POST", "/api/v1/query", {"query": "vector(1)"}, Work(1.0, work.pace))
+        except SourceError as error:
+            raise SourceError(f"{error}; it answers not even `vector(1)`") from None
 
     def _remarks(self, content: dict[str, Any]) -> tuple[str, ...]:
         """Warnings of an answer. Raises PartialError where they say that a part is missing and that is not accepted."""
@@ -138,7 +148,7 @@ class Api:
     def _refusal(self, answer: httpx.Response, content: dict[str, Any]) -> SourceError:
         status, url = answer.status_code, self.settings.url
         said = self.client.clean(str(content.get("error") or answer.text))
-        if status == 413 or _TOO_MUCH.search(said):
+        if status == 413 or (_TOO_MUCH.search(said) and not said.startswith("<")):  # a page may say `max-width`
             return TooMuchError(f"too heavy: {said}")
         if status == 405:
             return SourceError(

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from capforecast.errors import SourceError
+from capforecast.errors import SourceError, SourceRefusedError
 from capforecast.schema import SERVER_ID
 from capforecast.settings_sources import RemoteSettings
 from capforecast.sources.http import Work
@@ -24,6 +24,7 @@ from capforecast.sources.remote import Found, Window
 T = TypeVar("T")
 _OF_THE_SCRAPE = {"__name__", "job", "replica", "prometheus", "prometheus_replica", "endpoint", "pod", "container"}
 _SEEN_MINUTES = 5  # for how long a sample is the present value, by default
+_JOBS_TOLD = 20
 _INSTANTS = 1000  # at which an own expression is looked at, to see which servers it has
 
 
@@ -34,6 +35,8 @@ class Discovery:
         self.api, self.remote, self.settings = api, settings, settings.prometheus
         self.window, self.work = window, work
         self.warnings: list[str] = []
+        self.failed: list[str] = []
+        self.jobs: dict[tuple[tuple[str, ...], Identity], set[str]] = {}  # that scrape the metrics of a server
         self.missing: list[tuple[str, str, str, str]] = []
 
     def found(self) -> Found:
@@ -43,12 +46,15 @@ class Discovery:
             seen = list(pool.map(self._servers, asked))
         labels = self._labels({ask.by for ask in asked})
         series = self._series(asked, seen, labels)
-        self._note_missing(asked, series)
+        self._note_missing([ask for ask, who in zip(asked, seen, strict=True) if not who or not series.empty], series)
+        if series.empty:
+            self._note_nothing(any(seen))
         self._note_shared(series)
         self._note_scrapes()
         missing = pd.DataFrame(sorted(set(self.missing)), columns=[SERVER_ID, "column", "reason", "remedy"])
         rows, odd = inventory(self.api, self.remote, series, labels, self.window, self.work)
-        return Found(rows, packed(series), missing, tuple(dict.fromkeys([*self.warnings, *odd])))
+        said = tuple(dict.fromkeys([*self.warnings, *odd]))
+        return Found(rows, packed(series), missing, said, tuple(sorted(set(self.failed))))
 
     def _servers(self, ask: Ask) -> set[Identity]:
         """Who has the metric."""
@@ -62,10 +68,21 @@ class Discovery:
                 query = f"group by ({', '.join(ask.by)}) ({ask.query(self.settings)})"
                 found = self._halved(lambda since, until: self._instants(query, since, until), self.window, self._step)
         except (WrongQueryError, TooMuchError) as error:
+            if ask.present and self.settings.select and getattr(error, "everywhere", False):  # the rest of it is ours
+                raise SourceRefusedError(
+                    f"{self.settings.url}: refuses what remote.prometheus.select makes of it: {error}"
+                ) from error
             for column in self._columns(ask):
                 self.missing.append(("", column, str(error), ask.remedy))
+                self.failed.append(f"{column}: {error}")
             return set()
-        return {tuple(labels.get(name, "") for name in ask.by) for labels in found}
+        identities = set()
+        for labels in found:
+            identity = tuple(labels.get(name, "") for name in ask.by)
+            identities.add(identity)
+            if job := labels.get("job"):
+                self.jobs.setdefault((ask.by, identity), set()).add(job)
+        return identities
 
     @property
     def _step(self) -> pd.Timedelta:
@@ -97,7 +114,8 @@ class Discovery:
     def _labels(self, bys: set[tuple[str, ...]]) -> dict[tuple[str, ...], dict[Identity, dict[str, str]]]:
         """Labels of targets (of `up`, then of the info metric), by the labels that tell servers apart.
 
-        Those at the end of the window count; of a server that is gone by then, those it had.
+        Those at the end of the window count; of a server that is gone by then, those it had. Where several jobs scrape
+        what is one server, those that scrape its metrics count: others may be other people's.
         """
         tables: dict[tuple[str, ...], dict[Identity, dict[str, str]]] = {by: {} for by in bys}
         for metric in ("up", *([self.settings.info] if self.settings.info else [])):
@@ -108,10 +126,15 @@ class Discovery:
                 _add(known, by, now)
                 _add(known, by, ever)
                 if metric == "up":
+                    known = {identity: self._of_its_jobs(by, identity, sets) for identity, sets in known.items()}
                     self._note_mixed(known)
                 for identity, sets in known.items():
                     tables[by].setdefault(identity, {}).update({k: v for one in sets[::-1] for k, v in one.items()})
         return tables
+
+    def _of_its_jobs(self, by: tuple[str, ...], identity: Identity, sets: list[dict[str, str]]) -> list[dict[str, str]]:
+        jobs = self.jobs.get((by, identity), set())
+        return [one for one in sets if one.get("job") in jobs] or sets
 
     def _rows(self, metric: str, selector: str, way: Callable[[str], list[dict[str, str]]]) -> list[dict[str, str]]:
         try:
@@ -189,6 +212,28 @@ class Discovery:
                 elif not of_nobody:
                     self.missing += [(server, column, why, ask.remedy) for server in lacking]
 
+    def _note_nothing(self, nameless: bool) -> None:
+        """Say what was scraped where nothing of it is a server to us."""
+        if nameless:
+            return  # told already
+        try:
+            up = self._halved(
+                lambda since, until: self.api.labels("up", since, until, self.work), self.window, pd.Timedelta(days=1)
+            )
+        except SourceError:
+            return
+        jobs = Counter(labels.get("job", "") for labels in up)
+        span = f"between {self.window.since:%Y-%m-%d %H:%M} and {self.window.until:%Y-%m-%d %H:%M} UTC"
+        if not jobs:
+            self.warnings.append(f"nothing was scraped {span}: a day (hourly: an hour) is read once it is over")
+            return
+        told = ", ".join(f"{name} ({count} targets)" for name, count in sorted(jobs.items())[:_JOBS_TOLD])
+        chosen = f" and select ({', '.join(self.settings.select)})" if self.settings.select else ""
+        self.warnings.append(
+            f"jobs that were scraped {span}: {told}; none of it is a server by remote.prometheus.presets "
+            f"({', '.join(self.settings.presets)}){chosen}"
+        )
+
     def _note_scrapes(self) -> None:
         """Say where scrapes are too rare for the settings: rates of fewer than two samples are none at all."""
         query = f"quantile(0.1, count_over_time(up{{{matchers(self.settings.select, {})}}}[1h]))"
@@ -203,7 +248,8 @@ class Discovery:
         if rate < 3.5 * every:  # a scrape more or less within the hour
             self.warnings.append(
                 f"targets are scraped every {every:.0f} minutes or so, and rates are taken over {rate}: cpu, network "
-                f"and disk_io have holes; set remote.prometheus.rate_minutes to {4 * math.ceil(every)} or more"
+                "and disk_io may rest on few values, or none; set remote.prometheus.rate_minutes to "
+                f"{4 * math.ceil(every)} or more"
             )
         if every > _SEEN_MINUTES:
             self.warnings.append(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from capforecast.sources.prometheus_asks import Identity, asks, capacities
 from capforecast.sources.prometheus_reader import Reader
 from capforecast.sources.remote import Window
 
+_LABELS_TOLD = 20
 _MINUTES = 360  # between looks at capacities
 LabelsOf = Mapping[tuple[str, ...], Mapping[Identity, dict[str, str]]]  # by the labels that tell servers apart
 
@@ -30,6 +33,7 @@ def inventory(
     first seen.  series: server_id, column, ask, identity.
     """
     rows, odd = _described(settings, series, labels, window.until - settings.period.step)
+    odd += _unmapped(settings.prometheus.labels, [one for known in labels.values() for one in known.values()])
     sizes, problems = _sizes(api, settings, series, window, work)
     frame = pd.concat([rows, sizes], ignore_index=True) if len(sizes) else rows
     frame[VALID_FROM] = pd.to_datetime(frame[VALID_FROM], utc=True).astype("datetime64[us, UTC]")
@@ -49,22 +53,51 @@ def _described(
     return pd.DataFrame(list(rows.values()), columns=None if rows else [SERVER_ID, VALID_FROM]), odd
 
 
+def _unmapped(mapping: Mapping[str, str], known: Iterable[Mapping[str, str]]) -> list[str]:
+    """What looks like a typing error in `labels`: labels that nothing has, columns that are nearly ours."""
+    there = {name for labels in known for name in labels} - {"__name__"}
+    odd = []
+    for name, column in mapping.items():
+        if there and name not in there:
+            odd.append(
+                f"remote.prometheus.labels: no target has the label {name}, so {column} stays empty; there are "
+                f"{', '.join(sorted(there)[:_LABELS_TOLD])}"
+            )
+        like = get_close_matches(column, [*INVENTORY_TEXT, *INVENTORY_NUMBERS], 1, 0.85)
+        if like and like[0] != column:
+            odd.append(
+                f"remote.prometheus.labels: {column} is no column of the inventory and is kept as a mere label; is "
+                f"{like[0]} meant?"
+            )
+    return odd
+
+
 def _mapped(mapping: Mapping[str, str], labels: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     """(columns of the inventory that labels give, what is odd about them)."""
     given: dict[str, object] = {}
     odd = []
-    for name, value in labels.items():
-        column = mapping.get(name, name)
+    for name in sorted(labels, key=lambda name: (name in mapping, name)):  # what people map wins over equal names
+        value, column = labels[name], mapping.get(name, name)
         if column in INVENTORY_NUMBERS and value:
-            try:
-                given[column] = float(value)
-            except ValueError:
-                odd.append(f"label {name} should give {column}, but {value[:40]!r} is no number")
+            number = _number(value)
+            if number is None:
+                odd.append(f"label {name} should give {column}, but {value[:40]!r} is no number of zero or more")
+            else:
+                given[column] = number
         elif column in INVENTORY_TEXT and value:
             given[column] = value
         elif name in mapping and value:
             given[LABEL + plain(column)] = value
     return given, odd
+
+
+def _number(text: str) -> float | None:
+    """A size or price as a label tells it; None for what cannot be one."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number < math.inf else None
 
 
 def _sizes(

@@ -20,7 +20,7 @@ from capforecast.errors import SourceError, SourceRefusedError
 from capforecast.schema import Cadence, FloatArray
 from capforecast.settings_sources import PrometheusSettings
 from capforecast.sources.http import Work
-from capforecast.sources.prometheus_api import Api, Reply, TooMuchError, WrongQueryError
+from capforecast.sources.prometheus_api import Api, Reply, Series, TooMuchError, WrongQueryError
 from capforecast.sources.prometheus_asks import Ask, Identity
 from capforecast.sources.prometheus_values import Values, empty, gathered, statistic_of
 from capforecast.sources.promql import over_period
@@ -197,7 +197,7 @@ class Reader:
         row_of = {identity: row for row, identity in enumerate(piece.servers)}
         first, width = (piece.window.since + step).timestamp(), step.total_seconds()
         remarks, seen = set(reply.remarks), set()
-        for labels, pairs in reply.series:
+        for labels, at, values in map(self._numbers, reply.series):
             row = row_of.get(tuple(labels.get(name, "") for name in piece.ask.by))
             if row is None:
                 if not any(labels.get(name) for name in piece.ask.by):
@@ -207,18 +207,28 @@ class Reader:
                 remarks.add(f"{piece.column}: several series of one server, the largest value was taken; "
                             "aggregate them in remote.prometheus.metrics by $by")  # fmt: skip
             seen.add(row)
-            at = (np.array([pair[0] for pair in pairs], dtype=np.float64) - first) / width
+            at = (at - first) / width
             place = np.rint(at).astype(np.int64)
             if (np.abs(at - place) * width > 1).any() or place.min(initial=0) < 0 or place.max(initial=0) >= points:
                 raise SourceError(f"{self.settings.url}: answered for other times than were asked: a cache in between "
                                   "moves them to its steps")  # fmt: skip
-            table[row, place] = np.fmax(table[row, place], [float(pair[1]) for pair in pairs])
-        if np.isinf(table).any():
+            table[row, place] = np.fmax(table[row, place], values)
+        endless = np.abs(table) > np.finfo(np.float32).max  # as the lake keeps them
+        if endless.any():
             remarks.add(f"{piece.column}: infinite values were left out")
-            table[np.isinf(table)] = np.nan
+            table[endless] = np.nan
         with self.lock:
             self.values.remarks |= remarks
         return table
+
+    def _numbers(self, one: Series) -> tuple[dict[str, str], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Labels, seconds and values of one series; raises SourceError for what is none."""
+        try:
+            labels, pairs = one
+            at = np.array([pair[0] for pair in pairs], dtype=np.float64)
+            return labels, at, np.array([float(pair[1]) for pair in pairs])
+        except (TypeError, ValueError, LookupError):
+            raise SourceError(f"{self.settings.url}: answered with something else than series of numbers") from None
 
     def _keep(self, piece: Piece, table: npt.NDArray[np.floating]) -> None:
         """Enter values; where two series stand for one server, the larger one (said by discover)."""

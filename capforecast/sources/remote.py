@@ -51,12 +51,14 @@ class Found:
     inventory: dated rows (fleet/inventory.py), one or more of every server.
     series: server_id, column, of each series that can be read.  Further columns are the source's own (how to ask).
     missing: server_id ("" = of all), column, reason, remedy: what is not there, and how to get it.
+    failed: what could not be looked for, and why: there may be series that are not in `series`.
     """
 
     inventory: pd.DataFrame
     series: pd.DataFrame
     missing: pd.DataFrame
     warnings: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 import pandas as pd
@@ -10,11 +11,31 @@ from capforecast.errors import StageError
 from capforecast.fleet import inventory as inventories
 from capforecast.lake import raw
 from capforecast.lake.store import Store
-from capforecast.schema import SERVER_ID, TIMESTAMP, VALID_FROM, Cadence
+from capforecast.schema import ALL_REGIONS, BUSINESS_UNIT, FLEET, REGION, SERVER_ID, TIMESTAMP, VALID_FROM, Cadence
 from capforecast.sources.remote import Found, Window
 from capforecast.stages.collected import Asked
 
 SIZES = [*inventories.CAPACITY, "network_mbps", "instance_type"]  # of a server; a change of one has a date
+
+
+def without_reserved(found: Found) -> Found:
+    """What was found without business units and regions that are called as sums over all are: no run would take them.
+
+    A system is labelled by many hands, and one label must not keep the reports of all others.
+    """
+    rows, said = found.inventory, list(found.warnings)
+    for column, name in ((BUSINESS_UNIT, FLEET), (REGION, ALL_REGIONS)):
+        if column not in rows:
+            continue
+        bad = rows[column].astype("str").str.strip() == name
+        if bad.any():
+            who = rows.loc[bad, SERVER_ID]
+            said.append(
+                f"{column} {name!r} of {who.nunique()} server(s), such as {who.iloc[0]}, was left out: it stands for "
+                "sums over all of them; rename it there"
+            )
+            rows = rows.assign(**{column: rows[column].mask(bad)})
+    return replace(found, inventory=rows, warnings=tuple(said))
 
 
 def keep_inventory(store: Store, rows: pd.DataFrame, asked: Asked) -> None:

@@ -20,7 +20,7 @@ from capforecast.schema import SERVER_ID, Cadence
 from capforecast.settings import Settings
 from capforecast.sources import registry
 from capforecast.sources.remote import Answer, Estimate, Found, Pace, Remote, Window, unpaced
-from capforecast.stages.answers import check_answer, keep_inventory
+from capforecast.stages.answers import check_answer, keep_inventory, without_reserved
 from capforecast.stages.collected import (
     MOST_ROWS,
     Asked,
@@ -106,12 +106,15 @@ def collect(
     """
     ingest = _Ingest(store, source, settings.remote.period, asked)
     if asked.dry_run:
-        return _plan(ingest, settings)[2]
+        planned = _plan(ingest, settings)[2]
+        _refuse_nothing(planned)
+        return planned
     lease = leases.acquire(store, ingest.claim, owner=owner or asked.ingest_id)
     try:
         found, plan, planned = _plan(ingest, settings)
+        _refuse_nothing(planned)
         refuse_cost(planned.expected, asked.spend)
-        _begin(ingest, found, plan)
+        _begin(ingest, found, plan, planned)
         done, problem = _read_all(ingest, found, plan, pace, lease)
     finally:
         lease.release()
@@ -130,7 +133,7 @@ def _plan(ingest: _Ingest, settings: Settings) -> tuple[Found, list[Part], Colle
     oldest = None if oldest is None else oldest.ceil(cadence.frequency)
     marks = ingest.marks()
     window = looked_at(marks, reach, cadence, oldest)
-    found = source.discover(window)
+    found = without_reserved(source.discover(window))
     wanted = needs(found.series, marks, reach, cadence, oldest)
     if asked.refill:
         wanted = joined(wanted, without_values(ingest.store, found.series, cadence, window))
@@ -141,10 +144,16 @@ def _plan(ingest: _Ingest, settings: Settings) -> tuple[Found, list[Part], Colle
         now=asked.now.isoformat(), since=window.since.isoformat(), until=window.until.isoformat(),
         dry_run=asked.dry_run, servers=int(found.series[SERVER_ID].nunique()), series=len(found.series),
         columns={str(name): int(count) for name, count in found.series["column"].value_counts().sort_index().items()},
-        planned=len(plan), expected=expected, warnings=found.warnings,
+        planned=len(plan), expected=expected, warnings=found.warnings, failed=found.failed,
         missing=tuple(missing_series(found.missing)),
         missing_more=max(0, len(found.missing) - MOST_ROWS),
     )  # fmt: skip
+
+
+def _refuse_nothing(planned: Collected) -> None:
+    """Raise SourceError where no series was found, and that may be for what failed."""
+    if planned.failed and not planned.series:
+        raise SourceError(f"{planned.address}: {'; '.join(planned.failed[:3])}")
 
 
 def _reach(settings: Settings, cadence: Cadence, asked: Asked) -> Reach:
@@ -159,8 +168,8 @@ def _reach(settings: Settings, cadence: Cadence, asked: Asked) -> Reach:
         since = begin
     if since is not None and since + step > end:
         raise UsageError(
-            f"no complete {'day' if cadence is Cadence.DAILY else 'hour'} lies between {since.isoformat()} and "
-            f"{end.isoformat()}; give an earlier --since, or a later --until"
+            f"no complete {'day' if cadence is Cadence.DAILY else 'hour'} lies between {since:%Y-%m-%d %H:%M} and "
+            f"{end:%Y-%m-%d %H:%M} UTC; give an earlier --since, or a later --until"
         )
     return Reach(begin, end, since, overlap=-(-remote.overlap_hours * cadence.per_day // 24))
 
@@ -188,9 +197,12 @@ def refuse_cost(expected: Expected, spend: bool) -> None:
         )
 
 
-def _begin(ingest: _Ingest, found: Found, plan: list[Part]) -> None:
+def _begin(ingest: _Ingest, found: Found, plan: list[Part], planned: Collected) -> None:
     """Keep the inventory, and mark all that is going to be asked for as holes: killed, the next ingest knows them."""
     known = marks = ingest.marks()
+    if not found.failed:
+        looked = Window(pd.Timestamp(planned.since), pd.Timestamp(planned.until))
+        marks = kept.without_lost(marks, found.series, looked, before=ingest.asked.since is None)
     for part in plan:
         series = part.of(found).series
         marks = kept.after(marks, series, part.window, [_Nothing(part.window)], ingest.cadence)

@@ -114,13 +114,14 @@ class Collected(Result):
     missing: tuple[MissingSeries, ...] = ()
     missing_more: int = 0  # rows of `missing` beyond those kept
     warnings: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()  # what could not be looked for, and why: series may be there that were not read
     problem: str | None = None  # why it ended early
     version: str = __version__
 
     @property
     def complete(self) -> bool:
-        """Was all read that was planned?"""
-        return self.problem is None and not self.missed
+        """Was there anything, and was all found out and read that was to be?"""
+        return self.problem is None and not self.missed and not self.failed and self.series > 0
 
     @property
     def values(self) -> int:

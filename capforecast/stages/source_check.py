@@ -51,13 +51,14 @@ class Checked(Result):
     missing: list[MissingSeries]
     missed: list[MissedSpan]
     warnings: list[str]
+    failed: list[str]  # what could not be looked for, and why
     requests: int
     seconds: float
 
     @property
     def fit(self) -> bool:
         """Is there anything to read, and was all that was asked answered?"""
-        return self.series > 0 and not self.missed
+        return self.series > 0 and not self.missed and not self.failed
 
 
 def check_source(
@@ -76,7 +77,7 @@ def check_source(
     answer = _read(source, found, cadence, window, spend)
     shares = covered(answer.observations, found.series, cadence, window)
     units = found.inventory.drop_duplicates(SERVER_ID, keep="last").reindex(columns=["business_unit"])
-    counted = units["business_unit"].fillna("").astype(str).value_counts().sort_index()
+    counted = units["business_unit"].astype("object").fillna("").astype(str).value_counts().sort_index()
     return Checked(
         source=source.name, address=source.address, cadence=cadence, since=window.since.isoformat(),
         until=window.until.isoformat(), oldest=None if oldest is None else oldest.isoformat(), servers=len(shares),
@@ -84,7 +85,7 @@ def check_source(
         columns=_columns(shares), coverage=_servers(shares), missing=missing_series(found.missing),
         missed=[missed_span(each) for each in answer.missed],
         warnings=list(dict.fromkeys([*found.warnings, *answer.warnings])),
-        requests=answer.requests, seconds=round(answer.seconds, 3),
+        failed=list(found.failed), requests=answer.requests, seconds=round(answer.seconds, 3),
     )  # fmt: skip
 
 

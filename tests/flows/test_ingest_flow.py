@@ -25,7 +25,10 @@ from capforecast.settings import Settings
 from capforecast.sources import registry
 from deployments.setup_limits import set_up_limits
 from deployments.setup_server import server
+from flows.capacity import capacity_run
+from flows.forecast import forecast
 from flows.ingest import ingest
+from flows.train import train
 
 HIDDEN = "hunter2-is-nobodys-business"
 NEWEST = {"flow_runs": "START_TIME_DESC", "task_runs": "EXPECTED_START_TIME_DESC", "artifacts": "CREATED_DESC",
@@ -78,6 +81,22 @@ def test_what_may_pass_is_tried_again_and_what_not_fails(
     monkeypatch.setattr(remote, "read", read)
     assert ingest(system="prometheus", store=str(tmp_path), since=AGO, overrides=QUICK)["complete"]
     assert len(calls) >= 2
+
+
+def test_a_part_that_was_not_read_shows_in_the_state_and_no_server_at_all_is_a_failure(
+    prefect_api: str, remote: FakeRemote, tmp_path: Path
+) -> None:
+    asked = {"system": "prometheus", "store": str(tmp_path), "since": AGO, "overrides": QUICK, "return_state": True}
+    day = pd.Timestamp.now(tz="UTC").floor("D") - pd.Timedelta(days=5)
+    remote.fails = (("s1", "cpu_p95", day, day + pd.Timedelta(days=1)),)
+    state = ingest(**asked)
+    assert (state.is_completed(), state.name) == (True, "Incomplete")
+    assert "1 spans were not read" in state.message
+    assert state.result()["servers"] == 4
+    remote.servers = 0
+    state = ingest(**asked)
+    assert state.is_failed()
+    assert "no server was found" in state.message
 
 
 @pytest.mark.parametrize("system", [None, "", "{{ $CAPACITY_SYSTEM }}"])
@@ -189,3 +208,15 @@ def everywhere(lake: Path) -> Iterator[str]:
     for file in lake.rglob("*"):
         if file.is_file():
             yield file.read_bytes().decode("latin-1")
+
+
+@pytest.mark.parametrize("flow", [capacity_run, forecast, train])
+@pytest.mark.parametrize("unset", ["", "{{ $CAPACITY_PROFILE }}"])
+def test_what_a_deployment_knows_nothing_of_is_not_given(
+    prefect_api: str, tmp_path: Path, flow: Any, unset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAPFORECAST_STORE", str(tmp_path))
+    asked = dict.fromkeys(("source", "inventory", "store", "profile", "config"), unset)
+    state = flow(**asked, overrides={"flow.retries": 0}, return_state=True)
+    assert state.is_failed()
+    assert f"{tmp_path} holds no observations" in state.message

@@ -140,6 +140,7 @@ def test_the_second_ingest_asks_for_the_overlap_alone_and_a_run_ends_in_a_report
     pd.testing.assert_frame_equal(before, lake_of(lake))
     done = call("run", "--store", lake)
     assert done.code == 0, done.out + done.err
-    (summary,) = [file for file in lake.rglob("summary.json") if "_fleet" in str(file)]
+    (summary,) = lake.glob("reports/cadence=daily/as_of=*/summary.json")
     told = json.loads(summary.read_text())
-    assert told["fleet"]["servers"] == SERVERS
+    assert told["servers"] == SERVERS
+    assert {unit["name"] for unit in told["business_units"]} == set(UNITS)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 
-from capforecast.risk.error_pool import MAX_NEAREST, MIN_PATHS, MIN_POOL, Pool, build_pool, choose_pool
+from capforecast.risk.error_pool import MAX_NEAREST, MIN_PATHS, MIN_POOL, Pool, build_pool, choose_pool, fill_gaps
 from capforecast.schema import Cadence
 
 
@@ -38,6 +39,14 @@ def test_unobserved_days_borrow_the_error_of_the_week_before_or_after(fleet):
     assert np.isclose(path[3], whole[10])
     kept = np.delete(np.arange(90), [3, 20])
     np.testing.assert_allclose(path[kept], whole[kept], rtol=1e-6)
+
+
+def test_a_path_of_which_nothing_is_known_stays_unknown_and_nobody_is_bothered():
+    paths = np.array([[np.nan] * 4, [1.0, np.nan, 3.0, np.nan]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fill_gaps(paths, 14)
+    np.testing.assert_array_equal(paths, [[np.nan] * 4, [1.0, 2.0, 3.0, 2.0]])
 
 
 def test_paths_that_were_hardly_observed_are_left_out(fleet):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -175,12 +176,26 @@ def test_an_incomplete_outcome_is_not_scored(cases: pd.DataFrame) -> None:
     assert row_of(score(early, SETTINGS, draws=3).rows, OURS)["cases"] == (early["observed_days"] == 90).sum()
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_history_too_short_for_any_outcome_is_counted_as_none_without_noise(cases: pd.DataFrame) -> None:
+    rows = score(cases.assign(observed_days=20, event_days=np.nan), SETTINGS, draws=3).rows
+    assert (rows[["cases", "events"]] == 0).all(axis=None)
+    assert rows["base_rate"].isna().all()
+
+
 def test_nothing_to_score_is_an_empty_table_of_the_same_types(rows: pd.DataFrame) -> None:
     none = score(no_warnings(SETTINGS, Cadence.DAILY, 90), SETTINGS)
     assert none.rows.empty
     assert none.reliability.empty
     assert list(none.rows.columns) == list(SCORECARD_COLUMNS)
     assert none.rows.dtypes.equals(rows.dtypes)
+
+
+def test_a_history_too_short_for_any_outcome_is_no_noise_on_the_screen(cases: pd.DataFrame) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = score(cases.assign(observed_days=10), SETTINGS, draws=3)
+    assert not made.rows["cases"].any()
 
 
 def test_one_case_without_event_has_counts_and_no_invented_figure(cases: pd.DataFrame) -> None:

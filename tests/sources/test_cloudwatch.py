@@ -281,7 +281,8 @@ def test_a_service_that_is_not_allowed_is_told_and_the_others_are_read(fleet):
     assert len(whole) == 1
     assert "rds" in whole["reason"].iloc[0]
     assert "policy" in whole["remedy"].iloc[0]
-    assert any("memory and disks of the CloudWatch agent are not known" in text for text in found.warnings)
+    assert "rds of" in found.failed[-1]  # so the ingest is not whole
+    assert "memory and disks of the CloudWatch agent are not known" in found.failed[0]
 
 
 def test_old_windows_of_amounts_come_by_the_hour(server, monkeypatch):

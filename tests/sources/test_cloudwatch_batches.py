@@ -52,8 +52,8 @@ def test_every_series_is_asked_for_all_of_the_window_once_and_within_the_limits(
     series = table(servers, statistics)
     covered = [pd.Timedelta(0)] * len(series)
     for batch in batches(series, cadence, window, NOW):
-        assert len(batch.queries()) <= MOST_QUERIES
-        assert len(batch.queries()) * batch.span.points <= MOST_VALUES or len({each.ask for each in batch.series}) == 1
+        assert len(batch.queries) <= MOST_QUERIES
+        assert len(batch.queries) * batch.span.points <= MOST_VALUES or len({each.ask for each in batch.series}) == 1
         assert batch.span.since >= window.since
         assert batch.span.until <= window.until
         for each in batch.series:
@@ -78,7 +78,7 @@ def test_levels_are_left_to_cloudwatch_whatever_their_age():
     for cadence, period in ((Cadence.DAILY, 86_400), (Cadence.HOURLY, 3600)):
         (batch,) = batches(table(1, names=("cpu",)), cadence, days(400, 390), NOW)
         assert batch.span.period == period
-        assert [query.statistic for query in batch.queries()] == ["p95"]
+        assert [query.statistic for query in batch.queries] == ["p95"]
 
 
 def test_statistics_of_a_metric_cost_as_one():

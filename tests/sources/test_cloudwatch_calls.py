@@ -161,6 +161,24 @@ def test_no_credentials_or_no_region_are_told_with_the_fix(monkeypatch):
         Calls(CloudWatchSettings(profile="nobody")).places()
 
 
+@pytest.mark.parametrize("given", [{}, {"regions": ("eu-west-1",)}], ids=["AWS_REGION", "settings"])
+def test_a_region_of_the_environment_or_of_the_settings_alone_is_enough(proxy, monkeypatch, given):
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    if given:
+        monkeypatch.delenv("AWS_REGION")
+    assert Calls(CloudWatchSettings(**given)).places() == [HERE]
+    role = CloudWatchAccount(role_arn="arn:aws:iam::111122223333:role/reader")
+    assert Calls(CloudWatchSettings(accounts=(role,), **given)).places() == [Place("111122223333", "eu-west-1")]
+
+
+def test_the_region_of_one_account_is_no_other_accounts(proxy, monkeypatch):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    role = CloudWatchAccount(role_arn="arn:aws:iam::111122223333:role/reader", regions=("eu-west-1",))
+    with pytest.raises(ConfigError, match=r"remote\.cloudwatch\.regions"):
+        Calls(CloudWatchSettings(accounts=(CloudWatchAccount(), role))).places()
+
+
 def test_requests_begin_no_faster_than_allowed_over_all_threads():
     clock = Clock()
     rate = Rate(10, lambda: 0.0, clock.sleep)

@@ -13,7 +13,7 @@ from capforecast.schema import Cadence
 from capforecast.sources import cloudwatch_data as data
 from capforecast.sources.cloudwatch_batches import Batch, Query, Span, Wanted
 from capforecast.sources.cloudwatch_calls import Counts, Place
-from capforecast.sources.cloudwatch_errors import TooMuchError
+from capforecast.sources.cloudwatch_errors import TooMuchError, TooSlowError
 from capforecast.sources.cloudwatch_metrics import Ask, Metric, rds
 from capforecast.sources.remote import unpaced
 
@@ -113,6 +113,20 @@ def batch_of(*metrics: Metric) -> Batch:
 
 def ask(calls, batch: Batch) -> data.Got:
     return data.ask(calls, batch, Counts(), unpaced)
+
+
+def test_where_nothing_is_answered_in_time_not_each_metric_is_waited_for():
+    class Hung(Answers):
+        def ask(self, place, service, operation, counts, pace, **given):
+            self.asked.append(given)
+            raise TooSlowError("no answer within the time")
+
+    calls = Hung()
+    batch = batch_of(*(Metric("AWS/EBS", "VolumeReadBytes", (("VolumeId", str(n)),)) for n in range(500)))
+    got = ask(calls, batch)
+    assert len(got.failed) == 500
+    assert isinstance(got.problem, TooSlowError)
+    assert len(calls.asked) <= 10
 
 
 def result(status: str, values: dict[int, float], **more) -> dict:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,8 @@ from pydantic import ValidationError
 from capforecast.errors import ConfigError, SourceError, SourceRefusedError, UsageError
 from capforecast.schema import Cadence
 from capforecast.settings import Settings
-from capforecast.sources.prometheus import Prometheus, from_settings
+from capforecast.sources import http_body
+from capforecast.sources.prometheus import Prometheus, from_settings, in_the_open
 from capforecast.sources.remote import Answer as Told
 from capforecast.sources.remote import Window
 
@@ -79,6 +82,27 @@ def test_nan_infinity_and_silence_are_gaps_never_zero(fake: FakePrometheus) -> N
     assert (told.observations.loc[told.observations["server_id"] == "c", "cpu_p95"] == 0).all()  # a true zero stays
     assert told.missed == ()
     assert any("infinite" in text for text in told.warnings)
+
+
+def test_what_is_too_large_for_the_lake_is_a_gap(fake: FakePrometheus) -> None:
+    fake.value = lambda query, instance, at: "1e300" if instance.startswith("a") else "-1e300"
+    told = read(source(fake))
+    assert told.observations.empty
+    assert any("infinite" in text for text in told.warnings)
+
+
+@pytest.mark.parametrize(
+    "series", [{"metric": {"instance": "a:9100"}, "values": [[1, "forty"]]}, {"metric": None, "values": [[1, "2"]]},
+               {"metric": {"instance": "a:9100"}, "values": [5]}, {"metric": {"instance": "a:9100"}, "values": None},
+               "series"],
+)  # fmt: skip
+def test_answers_that_are_no_series_of_numbers_are_missed(fake: FakePrometheus, series: Any) -> None:
+    fake.odd.append(only_ranges(fake.good({"resultType": "matrix", "result": [series]})))
+    one = source(fake, retry_seconds=0)
+    told = one.read(one.discover(WINDOW), Cadence.DAILY, WINDOW, ["a", "b", "c"])
+    assert told.observations.empty
+    assert told.missed[0].server_ids == ("a", "b", "c")
+    assert fake.url in told.missed[0].reason
 
 
 def test_an_answer_for_other_times_is_refused(fake: FakePrometheus) -> None:
@@ -317,6 +341,13 @@ def test_a_refusal_is_final_and_tells_no_secret(fake: FakePrometheus, tmp_path: 
     assert len(fake.asked) <= 2
 
 
+def test_what_was_sent_of_a_password_is_not_repeated(fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_PASSWORD", "open:sesame")
+    fake.odd.append(lambda path, given: (401, fake.headers[-1]["Authorization"].encode(), {}))
+    with pytest.raises(SourceRefusedError, match=r"Basic \*\*\*"):
+        source(fake, username="ali", password_variable="PROMETHEUS_PASSWORD").discover(WINDOW)
+
+
 def test_who_asks(fake: FakePrometheus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token = tmp_path / "token"
     token.write_text("one")
@@ -349,6 +380,43 @@ def test_what_is_no_prometheus(fake: FakePrometheus, answer: Answer) -> None:
         source(fake).discover(WINDOW)
 
 
+def test_a_page_whose_style_speaks_of_limits_is_no_question_too_heavy(fake: FakePrometheus) -> None:
+    fake.odd.append(lambda path, given: (200, b"<html><style>p{max-width:9em}</style>Log in: timeout</html>", {}))
+    with pytest.raises(SourceError, match="no Prometheus API"):
+        source(fake).discover(WINDOW)
+    assert len(fake.asked) < 10
+
+
+def test_a_server_that_says_nothing_is_not_asked_for_hours(fake: FakePrometheus) -> None:
+    fake.odd.append(lambda path, given: time.sleep(0.6))
+    with pytest.raises(SourceError, match=r"no answer within 0\.1 s.*not even `vector\(1\)`"):
+        source(fake, timeout_seconds=0.1, metrics={}).discover(WINDOW)
+    assert len(fake.asked) < 25  # in halves of halves: more than a hundred
+
+
+def test_what_is_only_slow_is_halved(fake: FakePrometheus) -> None:
+    def odd(path: str, given: dict[str, str]) -> None:
+        heavy = "0.95" in given.get("query", "") and len(instances(given["query"], fake.instances)) > 1
+        time.sleep(0.7 if heavy else 0)
+
+    fake.odd.append(odd)
+    assert set(read(source(fake, timeout_seconds=0.3)).observations["server_id"]) == {"a", "b", "c"}
+
+
+def test_an_answer_that_drips_ends_with_the_time(fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10**9, 300))
+    monkeypatch.setattr(http_body, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    with pytest.raises(SourceError, match="no answer within 120 s"):
+        source(fake).discover(WINDOW)
+
+
+def test_an_answer_without_end_is_asked_for_in_parts(fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_body, "MOST_BYTES", 400)  # one series of ten days is shorter, three are not
+    told = read(source(fake))
+    assert set(told.observations["server_id"]) == {"a", "b", "c"}
+    assert len(fake.queries()) > 1
+
+
 def test_nobody_there() -> None:
     one = Prometheus(Settings.model_validate({"remote": {"prometheus": {
         "url": "http://127.0.0.1:9", "retry_seconds": 0}}}).remote)  # fmt: skip
@@ -375,6 +443,8 @@ def test_nobody_there() -> None:
         ({"tenant_header": "Authorization"}, "no secret"),
         ({"resolution_minutes": 7}, "divide an hour"),
         ({"select": {'a"}': "x"}}, "not the name of a label"),
+        ({"server_id": "{cluster}/{host"}, "must hold labels in braces"),
+        ({"server_id": "host"}, "must hold labels in braces"),
         ({"info": 'up{a="b"}'}, "not the name of a metric"),
         ({"metrics": {"CPU": "x"}}, "small letters"),
     ],
@@ -401,6 +471,35 @@ def test_labels_become_inventory(fake: FakePrometheus) -> None:
     assert last.loc["a", ["business_unit", "region", "label_rack", "hourly_cost"]].tolist() == ["shop", "eu", "r7", 0.5]
     assert last.loc["b", "business_unit"] is None or pd.isna(last.loc["b", "business_unit"])
     assert any("'dear' is no number" in text for text in found.warnings)
+
+
+def test_labels_that_cannot_be_sizes_or_prices_are_left_out(fake: FakePrometheus) -> None:
+    fake.labels = {"a:9100": {"hourly_cost": "inf", "disk_gib": "-4", "network_mbps": "nan"}}
+    found = source(fake).discover(WINDOW)
+    row = found.inventory[found.inventory["server_id"] == "a"]
+    assert not {"hourly_cost", "disk_gib", "network_mbps"} & set(row.dropna(axis=1, how="all"))
+    assert sum("is no number" in text for text in found.warnings) == 3
+
+
+def test_a_label_that_people_map_wins_over_one_of_equal_name(fake: FakePrometheus) -> None:
+    fake.labels = {"a:9100": {"business_unit": "old", "bu": "shop", "zone": "eu"}}
+    rows = source(fake, labels={"bu": "business_unit", "zone": "region"}).discover(WINDOW).inventory
+    assert rows.loc[rows["server_id"] == "a", "business_unit"].dropna().tolist() == ["shop"]
+
+
+def test_whose_a_server_is_says_the_job_that_scrapes_its_metrics(fake: FakePrometheus) -> None:
+    def odd(path: str, given: dict[str, str]) -> Answer | None:
+        if given.get("query", given.get("match[]", "")) != "up{}":
+            return None
+        jobs = {"app": "aaa", "node": "shop", "sql": "zzz"}
+        sets = [{"__name__": "up", "instance": "a:9100", "job": job, "bu": unit} for job, unit in jobs.items()]
+        if path.endswith("series"):
+            return fake.good(sets)
+        return fake.good({"resultType": "vector", "result": [{"metric": one, "value": [0, "1"]} for one in sets]})
+
+    fake.odd.append(odd)
+    rows = source(fake, labels={"bu": "business_unit"}).discover(WINDOW).inventory
+    assert rows.loc[rows["server_id"] == "a", "business_unit"].dropna().tolist() == ["shop"]
 
 
 def test_a_resize_has_its_day(fake: FakePrometheus) -> None:
@@ -476,6 +575,39 @@ def test_what_is_missing_and_how_to_get_it(fake: FakePrometheus) -> None:
     assert "filesystem" in missing.iloc[1]["remedy"]
 
 
+def test_where_nothing_is_a_server_the_jobs_are_told(fake: FakePrometheus) -> None:
+    fake.odd.append(
+        lambda path, given: fake.good([]) if path.endswith("/series") and given["match[]"] != "up" else None
+    )
+    found = source(fake, select={"job": "nod"}).discover(WINDOW)
+    assert found.series.empty
+    assert any("node (3 targets); none of it is a server by" in text for text in found.warnings)
+    assert any("and select (job)" in text for text in found.warnings)
+    fake.odd.append(lambda path, given: fake.good([]) if path.endswith("/series") else None)
+    assert any("nothing was scraped between 2026-01-01" in text for text in source(fake).discover(WINDOW).warnings)
+
+
+def test_servers_that_cannot_be_named_are_not_told_to_run_an_exporter(fake: FakePrometheus) -> None:
+    found = source(fake, server_id="{cluster}/{host}").discover(WINDOW)
+    assert any("have not all labels that name a server" in text for text in found.warnings)
+    assert found.missing.empty
+
+
+def test_a_selector_that_is_none_is_refused(fake: FakePrometheus) -> None:
+    fake.odd.append(lambda path, given: error(400, "bad_data", "missing closing )") if "nod(" in str(given) else None)
+    with pytest.raises(SourceRefusedError, match=r"remote\.prometheus\.select makes of it: .*missing closing"):
+        source(fake, select={"job": "nod("}).discover(WINDOW)
+
+
+def test_typing_errors_in_labels_are_said(fake: FakePrometheus) -> None:
+    fake.labels = {name: {"bu": "shop"} for name in fake.instances}
+    warnings = source(fake, labels={"bu": "busines_unit", "team": "owner"}).discover(WINDOW).warnings
+    assert any("is business_unit meant?" in text for text in warnings)
+    assert any("no target has the label team, so owner stays empty; there are bu, instance, job" in text
+               for text in warnings)  # fmt: skip
+    assert not any("labels:" in text for text in source(fake, labels={"bu": "business_unit"}).discover(WINDOW).warnings)
+
+
 def test_own_promql_by_own_labels(fake: FakePrometheus) -> None:
     def odd(path: str, given: dict[str, str]) -> Answer | None:
         if not path.endswith("query_range"):
@@ -497,3 +629,18 @@ def test_own_promql_by_own_labels(fake: FakePrometheus) -> None:
     assert any("several series of one server" in text for text in told.warnings)
     assert any("without the label site" in text for text in told.warnings)
     assert not any(re.search(r"site=", query) for query in fake.queries())  # it cannot be narrowed, and is not
+
+
+@pytest.mark.parametrize(
+    ("url", "own", "told"),
+    [
+        ("http://prometheus:9090", {"token_file": "/run/held"}, True),
+        ("http://prometheus:9090", {"username": "ann", "password_file": "/run/held"}, True),
+        ("https://prometheus:9090", {"token_file": "/run/held"}, False),
+        ("http://127.0.0.1:9090", {"token_file": "/run/held"}, False),
+        ("http://prometheus:9090", {}, False),
+    ],
+)
+def test_credentials_that_are_sent_unencrypted_are_warned_of(url: str, own: dict[str, str], told: bool) -> None:
+    said = in_the_open(Settings.model_validate({"remote": {"prometheus": {"url": url, **own}}}).remote.prometheus)
+    assert any("unencrypted" in text for text in said) is told

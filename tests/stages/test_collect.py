@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from capforecast import stages
 from capforecast.errors import ConflictError, SourceError, SourceRefusedError, StageError
+from capforecast.fleet import inventory as inventories
 from capforecast.lake import leases, raw
 from capforecast.lake.store import Store
 from capforecast.schema import SERVER_ID, TIMESTAMP, Cadence
@@ -287,6 +289,61 @@ def test_more_than_is_allowed_is_not_spent(tmp_path: Path) -> None:
         ingest(Store(tmp_path), remote)
     assert remote.reads == []
     assert ingest(Store(tmp_path), remote, spend=True).expected.cost == 10
+
+
+class HalfBlind(FakeRemote):
+    """Could not look for all of it."""
+
+    def discover(self, window: Window) -> Found:
+        return replace(super().discover(window), failed=("disk_p95: took too long",))
+
+
+def test_what_could_not_be_looked_for_is_not_complete(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    made = ingest(store, HalfBlind())
+    assert not made.complete
+    assert records(store)[0].failed == ("disk_p95: took too long",)
+    assert made.values == 4 * HISTORY * 2
+
+
+def test_holes_of_what_is_gone_are_not_looked_for_every_night(tmp_path: Path) -> None:
+    store, hole = Store(tmp_path), (day("2025-12-20"), day("2025-12-24"))
+    ingest(store, FakeRemote(fails=(("s3", "mem_p95", *hole), ("s0", "cpu_p95", *hole))))
+    fewer = FakeRemote(servers=3)
+    ingest(store, fewer, NOW + DAY)  # looks back to the hole: s3 is not there, s0 answers
+    assert ingest(store, fewer, NOW + 2 * DAY).since == "2026-03-09T00:00:00+00:00"
+    back = FakeRemote()
+    ingest(store, back, NOW + 3 * DAY)  # whoever comes back is asked for all that is lacking
+    pd.testing.assert_frame_equal(
+        seen(store), truth(back, day("2025-11-30"), day("2026-03-13"), Cadence.DAILY), check_like=True
+    )
+
+
+def test_holes_that_the_system_no_longer_keeps_are_forgotten(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    ingest(store, FakeRemote(fails=(("s0", "cpu_p95", day("2025-12-20"), day("2025-12-24")),)))
+    short = FakeRemote(keeps=20 * DAY)
+    ingest(store, short, NOW + DAY)
+    assert ingest(store, FakeRemote(), NOW + 2 * DAY).since == "2026-03-09T00:00:00+00:00"
+
+
+def test_a_system_without_any_series_is_no_success(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    ingest(store, FakeRemote())
+    for dry_run in (False, True):
+        assert not ingest(store, FakeRemote(servers=0), NOW + DAY, dry_run=dry_run).complete
+    with pytest.raises(SourceError, match="took too long"):
+        ingest(store, HalfBlind(servers=0), NOW + DAY)
+
+
+def test_units_and_regions_that_no_run_takes_stay_out(tmp_path: Path) -> None:
+    rows = pd.DataFrame({SERVER_ID: ["s0", "s1"], "business_unit": [" _fleet", "shop"], "region": ["eu", "_all"]})
+    store = Store(tmp_path)
+    made = ingest(store, FakeRemote(servers=2, inventory=rows))
+    kept_rows = raw.get_inventory(store)
+    assert kept_rows is not None
+    assert inventories.at(kept_rows, NOW)["business_unit"].tolist() == ["unassigned", "shop"]
+    assert sum("was left out" in text for text in made.warnings) == 2
 
 
 class Strange(FakeRemote):

@@ -8,7 +8,10 @@ import re
 from capforecast.report.style import printable
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=@&/])")
-_EMOJI = re.compile(r"(?<=:)(?=[\w+-]+(?:/[\w]+)?:)")
+# Names of icons and addresses are looked for after backslashes are gone: a joiner, which nobody sees, breaks them.
+_FOUND_LATER = re.compile(
+    r"(?<=:)(?=[\w+-]+(?:/[\w]+)?:)|(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE
+)
 LONGEST = 200  # characters of one name on a page
 _WORD_JOINER = "\N{WORD JOINER}"
 
@@ -16,7 +19,7 @@ _WORD_JOINER = "\N{WORD JOINER}"
 def in_markdown(text: object) -> str:
     """Text that Markdown shows as it is: no link, picture, formula, colour or HTML comes of it."""
     shown = printable(str(text))
-    shown = _EMOJI.sub(_WORD_JOINER, shown)  # names of icons are looked for after backslashes are gone
+    shown = _FOUND_LATER.sub(_WORD_JOINER, shown)
     return _MARKS.sub(r"\\\1", shown)
 
 

@@ -10,6 +10,8 @@ from markdown_it import MarkdownIt
 
 from capforecast.dashboard.plain import in_chart, in_markdown
 
+JOINER = "\N{WORD JOINER}"
+
 
 def rendered(text: str) -> str:
     """What Markdown makes of a text, as HTML."""
@@ -42,3 +44,11 @@ def test_charts_get_no_tag(text: str) -> None:
 def test_plain_names_stay_readable() -> None:
     assert in_markdown("web 1") == "web 1"
     assert in_chart("R&D <x>") == "R&amp;D &lt;x&gt;"
+
+
+@pytest.mark.parametrize(
+    "text", ["http://a.example/x", "HTTPS://a.example", "www.a.example", "ann@a.example", ":material/home:"]
+)
+def test_addresses_and_icons_are_not_found_in_the_text(text: str) -> None:
+    assert JOINER in in_markdown(text)
+    assert rendered(text).replace(JOINER, "") == f"<p>x {text} x</p>\n"

@@ -59,9 +59,9 @@ def _head(opened: OpenRun, row: Row) -> None:
 def _series(opened: OpenRun, unit: str, rows: Sequence[Row]) -> None:
     metrics = [str(row["metric"]) for row in rows]
     server = str(rows[0]["server_id"])
-    left, middle, right = st.columns([3, 2, 3], vertical_alignment="bottom")
-    metric = left.segmented_control("Metric", metrics, default=metrics[0], required=True, key=f"metric_{server}")
-    past = middle.segmented_control(
+    metric = st.segmented_control("Metric", metrics, default=metrics[0], required=True, key=f"metric_{server}")
+    left, right = st.columns(2, vertical_alignment="bottom")
+    past = left.segmented_control(
         "Past",
         list(fan_figure.SHOWN_DAYS),
         default="6 months",

@@ -16,6 +16,7 @@ from capforecast.errors import UsageError
 from capforecast.lake.datasets import as_of_segment
 
 LINK = "scenario"  # query parameter: which saved scenario
+TIER_WIDTH, COST_WIDTH = 124, 212  # pixels; they go on in the next line where the screen is narrow
 LOADED, TOLD = "scenario_loaded", "scenario_told"
 
 
@@ -127,14 +128,15 @@ def _outcome(opened: OpenRun, found: Outcome) -> None:
     if len(scopes) > 1:
         scope = st.selectbox("Of", scopes, format_func=lambda name: name or "the fleet", key="what_if_scope")
     figures = what_if.figures(found, scope or "")
-    for some in (figures[:5], figures[5:]):
-        for column, figure in zip(st.columns(max(len(some), 1)), some, strict=False):
-            column.metric(
+    with st.container(horizontal=True):
+        for figure in figures:
+            st.metric(
                 figure.label,
                 figure.after,
                 delta=figure.change,
                 border=True,
                 delta_color="inverse" if figure.worse else "normal",
+                width=TIER_WIDTH if figure.label in what_if.TIERS else COST_WIDTH,
             )
     for said in found.notes:
         ui.note(said)

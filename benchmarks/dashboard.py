@@ -3,9 +3,9 @@
     python benchmarks/dashboard.py --lake LAKE          writes its section of RESULTS.md (two minutes)
     python benchmarks/dashboard.py --lake LAKE --dry    printed only
 
-LAKE: a folder that `capforecast run` filled, best with two cut-offs. It is copied first (decisions and scenarios are written).
-What is timed is what tests/dashboard/browser.py does: from a press until the page is drawn anew. Server and browser share
-the machine.
+LAKE: a folder that `capforecast run` filled, best with two cut-offs. It is copied first, since decisions and scenarios
+are written. What is timed is what tests/dashboard/browser.py does: from a press until the page is drawn anew. Server
+and browser share the machine.
 """
 
 from __future__ import annotations
@@ -65,16 +65,11 @@ def main() -> None:
         took, answered, memory, servers = measured(lake)
     presses = {name: seconds for name, seconds in took.items() if name not in LOADS}
     median, slowest = statistics.median(presses.values()), max(presses, key=presses.__getitem__)
+    first, worst = took["first page"], presses[slowest]
     met = [
-        target(
-            f"first page <= {FIRST:g} s after the server answers",
-            f"{took['first page']:.1f} s",
-            took["first page"] <= FIRST,
-        ),
+        target(f"first page <= {FIRST:g} s after the server answers", f"{first:.1f} s", first <= FIRST),
         target(f"interaction <= {MEDIAN * 1000:g} ms, median", f"{median * 1000:.0f} ms", median <= MEDIAN),
-        target(
-            f"interaction <= {WORST:g} s, worst", f"{presses[slowest]:.1f} s ({slowest})", presses[slowest] <= WORST
-        ),
+        target(f"interaction <= {WORST:g} s, worst", f"{worst:.1f} s ({slowest})", worst <= WORST),
         target(f"memory <= {MEMORY:g} GiB", f"{memory:.2f} GiB", memory <= MEMORY),
     ]
     command = f"```\npython benchmarks/dashboard.py --lake {chosen.lake.name}\n```"

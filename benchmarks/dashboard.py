@@ -74,8 +74,8 @@ def main() -> None:
     ]
     command = f"```\npython benchmarks/dashboard.py --lake {chosen.lake.name}\n```"
     how = (
-        f"{servers:,} servers. From a press until the page is drawn anew, each once, server and browser on the same two "
-        f"cores; load average before it began: {load:.1f} (2 = both cores busy with something else). The server answered "
+        f"{servers:,} servers. From a press until the page is drawn anew, each once, server and browser on the same "
+        f"two cores; load average before it began: {load:.1f} (2 = both busy with something else). The server answered "
         f"{answered:.1f} s after its start."
     )
     rows = [[name, f"{seconds:.2f}"] for name, seconds in took.items()]

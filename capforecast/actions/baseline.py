@@ -14,6 +14,7 @@ from capforecast.actions.baseline_read import MONEY, Found, find, kept_levels, m
 from capforecast.actions.scenario_kernels import held
 from capforecast.actions.sizes import Sizes
 from capforecast.fleet.shapes import capacity
+from capforecast.forecast.threads import in_threads
 from capforecast.lake.store import Store
 from capforecast.risk.rule import rule_for
 from capforecast.risk.thresholds import in_percent, usable_capacity
@@ -23,6 +24,7 @@ from capforecast.settings import Settings
 __all__ = ["MONEY", "Baseline", "open_baseline"]
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+BLOCK = 8192  # series looked at by one thread at a time
 LEVELS = ("high", "very_high")
 
 
@@ -128,10 +130,18 @@ class Baseline:
         shape = (len(rows), len(self.ends))
         factor = np.ones(shape, np.float32) if factor is None else factor
         more = np.zeros(shape, np.float32) if more is None else more
-        return held(
-            self.levels, self.paths, rows, factor, more, np.ascontiguousarray(limits, np.float32),
-            np.maximum(self.reach[rows], 0), self.span_of(lead, rows),
-        )  # fmt: skip
+        last, spans = np.maximum(self.reach[rows], 0), self.span_of(lead, rows)
+        limits = np.ascontiguousarray(limits, np.float32)
+        shares, tops = np.full((2, *shape), np.nan), np.full((3, len(rows)), np.nan)
+
+        def work(part: slice) -> None:
+            shares[:, part], tops[:, part] = held(
+                self.levels, self.paths, rows[part], factor[part], more[part], limits[part], last[part], spans[part]
+            )
+
+        parts = [slice(start, start + BLOCK) for start in range(0, len(rows), BLOCK)]
+        in_threads(work, parts, self.settings.forecast.threads, "what-if")
+        return shares, tops
 
     def span_of(self, days: Index, rows: Index) -> Index:
         """The span that holds a day of each of some series, [R]; the last that is known, for later days."""

@@ -124,17 +124,17 @@ def _migrate(effects: Effects, change: Migrate, servers: BoolArray, where: str) 
 
 
 def _moved(effects: Effects, source: BoolArray, share: float, metric: str, where: str) -> tuple[Array, float]:
-    """Units of capacity that leave some series, by span [W], and of what was seen last: the medians of their paths."""
+    """Units of capacity that leave some series, by span [W], and of what was seen last: the means of their paths."""
     baseline = effects.baseline
     known = source & (baseline.paths > 0)
     if (lost := int(source.sum() - known.sum())) > 0:
         effects.note(f"{where}: the {metric} of {lost} servers that move is not forecast, and not counted")
-    middle = np.nanmedian(baseline.levels[known], axis=2) if known.any() else np.zeros((0, len(baseline.ends)))
+    mean = np.nansum(baseline.levels[known], axis=2) / np.maximum(baseline.paths[known], 1)[:, None]
     per = np.where(baseline.percent[known], effects.capacity(known) / 100.0, 1.0)
     if np.isnan(per).any():
         effects.note(f"{where}: {int(np.isnan(per).sum())} servers that move take no {metric} along: size not known")
     per = np.nan_to_num(per) * share
-    return np.nansum(middle * per[:, None], axis=0), float(np.nansum(baseline.present[known] * per))
+    return np.nansum(mean * per[:, None], axis=0), float(np.nansum(baseline.present[known] * per))
 
 
 def _retire(effects: Effects, change: Retire, servers: BoolArray, where: str) -> None:

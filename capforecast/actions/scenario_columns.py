@@ -78,17 +78,11 @@ def tier_column(codes: npt.NDArray[np.int8]) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, categories=[str(tier) for tier in TIER_ORDER], ordered=True)
 
 
-def texts(values: npt.NDArray[np.object_], rows: Index, there: int) -> npt.NDArray[np.object_]:
-    out = values[rows]
-    out[there:] = ""
-    return out
-
-
 def blanked(values: Any, rows: Index, there: int, hidden: BoolArray | None) -> Any:
-    """Values of the rows of a table; missing from row `there` on, and where the row they repeat is hidden."""
+    """Values of the rows of a table; missing from row `there` on, and in the first rows where these are hidden."""
     blank = np.arange(len(rows)) >= there
     if hidden is not None:
-        blank = blank | (hidden[rows] & (np.arange(len(rows)) < len(hidden)))
+        blank[: len(hidden)] |= hidden
     whole = len(rows) == len(values)
     if isinstance(values, pd.Categorical):
         codes = np.where(blank, -1, values.codes if whole else values.codes[rows])

@@ -82,18 +82,25 @@ def under(baseline: Baseline, effects: Effects, before: Figures) -> tuple[Figure
 
 
 def _touched(baseline: Baseline, effects: Effects) -> BoolArray:
+    now = (effects.now_factor != 1) | (effects.now_more != 0) | (effects.now_size != 1)
+    other = effects.lead != baseline.settings.risk.lead_time_days
+    return np.asarray(_loaded(baseline, effects) | now | other)
+
+
+def _loaded(baseline: Baseline, effects: Effects) -> BoolArray:
+    """Series whose load or thresholds are others, [N]."""
     limits = (effects.limits != baseline.limits) & ~(np.isnan(effects.limits) & np.isnan(baseline.limits))
     load = (effects.factor != 1).any(axis=1) | (effects.more != 0).any(axis=1) | (effects.size != 1).any(axis=1)
-    now = (effects.now_factor != 1) | (effects.now_more != 0) | (effects.now_size != 1)
-    return np.asarray(
-        load | now | limits.any(axis=1) | (effects.lead != baseline.settings.risk.lead_time_days)
-    )  # fmt: skip
+    return np.asarray(load | limits.any(axis=1))
 
 
 def _moved(baseline: Baseline, effects: Effects, old: Figures, rows: Index) -> Figures:
     factor, more = effects.factor[rows] * effects.size[rows], effects.more[rows] * effects.size[rows]
     limits, lead = effects.limits[rows], effects.lead[rows]
-    shares, tops = baseline.held(rows, factor, more, limits, lead)
+    if _loaded(baseline, effects)[rows].any():
+        shares, tops = baseline.held(rows, factor, more, limits, lead)
+    else:  # only the lead time is another
+        shares, tops = (part[:, rows] for part in baseline.sketch)
     curves = calibrated(baseline.shares, baseline.sketch[0], shares, rows, baseline.reached, limits)
     reach = baseline.reach[rows]
     critical = np.minimum(reach, _within(baseline, baseline.settings.risk.critical_horizon_days))
@@ -180,7 +187,7 @@ def _heights(
     """Peaks [2, R] and capacity remaining [R]: what is published lies above the levels by what the rule lets pass."""
     known, lead = baseline.sketch[1][:, rows], effects.lead[rows]
     moved = np.flatnonzero(lead != baseline.settings.risk.lead_time_days)
-    if len(moved):
+    if len(moved) and _loaded(baseline, effects)[rows].any():
         limits = baseline.limits[rows[moved]]
         known = known.copy()
         known[2, moved] = baseline.held(rows[moved], None, None, limits, lead[moved])[1][2]

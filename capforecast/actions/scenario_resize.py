@@ -84,7 +84,8 @@ def _follow(effects: Effects, rows: BoolArray, before: Array, column: str, first
     effects.size[rows] *= (1.0 + (by - 1.0)[:, None] * shown).astype(np.float32)
     if first <= 1:
         effects.now_size[rows] *= by
-    shares = np.array([baseline.settings.metric(name).high is None for name in baseline.metrics[rows]], dtype=bool)
-    raised = np.where(~percent & shares, grown, 1.0)
+    metric = baseline.metrics[rows][:1]
+    of_capacity = bool(len(metric)) and baseline.settings.metric(metric[0]).high is None
+    raised = np.where(~percent & of_capacity, grown, 1.0)
     effects.limits[rows] *= raised[:, None].astype(np.float32)
     effects.full[rows] *= np.where(~percent, grown, 1.0)

@@ -46,18 +46,14 @@ def costs(
     """Cost of a month of each server, [S]: `monthly` as it stands, `safe_monthly` with the sizes advised; both before.
 
     safe: as the run advises, as long as that holds what is then needed; a server that comes to be at risk by CPU or
-    memory costs what the cheapest size does that holds it.
+    memory costs what the cheapest size does that holds it. Retired ones cost what they would.
     """
     servers = baseline.servers
     now, advised = (servers[name].to_numpy(dtype=np.float64) for name in ("monthly", "to_monthly"))
     paid = np.where(np.isnan(effects.hourly), now, monthly(effects.hourly))
     paid = np.where(np.isinf(paid), np.nan, paid)
     safe = _safe(baseline, effects, before, after, paid, advised)
-    gone = effects.retired
-    return {
-        "monthly_before": now, "monthly": np.where(gone, 0.0, paid),
-        "safe_monthly_before": advised, "safe_monthly": np.where(gone, 0.0, safe),
-    }  # fmt: skip
+    return {"monthly_before": now, "monthly": paid, "safe_monthly_before": advised, "safe_monthly": safe}
 
 
 def _safe(

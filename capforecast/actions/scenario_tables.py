@@ -20,7 +20,6 @@ from capforecast.actions.scenario_columns import (
     blanked,
     figure_columns,
     summed,
-    texts,
     tier_column,
 )
 from capforecast.actions.scenario_effects import Effects
@@ -87,8 +86,8 @@ class Tables:
         types = base.servers["instance_type"].to_numpy(dtype=object)
         out["instance_type_before"] = np.append(types, np.full(new, ""))
         out["instance_type"] = np.where(np.append(gone, np.zeros(new, np.bool_)), "", self.effects.types[rows])
-        for name, values in self._costs.items():
-            out[name] = blanked(values, rows, count if name.endswith("_before") else len(rows), None)
+        for name, values in self._paid.items():
+            out[name] = blanked(values, np.arange(len(rows)), count if name.endswith("_before") else len(rows), None)
         out["currency"] = base.currency
         return pd.DataFrame(out, copy=False)[list(SERVER_COLUMNS)]
 
@@ -106,10 +105,10 @@ class Tables:
             out[f"servers{suffix}"] = summed(code, there, count)
             for place, each in enumerate(TIER_ORDER):
                 out[f"{each}{suffix}"] = summed(code, there & (tier[rows] == place), count)
-            paid = self._costs[f"monthly{suffix}"][rows]
+            paid = self._paid[f"monthly{suffix}"]
             out[f"priced{suffix}"] = summed(code, there & np.isfinite(paid), count)
             for name in MONEY:
-                values = self._costs[f"{name}{suffix}"][rows]
+                values = self._paid[f"{name}{suffix}"]
                 out[f"{name}{suffix}"] = summed(code, np.where(there, np.nan_to_num(values), 0.0), count)
         extra = np.array([self.effects.further.get(str(name), 0.0) for name in names])
         for name in MONEY:
@@ -150,8 +149,10 @@ class Tables:
         columns = figure_columns(base, part, days)
         none = found < 0
         names = np.where(none, "", base.metrics[np.maximum(found, 0)]).astype(object)
-        blank = none if hidden is None else none | hidden
-        out: dict[str, Any] = {f"metric{suffix}": texts(np.where(blank, "", names).astype(object), rows, there)}
+        blank = np.append(none, none[rows[len(none) :]])
+        if hidden is not None:
+            blank[: len(hidden)] |= hidden
+        out: dict[str, Any] = {f"metric{suffix}": np.where(blank | (np.arange(len(rows)) >= there), "", names[rows])}
         for name in OF_SERVER:
             out[f"{name}{suffix}"] = blanked(columns[name], rows, there, blank)
         return out
@@ -196,6 +197,16 @@ class Tables:
     @cached_property
     def _costs(self) -> dict[str, Array]:
         return costs(self.baseline, self.effects, self.before, self.after)
+
+    @cached_property
+    def _paid(self) -> dict[str, Array]:
+        """Costs of the rows of the table of servers; what is retired costs nothing, what is like it does."""
+        rows = self._server_rows
+        out = {name: values[rows] for name, values in self._costs.items()}
+        gone = np.flatnonzero(self.effects.retired)
+        for name in MONEY:
+            out[name][gone] = 0.0
+        return out
 
     @cached_property
     def _new(self) -> list[tuple[Any, int, str]]:

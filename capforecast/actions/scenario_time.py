@@ -59,8 +59,12 @@ class Clock:
         return np.clip((self.middle - first + 1) / days, 0.0, 1.0)
 
     def growth(self, first: int, per_month: float) -> Array:
-        """Factor of compound growth from a day on, [W]."""
-        months = np.maximum(self.middle - max(first, 1) + 1, 0.0) / DAYS_PER_MONTH
+        """Factor of compound growth from a day on, [W]: as three quarters into a span (a quarter, where it shrinks).
+
+        A level is the largest of a span, so it lies late where the load grows; measured in benchmarks/what_if.py.
+        """
+        day = (self.middle + (self.ends if per_month > 0 else self.starts + 1)) / 2
+        months = np.maximum(day - max(first, 1) + 1, 0.0) / DAYS_PER_MONTH
         return np.asarray((1.0 + per_month) ** months)
 
     def quarter_ends(self, days: int, least: int) -> Array:

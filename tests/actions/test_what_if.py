@@ -211,6 +211,19 @@ def test_new_servers_are_like_the_one_named_and_can_share_load(baseline):
     assert len(cpu) == 48
 
 
+def test_what_takes_the_place_of_a_retired_server_costs_what_that_did(baseline):
+    outcome = asked(
+        baseline, {"kind": "retire", "select": {"servers": "rs0020"}},
+        {"kind": "new_servers", "count": 2, "like": "rs0020"},
+    )  # fmt: skip
+    found = outcome.servers.set_index("server_id")
+    assert found.loc["rs0020", "monthly"] == 0
+    assert (found.loc[["new rs0020 1", "new rs0020 2"], "monthly"] == 146.0).all()
+    assert (found.loc[["new rs0020 1", "new rs0020 2"], "metric"] == found.loc["rs0020", "metric_before"]).all()
+    assert found.loc["rs0020", "metric"] == ""
+    assert outcome.totals.iloc[0]["monthly"] == pytest.approx(49 * 146.0)
+
+
 def test_a_project_is_shared_by_size_and_costs_what_it_says(baseline):
     outcome = asked(
         baseline, {"kind": "project", "vcpus": 9.6, "monthly_cost": 1000, "select": {"business_units": "retail"}}

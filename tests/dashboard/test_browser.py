@@ -24,7 +24,8 @@ PAGES = ("", "servers", "warnings", "pools", "money", "what-if", "data", "runs")
 
 UNNAMED = """() => [...document.querySelectorAll('input, textarea, button')].filter(node => node.offsetParent
     && !node.labels?.length && !node.ariaLabel && !node.innerText.trim() && !node.title
-    && !node.getAttribute('aria-labelledby') && node.type !== 'checkbox' && node.tabIndex >= 0).map(node => node.outerHTML.slice(0, 200))"""
+    && !node.getAttribute('aria-labelledby') && node.type !== 'checkbox' && node.tabIndex >= 0)
+    .map(node => node.outerHTML.slice(0, 200))"""
 
 
 @pytest.fixture(scope="module")

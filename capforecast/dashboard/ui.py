@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec
 
@@ -168,6 +170,14 @@ def column_config(opened: OpenRun) -> dict[str, Any]:
     return {name: special.get(name, label) for name, label in LABELS.items()}
 
 
+def key_of(name: str, rows: Iterable[str]) -> str:
+    """Key of a table to select from: another one once it has other rows.
+
+    A selection is numbers of rows, and lives as long as its key: in another table they would be other servers.
+    """
+    return f"{name}_{hashlib.sha256(json.dumps(list(map(str, rows))).encode()).hexdigest()[:16]}"
+
+
 def server_table(
     opened: OpenRun, table: pd.DataFrame, columns: Sequence[str], key: str, height: int | str = "auto"
 ) -> None:
@@ -179,7 +189,7 @@ def server_table(
     event = st.dataframe(
         view,
         hide_index=True,
-        key=key,
+        key=key_of(key, view[SERVER_ID]),
         height=height,
         on_select="rerun",
         selection_mode="single-row",  # type: ignore[call-overload]

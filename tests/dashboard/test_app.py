@@ -10,9 +10,10 @@ from pathlib import Path
 import dashboard_lake
 import pytest
 from app_tests import sound, texts, visit
+from streamlit.testing.v1 import AppTest
 
 from capforecast.actions import decisions
-from capforecast.dashboard import fleet, here
+from capforecast.dashboard import advice, fleet, here
 from capforecast.dashboard.app import PAGES
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import Lake, OpenRun
@@ -203,3 +204,21 @@ def test_a_reader_decides_nothing(served: Lake) -> None:
     app = visit("money")
     assert "read only" in texts(app)
     assert not [each for each in app.text_input if each.key == "by"]
+
+
+def test_selected_rows_of_advice_are_never_those_of_another_table(own_lake: Lake) -> None:
+    """Select, press; meanwhile somebody decided, and the table has other rows: nobody's advice is accepted for it."""
+    app = visit("money")
+    app.multiselect(key="advice_states").set_value(["proposed"]).run()
+    first = list(app.dataframe[0].value["Server"])
+    app.session_state[app.dataframe[0].key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.run()
+    assert f"**1 selected**: {in_markdown(first[0])}" in texts(app)
+    book = advice.open_advice(own_lake.open(own_lake.run(None)))
+    assert book is not None
+    advice.decide(book, "rejected", [first[0]], "bob", "")
+    app.text_input(key="by").set_value("ann")
+    next(each for each in app.button if each.label == "Accept").click().run()
+    sound(app)
+    assert "no row is selected" in texts(app)
+    assert [entry.record.by for entry in decisions.history(own_lake.store)] == ["bob"]

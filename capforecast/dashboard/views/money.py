@@ -56,7 +56,7 @@ def _decide(opened: OpenRun) -> None:
     event = st.dataframe(
         table,
         hide_index=True,
-        key="advice",
+        key=ui.key_of("advice", table["Server"]),
         on_select="rerun",
         selection_mode="multi-row",
         height=ui.height(len(table), 420),

@@ -20,7 +20,7 @@ def warm(lake: Lake) -> None:
     import capforecast.dashboard.views.servers
     import capforecast.dashboard.views.warnings
     import capforecast.dashboard.views.what_if  # noqa: F401
-    from capforecast.dashboard import figures, matrix, what_if, what_if_form
+    from capforecast.dashboard import advice, figures, matrix, what_if, what_if_form
     from capforecast.dashboard.looks import LIGHT
 
     opened = lake.open(lake.run(None))
@@ -29,5 +29,6 @@ def warm(lake: Lake) -> None:
     summaries, _ = lake.summaries(like[:MOST_RUNS])
     figures.tiers_figure(summaries, LIGHT).to_json()  # the chart library loads its parts at the first chart
     matrix.styled(matrix.table(opened.summary, "unit"), LIGHT).to_html()
+    advice.open_advice(opened)
     if opened.made.table("path_levels"):  # seconds over 10,000 servers, which no visitor should wait for
         what_if.outcome(opened, what_if_form.scenario_of(what_if_form.Answers(growth=1.0)))

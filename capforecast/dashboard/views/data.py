@@ -70,6 +70,7 @@ def _series(opened: OpenRun) -> None:
         hide_index=True,
         height=ui.height(len(shown), 320),
         placeholder="–",
+        lazy=True,
         column_config=ui.LABELS | ui.SERIES_LABELS,
         alt="Series that are unknown or have a flag",
     )
@@ -88,6 +89,7 @@ def _set_aside(opened: OpenRun) -> None:
         hide_index=True,
         height=ui.height(len(table), 320),
         placeholder="–",
+        lazy=True,
         column_config=ui.LABELS | ui.SET_ASIDE_LABELS,
         alt="Values set aside, with file, row and reason",
     )

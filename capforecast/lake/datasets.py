@@ -85,6 +85,9 @@ def observations_key(cadence: Cadence, month: str) -> str:
 INVENTORY_KEY = "raw/inventory/part-0.parquet"
 
 
+GROUP_ROWS = 131_072  # rows that are read together: of a long table sorted by server, a server's without the rest
+
+
 def to_parquet(table: pa.Table, *, floats: bool = False) -> bytes:
     """Parquet bytes; the same table gives the same bytes. `floats`: most of it are lists of floats that differ all."""
     sink = io.BytesIO()
@@ -92,7 +95,7 @@ def to_parquet(table: pa.Table, *, floats: bool = False) -> bytes:
     others = [field.name for field in table.schema if not _float_leaves(field)] if floats else True
     pq.write_table(
         table, sink, compression="zstd", write_statistics=not floats, use_dictionary=others,
-        use_byte_stream_split=split,
+        use_byte_stream_split=split, row_group_size=GROUP_ROWS,
     )  # fmt: skip
     return sink.getvalue()
 

@@ -25,7 +25,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-aws test-cdk test-ddl java e2e e2e-sources monitoring-system fuzz ui stack stack-system system lint lint-ci lint-deploy format notebooks peers schema clean stale
+.PHONY: help demo test test-aws test-cdk test-ddl test-dashboard dashboard java e2e e2e-sources monitoring-system fuzz ui stack stack-system system lint lint-ci lint-deploy format notebooks peers schema clean stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,13 @@ test: system $(DEV) $(SERVICES) ## run the tests
 
 test-aws: system $(DEV) $(SERVICES) $(LAMBDA) $(SAGEMAKER) ## run Lambda's own runtime client and SageMaker's own `train` on this code
 	CAPFORECAST_TEST_AWS=1 $(BIN)/python -m pytest -m aws tests/aws
+
+test-dashboard: system $(DEV) ## drive the dashboard in Debian's Chromium: every page, sliders, decisions, names as bad as data can be
+	@command -v chromium >/dev/null || apt-get install --yes --quiet --no-install-recommends chromium
+	$(BIN)/python -m pytest -m browser tests/dashboard
+
+dashboard: $(DEV) ## show the demo's lake in a browser (make demo before; STORE=... for another lake, DASHBOARD_PORT=8501)
+	$(BIN)/capforecast dashboard --store $(or $(STORE),$(DEMO)/lake) --port $(or $(DASHBOARD_PORT),8501)
 
 test-ddl: system java $(DEV) $(SPARK) ## execute the DDL of Athena's tables in Hive (PySpark), over a lake that a run wrote
 	CAPFORECAST_TEST_DDL=1 $(BIN)/python -m pytest -m ddl tests/ddl

@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-import getpass
-from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-from pydantic import ValidationError
-
-from capforecast.actions import decisions
+from capforecast.actions import deciding, decisions
+from capforecast.actions.advice_book import AdviceBook, Row, near
+from capforecast.actions.deciding import Decision
 from capforecast.actions.decisions import Numbered, Record
-from capforecast.actions.lifecycle import ADVICE, REJECTED_ON, SIZES, State, size_text
+from capforecast.actions.lifecycle import ADVICE, State, size_text
 from capforecast.actions.rightsize import Action
 from capforecast.errors import UsageError
 from capforecast.lake.datasets import as_of_segment
-from capforecast.lake.records import first_problem
 from capforecast.lake.store import Store
-from capforecast.report.words import NONE, is_missing, number
+from capforecast.report.advice_words import money, plain
+from capforecast.report.words import NONE
 from capforecast.schema import BUSINESS_UNIT, SERVER_ID, TIER_ORDER
-from deployments.advice import Advice, Row, near
-from deployments.leaderboard import plain
-
-TO = ("to_type", *(f"to_{name}" for pair in SIZES.items() for name in pair))
+from capforecast.stages.intake import parse_known_at
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What a person says: to which servers' advice, who, why, and when (None = now)."""
-
-    state: State
-    servers: list[str]
-    by: str | None
-    note: str
-    at: str | None
-
-
-def listed(advice: Advice, action: str | None, units: list[str] | None) -> dict[str, Any]:
+def listed(advice: AdviceBook, action: str | None, units: list[str] | None) -> dict[str, Any]:
     """The servers with something to do, or with one action: upsizes first, worst tier first, then by what is saved."""
     table = advice.standing()
     names = [str(kind) for kind in Action]
@@ -76,99 +59,14 @@ def _action(row: dict[str, Any]) -> str:
     return f"{row['action']} ({row['withheld_action']})" if row["withheld_action"] else str(row["action"])
 
 
-def money(row: Row, name: str) -> str:
-    """A change of cost with its sign and currency; a dash where there is no price."""
-    value = row[name]
-    return NONE if is_missing(value) else f"{'+' if value > 0 else ''}{number(value, 2)} {row['currency']}".rstrip()
-
-
-def decide(advice: Advice, said: Decision) -> list[dict[str, Any]]:
+def decide(advice: AdviceBook, state: str, servers: list[str], by: str | None, note: str, at: str | None) -> list[Row]:
     """Record a decision on each server, all or none; a row each, `number` None where it was said before.
 
     Raises UsageError for a server that is not there, or that has no open advice.
     """
-    about, wrong, at = {}, [], _moment(said.at)
-    by = said.by or _user()
-    for server in dict.fromkeys(said.servers):
-        row, last = advice.row(server), advice.last(server)
-        found = _subject(advice, row, last, said.state)
-        if found is None:
-            wrong.append(f"{server} has no open advice ({row['action']}: {row['reason']})")
-        elif last and at < pd.Timestamp(last.record.at):
-            wrong.append(
-                f"{server}: its last decision, `{last.record.state}`, is of {last.record.at}: give a later --at"
-            )
-        else:
-            about[server] = found
-    if wrong:
-        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise UsageError(f"nothing was recorded: {'; '.join(wrong[:3])}{more}")
-    old = {server: last for server in about if (last := advice.last(server)) and _is_said(last, about[server], said)}
-    stamp = at.isoformat(timespec="seconds")
-    new = [_record(about[server], said, by, stamp) for server in about if server not in old]
-    written = {entry.record.server_id: entry for entry in decisions.append(advice.store, *new)}
-    return [_told(written.get(server) or old[server], server in written) for server in about]
-
-
-def _subject(advice: Advice, row: Row, last: Numbered | None, state: State) -> Row | None:
-    """The advice that is meant; None where none is open.
-
-    What was accepted is what is applied, whatever is advised by now. What is withheld only because somebody rejected
-    it may be taken up after all.
-    """
-    run = advice.as_of.isoformat()
-    before = last.record.model_dump(include=set(_SUBJECT)) if last else None
-    accepted = last is not None and last.record.state == State.ACCEPTED
-    if state == State.APPLIED and accepted:
-        return before
-    if row["action"] not in ADVICE:
-        refused = row["withheld_action"] in ADVICE and str(row["reason"]).startswith(REJECTED_ON)
-        return before | {"advised": run} if before and refused else before if accepted else None
-    figures = {name: None if is_missing(row[name]) else row[name] for name in TO}
-    promised = None if is_missing(row["monthly_change"]) else row["monthly_change"]
-    about = {
-        SERVER_ID: row[SERVER_ID],
-        "action": row["action"],
-        "promised": promised,
-        "currency": row["currency"] or "",
-    }
-    return about | figures | {"to_type": figures["to_type"] or "", "advised": run}
-
-
-_SUBJECT = (SERVER_ID, "action", *TO, "promised", "currency", "advised")
-
-
-def _is_said(last: Numbered, about: Row, said: Decision) -> bool:
-    """Was the very same said before?"""
-    told = last.record.model_dump(include=set(_SUBJECT))
-    return last.record.state == said.state and told == about
-
-
-def _record(about: Row, said: Decision, by: str, at: str) -> Record:
-    try:
-        return Record.model_validate({**about, "state": str(said.state), "by": by, "note": said.note, "at": at})
-    except ValidationError as error:
-        raise UsageError(f"{about[SERVER_ID]}: the decision cannot be recorded ({first_problem(error)})") from None
-
-
-def _moment(text: str | None) -> pd.Timestamp:
-    """When it was decided."""
-    now = pd.Timestamp.now("UTC")
-    if text is None:
-        return now
-    from capforecast.stages.intake import parse_known_at
-
-    at = parse_known_at(text)
-    if at > now:
-        raise UsageError(f"--at {text} has not come yet; leave it out for now")
-    return at
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        raise UsageError("nobody knows who you are here; say it with --by") from None
+    moment = None if at is None else parse_known_at(at)
+    done = deciding.decide(advice, Decision(State(state), servers, by, note, moment))
+    return [_told(entry, new) for entry, new in done]
 
 
 def _told(entry: Numbered, new: bool) -> dict[str, Any]:

@@ -1,25 +1,15 @@
-"""What a run advises, as it lies in the lake, with what people have decided since."""
+"""The advice of a run, for commands: the lake of the settings, and a run by the words of the command line."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from capforecast.actions import decisions
-from capforecast.actions.decisions import Numbered
+from capforecast.actions.advice_book import AdviceBook, open_book
 from capforecast.configuration import Loaded, usable_store
-from capforecast.errors import LakeError, UsageError
-from capforecast.lake.datasets import as_of_segment, parse_table
+from capforecast.errors import UsageError
 from capforecast.lake.store import Store
-from capforecast.schema import ACTION_COLUMNS, BUSINESS_UNIT, SERVER_ID, Cadence
+from capforecast.schema import Cadence
 from capforecast.stages.intake import parse_as_of
-
-Row = dict[str, Any]
 
 
 def open_store(loaded: Loaded) -> Store:
@@ -30,108 +20,11 @@ def open_store(loaded: Loaded) -> Store:
     return Store(url, loaded.settings.storage)
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """Names like this one, in words."""
-    close = difflib.get_close_matches(name, list(known), n=3)
-    return f"; did you mean {', '.join(close)}?" if close else ""
-
-
-@dataclass(frozen=True)
-class Advice:
-    """The actions of one run: a row per server (ACTION_COLUMNS), and all decisions that can be read, oldest first."""
-
-    store: Store
-    cadence: Cadence
-    as_of: pd.Timestamp
-    table: pd.DataFrame
-    decided: list[Numbered]
-    broken: list[str]  # why the other decisions cannot be read
-
-    @staticmethod
-    def open(loaded: Loaded, cadence: str, as_of: str | None) -> Advice:
-        """The actions as of a moment, or the newest; raises UsageError where there are none."""
-        store = open_store(loaded)
-        try:
-            step = Cadence(cadence)
-        except ValueError:
-            raise UsageError(f"--cadence {cadence!r}: use daily or hourly") from None
-        periods = _periods(store, step)
-        wanted = as_of_segment(parse_as_of(as_of)) if as_of else max(periods, default="")
-        if wanted not in periods:
-            there = ", ".join(sorted(periods)[-5:])
-            told = f"the newest there are: {there}" if there else _elsewhere(store, step)
-            raise UsageError(f"no {step} actions{f' as of {as_of}' if as_of else ''} in {store.url}; {told}")
-        found, broken = decisions.readable(store)
-        table = _table(store, periods[wanted])
-        return Advice(store, step, parse_as_of(wanted), table, found, [str(error) for error in broken.values()])
-
-    def row(self, server: str) -> Row:
-        """What is advised for a server; raises UsageError with the names that are like it."""
-        known = self.table[SERVER_ID]
-        rows = self.table[known == server]
-        if rows.empty:
-            raise UsageError(f"{self._unknown(server)}{near(server, known)}")
-        return {str(name): value for name, value in rows.to_dict("records")[0].items()}
-
-    def _unknown(self, server: str) -> str:
-        others = {as_of: _table(self.store, keys) for as_of, keys in _periods(self.store, self.cadence).items()}
-        there = [as_of for as_of, table in sorted(others.items()) if (table[SERVER_ID] == server).any()]
-        units = ", ".join(sorted(self.table[BUSINESS_UNIT].unique()))
-        where = f"no server is called {server!r} in the run as of {as_of_segment(self.as_of)} ({units})"
-        return f"{where}; there is one as of {there[-1]}: give --as-of {there[-1]}" if there else where
-
-    def last(self, server: str) -> Numbered | None:
-        """The newest decision on a server."""
-        return next((entry for entry in reversed(self.decided) if entry.record.server_id == server), None)
-
-    def since(self) -> pd.DataFrame:
-        """The newest decision of each server on this run's advice, or on earlier advice but made since."""
-        about = [entry for entry in self.decided if self._is_news(entry)]
-        return decisions.newest(about)
-
-    def _is_news(self, entry: Numbered) -> bool:
-        advised, at = pd.Timestamp(entry.record.advised), pd.Timestamp(entry.record.at)
-        return bool(advised == self.as_of or at >= self.as_of >= advised)
-
-    def standing(self) -> pd.DataFrame:
-        """The table with the states of today: decisions made since the run stand in place of what it knew."""
-        news = self.since().set_index(SERVER_ID)
-        table = self.table.astype({"state": object, "state_note": object}).set_index(SERVER_ID)
-        table["state_since"] = pd.to_datetime(table["state_since"], utc=True)
-        here = news.index.intersection(table.index)
-        table.loc[here, "state"] = news.loc[here, "state"]
-        table.loc[here, "state_since"] = news.loc[here, "at"]
-        table.loc[here, "state_note"] = [f"by {row.by}" + (f": {row.note}" if row.note else "") for row in
-                                         news.loc[here].itertuples()]  # fmt: skip
-        return table.reset_index()
-
-
-def _elsewhere(store: Store, step: Cadence) -> str:
-    """What to do where there is no advice of this cadence."""
-    others = [str(other) for other in Cadence if other is not step and _periods(store, other)]
-    return f"there are {others[0]} ones: give --cadence {others[0]}" if others else "`capforecast run` makes them"
-
-
-def _periods(store: Store, cadence: Cadence) -> dict[str, list[str]]:
-    """Keys of actions by their `as_of`; of runs of some business units only, too; last written first."""
-    found: dict[str, list[str]] = {}
-    listed = sorted(store.listed(f"actions/cadence={cadence}"), key=lambda item: (item.modified, item.key))
-    for item in reversed(listed):
-        if item.key.endswith("/part-0.parquet"):
-            found.setdefault(item.key.split("/")[2].removeprefix("as_of="), []).append(item.key)
-    return found
-
-
-def _table(store: Store, keys: list[str]) -> pd.DataFrame:
-    """The rows of several partitions of one moment; of a server in several, what was written last."""
-    frames = []
-    for key in keys:
-        frame = parse_table(store.read(key), key).to_pandas()
-        missing = [name for name in ACTION_COLUMNS if name not in frame]
-        if missing:
-            raise LakeError(
-                f"{key} in {store.url} was written by another version of capforecast (no {missing[0]}): run again"
-            )
-        frames.append(frame)
-    whole = pd.concat(frames, ignore_index=True).drop_duplicates(SERVER_ID)
-    return whole.sort_values(SERVER_ID, ignore_index=True)[list(ACTION_COLUMNS)]
+def open_advice(loaded: Loaded, cadence: str, as_of: str | None) -> AdviceBook:
+    """The advice as of a moment, or the newest; raises UsageError where there is none."""
+    store = open_store(loaded)
+    try:
+        step = Cadence(cadence)
+    except ValueError:
+        raise UsageError(f"--cadence {cadence!r}: use daily or hourly") from None
+    return open_book(store, step, parse_as_of(as_of) if as_of else None)

@@ -16,6 +16,7 @@ from capforecast.errors import CapforecastError
 from deployments import (
     cli_actions,
     cli_backfill,
+    cli_dashboard,
     cli_models,
     cli_query,
     cli_reports,
@@ -24,6 +25,7 @@ from deployments import (
     cli_setup,
     cli_sources,
     cli_steps,
+    cli_what_if,
     console,
 )
 from deployments.options import (
@@ -83,8 +85,11 @@ app.add_typer(cli_reports.app)
 app.add_typer(cli_rerun.app)
 app.add_typer(cli_backfill.app)
 app.add_typer(cli_query.app)
+app.add_typer(cli_dashboard.app)
 app.add_typer(cli_sources.top)
 app.add_typer(cli_sources.app, name="sources")
+app.add_typer(cli_what_if.top)
+app.add_typer(cli_what_if.app, name="scenarios")
 
 
 def _version(wanted: bool) -> None:

@@ -47,9 +47,9 @@ def list_(
     Example: capforecast actions list --store lake --action withheld
     """
     from deployments.actions import listed, listed_rows
-    from deployments.advice import Advice
+    from deployments.advice import open_advice
 
-    advice = Advice.open(_loaded(store, profile, local, aws, config), cadence, as_of)
+    advice = open_advice(_loaded(store, profile, local, aws, config), cadence, as_of)
     found = listed(advice, action, business_unit)
     if as_json:
         console.show_json(found)
@@ -129,12 +129,11 @@ def _decide(
     state: str, servers: list[str], by: str | None, note: str, at: str | None, as_of: str | None, cadence: str,
     loaded: Loaded, as_json: bool,
 ) -> None:  # fmt: skip
-    from capforecast.actions.lifecycle import State
-    from deployments.actions import Decision, decide
-    from deployments.advice import Advice
+    from deployments.actions import decide
+    from deployments.advice import open_advice
 
-    advice = Advice.open(loaded, cadence, as_of)
-    rows = decide(advice, Decision(State(state), servers, by, note, at))
+    advice = open_advice(loaded, cadence, as_of)
+    rows = decide(advice, state, servers, by, note, at)
     if as_json:
         console.show_json(rows)
         return
@@ -154,10 +153,11 @@ def explain(
 
     Example: capforecast explain web-1 --store lake
     """
-    from deployments.advice import Advice
-    from deployments.explain import explained, sections
+    from capforecast.report.advice_words import sections
+    from deployments.advice import open_advice
+    from deployments.explain import explained
 
-    found = explained(Advice.open(_loaded(store, profile, local, aws, config), cadence, as_of), server)
+    found = explained(open_advice(_loaded(store, profile, local, aws, config), cadence, as_of), server)
     if as_json:
         console.show_json(found)
         return

@@ -41,6 +41,12 @@ def report(
         Path | None,
         typer.Option("--output", help="Folder to write into. Default: its place in the lake.", metavar="FOLDER"),
     ] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            "--scenario", help="Show a saved what-if scenario, by name or id; needs --output.", metavar="NAME"
+        ),
+    ] = None,
     store: Store = None,
     profile: Profile = None,
     local: Local = False,
@@ -56,11 +62,13 @@ def report(
     Example: capforecast report --as-of 2026-11-23 --store lake
 
     Example: capforecast report --as-of 2026-11-23 --business-unit payments --format pdf,html --output .
+
+    Example: capforecast report --as-of 2026-11-23 --scenario "third quarter" --output q3
     """
     from deployments.reports import Wanted, formats_of, render_again
 
     loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
-    wanted = Wanted(as_of, cadence, tuple(business_unit or ()))
+    wanted = Wanted(as_of, cadence, tuple(business_unit or ()), scenario or "")
     made = render_again(loaded, wanted, formats_of(formats, loaded.settings), output)
     console.show_json(made) if as_json else console.show_table([{"format": k, "file": v} for k, v in made.items()])
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from capforecast import stages
+from capforecast.actions import scenario_book
 from capforecast.configuration import Loaded, usable_store
 from capforecast.errors import MissingObjectError, StaleReferenceError, UsageError
 from capforecast.lake.claims import Claims
@@ -26,11 +27,15 @@ FORMATS: tuple[ReportFormat, ...] = get_args(ReportFormat)
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which report a command is about. business_units: none = that of the whole fleet."""
+    """Which report a command is about. business_units: none = that of the whole fleet.
+
+    scenario: name or id of a saved what-if scenario that it shows; "" = none.
+    """
 
     as_of: str
     cadence: str = "daily"
     business_units: tuple[str, ...] = ()
+    scenario: str = ""
 
     @property
     def about(self) -> str:
@@ -56,7 +61,10 @@ def render_again(
     """Draw a report anew from the tables it was made of; returns the files' addresses by format.
 
     In its place in the lake, or in the folder `output`. Title, paper and the like are those of today's settings.
+    Raises UsageError for a scenario without a folder: what is published stays as the run made it.
     """
+    if wanted.scenario and output is None:
+        raise UsageError("--scenario needs --output: the published report stays as the run made it")
     store = lake(loaded)
     of_fleet: ReportInputs | None
     try:
@@ -110,8 +118,9 @@ def send_again(loaded: Loaded, wanted: Wanted) -> list[dict[str, Any]]:
 def _rendered(
     store: Store, settings: Settings, inputs: ReportInputs, wanted: Wanted, formats: tuple[ReportFormat, ...]
 ) -> dict[str, bytes]:
+    shown = (scenario_book.read(store, wanted.scenario),) if wanted.scenario else ()
     try:
-        return stages.render(store, settings, inputs, formats)
+        return stages.render(store, settings, inputs, formats, *shown)
     except (StaleReferenceError, MissingObjectError) as error:
         raise StaleReferenceError(
             f"the report {wanted.about} cannot be made of its own tables any more: a later run of that day, with other "

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = ("deployments", "flows", "tasks", "capforecast")  # top to bottom
 ARITHMETIC = {"numpy", "pandas", "scipy", "numba", "pyarrow", "polars", "duckdb", "sklearn", "prophet"}
+COMPUTING = {"sum", "mean", "median", "quantile", "groupby", "merge", "std", "cumsum", "pivot_table"}
 PICKLES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "jsonpickle"}
 FORBIDDEN = {
     "capforecast": {"prefect", "prefect_aws", "typer", "click", "rich"},
@@ -50,16 +51,17 @@ ROOMS: dict[str, set[str]] = {
     "actions": BASE | {"fleet", "forecast", "risk"},
     "report": BASE | {"fleet", "forecast", "risk", "actions"},
     "cloud": BASE | {"lake"},
-    "dashboard": BASE | {"lake", "report"},
+    "dashboard": BASE | {"fleet", "forecast", "risk", "actions", "lake", "report"},
 }
 OUTERMOST = {"stages"}  # may use every room
 # Single files that may use a room more: what stores and fetches for a room, and the record of a run.
+IN_ACTIONS = ("advice_book", "baseline", "baseline_read", "deciding", "decisions", "scenario_book", "what_if_record")
 MORE = {
     **{
         f"capforecast/forecast/{name}.py": {"lake"}
         for name in ("registry", "pointers", "curation", "standing", "promotion", "retention", "model_diff")
     },
-    "capforecast/actions/decisions.py": {"lake"},
+    **{f"capforecast/actions/{name}.py": {"lake"} for name in IN_ACTIONS},
     "capforecast/report/assemble.py": {"lake"},
     "capforecast/lake/runs.py": {"exchange"},
 }
@@ -205,7 +207,26 @@ def cycle_faults(root: Path) -> list[str]:
     return []
 
 
-CHECKS = (layer_faults, door_faults, room_faults, environment_faults, pickle_faults, cycle_faults)
+def drawing_faults(root: Path) -> list[str]:
+    """Arithmetic in what draws the dashboard: whatever imports Streamlit imports no library to compute with."""
+    found = []
+    for path, tree in sources(root, "capforecast"):
+        asked = list(imports(path, tree))
+        if any(name.split(".")[0] == "streamlit" for name, _ in asked):
+            found += [
+                f"{at}: what draws must not compute ({name})"
+                for name, at in asked
+                if name.split(".")[0] in ARITHMETIC - {"pandas"}
+            ]
+            found += [
+                f"{path}:{node.lineno}: what draws must not compute ({ast.unparse(node)})"
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in COMPUTING
+            ]
+    return found
+
+
+CHECKS = (drawing_faults, layer_faults, door_faults, room_faults, environment_faults, pickle_faults, cycle_faults)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -260,6 +281,8 @@ def test_rooms_only_use_rooms_below_them():
         (environment_faults, "capforecast/x.py", "from os import getenv as g", "capforecast/x.py:1: "),
         (environment_faults, "capforecast/x.py", "import os as o\no.getenv('X')", "capforecast/x.py:2: "),
         (environment_faults, "capforecast/x.py", "from pydantic_settings import BaseSettings", "pydantic_settings"),
+        (drawing_faults, "capforecast/x.py", "import streamlit\nimport numpy", "capforecast/x.py:2: "),
+        (drawing_faults, "capforecast/x.py", "import streamlit\ndef f(t):\n    t.groupby('x')", "capforecast/x.py:3: "),
         (pickle_faults, "deployments/x.py", "import joblib", "deployments/x.py:1: imports joblib"),
         (pickle_faults, "capforecast/x.py", "frame.to_pickle('x')", ".to_pickle"),
         (pickle_faults, "capforecast/x.py", "np.load(f, allow_pickle=True)", "allow_pickle=True"),

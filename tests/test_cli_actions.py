@@ -16,8 +16,8 @@ from commands import Call
 from capforecast.actions import decisions
 from capforecast.lake.datasets import write_table
 from capforecast.lake.store import Store
+from capforecast.report.advice_words import GROUPS
 from capforecast.schema import ACTION_COLUMNS
-from deployments.explain import GROUPS
 
 NOTHING = {"to_type": "", "to_vcpus": np.nan, "to_memory_gib": np.nan, "monthly_change": np.nan}
 UNPRICED = {

@@ -71,9 +71,10 @@ def test_others_are_waited_for_until_they_are_ready(name: str) -> None:
         assert how["condition"] == ("service_completed_successfully" if other in ONCE else "service_healthy")
 
 
-def test_only_the_proxy_listens_on_the_host_and_on_loopback_until_told_otherwise() -> None:
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+def test_only_proxy_and_dashboard_listen_on_the_host_and_on_loopback_until_told_otherwise() -> None:
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["dashboard", "proxy"]
     assert all(port.startswith("${CAPACITY_BIND:-127.0.0.1}:") for port in SERVICES["proxy"]["ports"])
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["dashboard"]["ports"])  # it knows no users
 
 
 def test_databases_are_reached_by_the_server_alone() -> None:

@@ -45,6 +45,8 @@ from capforecast.report.summary_actions import ActionsSummary, Realised, Segment
 from capforecast.report.summary_changes import ChangedServer, Changes
 from capforecast.report.summary_models import DriftCheck, ModelUsed
 from capforecast.report.summary_provenance import Provenance
+from capforecast.report.summary_what_if import WhatIf, WhatIfRow
+from capforecast.risk.path_levels import COLUMNS as LEVEL_COLUMNS
 from capforecast.risk.pool_totals import PATH_COLUMNS
 from capforecast.risk.scorecard import RULES
 from capforecast.risk.tiers import SERVER_COLUMNS
@@ -100,6 +102,7 @@ def section(title):
         ("Table of pools", POOL_COLUMNS),
         ("Demand of pools by day", DEMAND_COLUMNS),
         ("Joint sample paths of pools", PATH_COLUMNS),
+        ("Levels of sample paths", LEVEL_COLUMNS),
         ("Backtests", BACKTEST_COLUMNS),
         ("Choice of candidates", CHOICE_COLUMNS),
         ("Warnings", WARNING_COLUMNS),
@@ -113,6 +116,7 @@ def section(title):
         ("Rows set aside", COLUMNS),
         ("Files", TALLY_COLUMNS),
         ("summary.json", RunSummary.model_fields),
+        ("What-if in summary.json", {**WhatIf.model_fields, **WhatIfRow.model_fields}),
         ("Changes in summary.json", {**Changes.model_fields, **ChangedServer.model_fields}),
         ("Provenance in summary.json", Provenance.model_fields),
         (

@@ -47,6 +47,10 @@ _HERE: dict[str, dict[str, str]] = {
     "quarantine": {"value": TEXT},
     "path_costs": {"servers": f"array<{TEXT}>", "hourly": f"array<{NUMBER}>"},
     "pool_paths": {"path": f"array<{NUMBER}>"},
+    "path_levels": {
+        "days": f"array<{WHOLE}>",
+        **dict.fromkeys(("share_high", "share_very_high", "peak_q90", "levels"), f"array<{SINGLE}>"),
+    },
 }
 _OBSERVED = ("raw", "processed")  # <metric>_<statistic> is float32 here
 LABELLED = ("raw", "inventory", "neighbours", "servers")  # hold columns that only the inventory's owner knows

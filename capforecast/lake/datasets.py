@@ -20,7 +20,7 @@ from capforecast.schema import FLEET, Cadence, Reference
 
 PER_UNIT = (
     "inventory", "processed", "quality", "quarantine", "validation", "forecasts", "backtests", "risks", "servers",
-    "shapes", "anomalies", "pools", "demand", "pool_paths", "warnings", "scorecard", "reliability",
+    "shapes", "anomalies", "path_levels", "pools", "demand", "pool_paths", "warnings", "scorecard", "reliability",
     "champions", "trained", "drift", "drift_series",
     "prices", "activity", "neighbours", "sizing", "replays", "features", "features_before", "path_costs",
     "consolidation", "packing",
@@ -85,6 +85,9 @@ def observations_key(cadence: Cadence, month: str) -> str:
 INVENTORY_KEY = "raw/inventory/part-0.parquet"
 
 
+GROUP_ROWS = 131_072  # rows that are read together: of a long table sorted by server, a server's without the rest
+
+
 def to_parquet(table: pa.Table, *, floats: bool = False) -> bytes:
     """Parquet bytes; the same table gives the same bytes. `floats`: most of it are lists of floats that differ all."""
     sink = io.BytesIO()
@@ -92,7 +95,7 @@ def to_parquet(table: pa.Table, *, floats: bool = False) -> bytes:
     others = [field.name for field in table.schema if not _float_leaves(field)] if floats else True
     pq.write_table(
         table, sink, compression="zstd", write_statistics=not floats, use_dictionary=others,
-        use_byte_stream_split=split,
+        use_byte_stream_split=split, row_group_size=GROUP_ROWS,
     )  # fmt: skip
     return sink.getvalue()
 
@@ -119,10 +122,10 @@ def table_of(frame: pd.DataFrame) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def write_table(store: Store, key: str, table: pa.Table | pd.DataFrame) -> Reference:
-    """Publish a table whole under its key, its columns in the types of its dataset."""
+def write_table(store: Store, key: str, table: pa.Table | pd.DataFrame, *, floats: bool = False) -> Reference:
+    """Publish a table whole under its key, its columns in the types of its dataset; `floats` as in `to_parquet`."""
     arrow = _typed(table_of(table) if isinstance(table, pd.DataFrame) else table, key)
-    return store.put(key, to_parquet(arrow), rows=arrow.num_rows)
+    return store.put(key, to_parquet(arrow, floats=floats), rows=arrow.num_rows)
 
 
 _ARROW = {

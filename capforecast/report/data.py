@@ -90,6 +90,7 @@ class ReportData:
     schema.py, actions.segments and actions.lifecycle spell them.  changes: servers in another tier than at the run
     before (changes.CHANGED_COLUMNS).
     forecast_weeks: one row per series that has a forecast, as report.forecast_weeks has it.
+    what_if: servers whose figures differ in summary.what_if (actions.what_if.SERVER_COLUMNS).
     partition: where these tables lie in the lake, below the name of each: `cadence=daily/as_of=2026-11-23`.
     """
 
@@ -115,6 +116,7 @@ class ReportData:
     realised: pd.DataFrame = field(default_factory=pd.DataFrame)
     changes: pd.DataFrame = field(default_factory=pd.DataFrame)
     forecast_weeks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    what_if: pd.DataFrame = field(default_factory=pd.DataFrame)
     partition: str = ""
 
 

@@ -26,6 +26,7 @@ from capforecast.report.rollup_charts import by_risk
 from capforecast.report.sentences import forecast_by
 from capforecast.report.sheets import Over, Sheets
 from capforecast.report.summary import Accuracy, RunSummary
+from capforecast.report.what_if_part import what_if_fact, write_what_if
 from capforecast.report.words import quoted, reason_text
 from capforecast.schema import BACKTEST_COLUMNS, DIMENSIONS, RISK_COLUMNS, SERVER_ID, TIER_ORDER, Tier
 from capforecast.settings import ReportSettings
@@ -54,6 +55,7 @@ def render_workbook(data: ReportData, settings: ReportSettings) -> bytes:
         table.write(sheets)
     forecasts.write(sheets)
     write_changes(sheets, data)
+    write_what_if(sheets, data)
     write_actions(sheets, data)
     write_evidence(sheets, data)
     for table in _accuracy_tables(data):
@@ -167,7 +169,7 @@ def _notes(sheet: Any, form: Callable[[str], Any], summary: RunSummary) -> int:
     """What to know besides the headline, below it; returns the first row after."""
     row = 4
     notes = [f"Warnings: {summary.warnings.sentence}"] if summary.warnings is not None else []
-    facts = (changes_fact(summary), actions_fact(summary), models_fact(summary))
+    facts = (changes_fact(summary), actions_fact(summary), models_fact(summary), what_if_fact(summary))
     notes += [f"{known[0]}: {known[1]}" for known in facts if known]
     for note in notes:
         sheet.write_string(row, 0, style.printable(note), form("text"))

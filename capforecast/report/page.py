@@ -32,6 +32,7 @@ from capforecast.report.pictures import picture
 from capforecast.report.rollup_charts import MOST_BARS, MOST_ROWS, at_risk, by_risk
 from capforecast.report.summary import RunSummary
 from capforecast.report.top_risks import unseen_peaks
+from capforecast.report.what_if_part import what_if_fact, what_if_page
 from capforecast.report.words import (
     NONE,
     chance_of,
@@ -65,6 +66,7 @@ def context(data: ReportData, settings: ReportSettings) -> dict[str, Any]:
         **_places(data.summary),
         **_risks(data, units, settings),
         "actions": actions_page(data.summary),
+        "what_if": what_if_page(data, settings.table_rows),
         "segments": segments_page(data.summary, units),
         "pools": pools_page(data),
         "track": warnings_page(data),
@@ -87,7 +89,7 @@ def _front(data: ReportData) -> dict[str, Any]:
     """Page 1: the answer, servers by tier, facts, what is missing, whom to look at, how far to trust it."""
     summary = data.summary
     possible = (reach(summary), where(summary), when(data), changes_fact(summary), actions_fact(summary),
-                unknown_fact(summary), record(summary), models_fact(summary))  # fmt: skip
+                unknown_fact(summary), record(summary), models_fact(summary), what_if_fact(summary))  # fmt: skip
     facts = [fact for fact in possible if fact]
     missing = [unit for unit in summary.business_units if unit.status == "failed"]
     several = len(summary.business_units) > 1

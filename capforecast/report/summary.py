@@ -12,11 +12,12 @@ from capforecast.report.summary_parts import Accuracy, Quality, Risk, RollUp, Ti
 from capforecast.report.summary_pools import PoolSummary
 from capforecast.report.summary_provenance import Provenance
 from capforecast.report.summary_warnings import Bin, Calibration, RecentWarnings, RuleScore, Scorecard
+from capforecast.report.summary_what_if import WhatIf, WhatIfRow
 
 __all__ = [
     "Accuracy", "ActionsSummary", "Bin", "Calibration", "Changes", "DriftCheck", "ModelUsed", "PoolSummary",
     "Provenance", "Quality", "RecentWarnings", "Risk", "RollUp", "RuleScore", "RunSummary", "Scorecard",
-    "SegmentSummary", "Tiers", "UnitSummary",
+    "SegmentSummary", "Tiers", "UnitSummary", "WhatIf", "WhatIfRow",
 ]  # fmt: skip
 
 
@@ -24,7 +25,7 @@ class RunSummary(Part):
     """The whole run. Holds no run id, clock time or path: the same inputs give the same bytes."""
 
     schema_version: int = Field(
-        default=5, description="Version of this layout; raised when a field comes, goes or changes its meaning"
+        default=6, description="Version of this layout; raised when a field comes, goes or changes its meaning"
     )
     product_version: str = Field(description="Version of capforecast")
     as_of: str = Field(description="Exclusive cut-off, ISO 8601 UTC")
@@ -79,6 +80,9 @@ class RunSummary(Part):
     )
     peaks_unseen: int = Field(default=0, description="Servers with a series that has not seen a peak that lies ahead")
     anomalies: dict[str, int] = Field(default_factory=dict, description="Marks on the history, by kind")
+    what_if: WhatIf | None = Field(
+        default=None, description="A scenario that the report was asked to show; null = none"
+    )
     provenance: Provenance | None = Field(
         default=None, description="What the report was made from; null = not on record"
     )

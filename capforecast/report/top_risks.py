@@ -25,10 +25,14 @@ def top_risks(servers: pd.DataFrame, settings: Settings, origin: pd.Timestamp) -
         return []
     worst = order_by_risk(servers[servers["tier"].isin(AT_RISK)]).head(settings.report.top_risks)
     worst = worst.assign(peaks_unseen=unseen_peaks(worst))
-    return [_risk(row, settings, origin) for row in worst.to_dict("records")]
+    return [risk_of(row, settings, origin) for row in worst.to_dict("records")]
 
 
-def _risk(row: Mapping[Any, Any], settings: Settings, origin: pd.Timestamp) -> Risk:
+def risk_of(row: Mapping[Any, Any], settings: Settings, origin: pd.Timestamp) -> Risk:
+    """A row of servers or risks, with `peaks_unseen`, in figures and words.
+
+    origin: last moment seen (naive, UTC).  The row is of a series that has a tier other than unknown.
+    """
     figures = ("last_value", "probability_very_high", "horizon_days", "days_q10", "days_q50", "days_q90", "peak_q90",
                "capacity_remaining", "relative_mae", "coverage_80")  # fmt: skip
     texts = (SERVER_ID, BUSINESS_UNIT, REGION, CRITICALITY, "tier", METRIC, "statistic")

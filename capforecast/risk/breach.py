@@ -14,6 +14,7 @@ import pandas as pd
 from capforecast.errors import StageError
 from capforecast.fleet.trend import TREND_PER_MONTH, TREND_SINCE, recent_trend
 from capforecast.risk.moment import KEYS, Recent, check_series, present, usable
+from capforecast.risk.path_levels import PathLevels
 from capforecast.risk.rule import breach_fires
 from capforecast.risk.simulate import DATES, LEVELS, Figures, horizons, simulate
 from capforecast.risk.thresholds import thresholds, units_each, usable_capacity
@@ -46,6 +47,18 @@ def assess(
 
     Raises StageError when forecast or error paths are not of the usable series of the panel.
     """
+    return assess_with_levels(panel, forecast, errors, settings, backtest)[0]
+
+
+def assess_with_levels(
+    panel: Panel,
+    forecast: Forecast | None,
+    errors: ErrorPaths | None,
+    settings: Settings,
+    backtest: pd.DataFrame | None = None,
+    keep: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The same, and with `keep` what is kept of the sample paths (path_levels.COLUMNS; else no rows)."""
     able = usable(panel)
     if forecast is not None and errors is not None:
         panel = _until_origin(panel, forecast)
@@ -55,10 +68,11 @@ def assess(
         raise StageError(f"{int(able.sum())} usable series have no forecast or error paths; pass both to assess")
     levels = thresholds(panel.series, settings)
     figures = Figures.unstated(len(horizons(settings, panel.cadence)), len(able))
+    kept = PathLevels.unknown(int(able.sum()) if keep else 0, settings, panel.cadence)
     if forecast is not None and errors is not None:
         moment = present(panel.take(able), forecast, errors, levels[able], settings)
-        figures.put(able, simulate(moment, settings))
-    return _table(panel, settings, levels, figures, backtest)
+        figures.put(able, simulate(moment, settings, kept if keep else None))
+    return _table(panel, settings, levels, figures, backtest), kept.table(panel.series[able][: len(kept.present)])
 
 
 def _until_origin(panel: Panel, forecast: Forecast) -> Panel:

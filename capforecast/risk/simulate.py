@@ -15,6 +15,7 @@ from capforecast.forecast.threads import in_threads
 from capforecast.risk.error_pool import Pool, build_pool, choose_pool
 from capforecast.risk.moment import Moment
 from capforecast.risk.passage import Bundle, Counts, Watch, daily_passages, days_of, hourly_passages
+from capforecast.risk.path_levels import PathLevels
 from capforecast.risk.rule import rule_for
 from capforecast.schema import METRIC, Cadence, FloatArray
 from capforecast.settings import Settings
@@ -65,8 +66,8 @@ class Figures:
             getattr(self, part.name)[..., where] = getattr(some, part.name)
 
 
-def simulate(moment: Moment, settings: Settings) -> Figures:
-    """Figures of all series of a moment."""
+def simulate(moment: Moment, settings: Settings, levels: PathLevels | None = None) -> Figures:
+    """Figures of all series of a moment; `levels` of as many series takes in what is kept of their sample paths."""
     figures = Figures.unstated(len(horizons(settings, moment.cadence)), len(moment.scale))
     metrics = moment.panel.series[METRIC].astype("str").to_numpy()
     for metric in sorted(set(metrics)):
@@ -78,7 +79,7 @@ def simulate(moment: Moment, settings: Settings) -> Figures:
         columns = np.flatnonzero(able)
         size = settings.forecast.block_size
         blocks = [columns[start : start + size] for start in range(0, len(columns), size)]
-        work = _Work(moment, metric, pool, settings, figures)
+        work = _Work(moment, metric, pool, settings, figures, levels)
         in_threads(work.block, blocks, settings.forecast.threads, f"risk of {metric}")
     return figures
 
@@ -115,6 +116,7 @@ class _Work:
     pool: Pool
     settings: Settings
     figures: Figures
+    levels: PathLevels | None
 
     def block(self, columns: Index) -> None:
         """Fill in the figures of some series."""
@@ -136,6 +138,9 @@ class _Work:
         self._state_horizons(columns, by_period, bundle)
         self._state_days(columns, by_day, bundle)
         self._state_peaks(columns, peaks, bundle.length)
+        if self.levels is not None:
+            rule = rule_for(self.settings.metric(self.metric), risk, Cadence.DAILY)
+            self.levels.put(columns, bundle, moment.recent.days[columns], rule, by_day, moment.cadence)
 
     def _watch(self, columns: Index, cadence: Cadence) -> Watch:
         recent = self.moment.recent.days if cadence is Cadence.DAILY else self.moment.recent.hours

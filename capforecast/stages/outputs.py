@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import Field
 
+from capforecast.actions.scenario import Scenario
+from capforecast.actions.what_if import evaluate, open_baseline
 from capforecast.configuration import NOT_IN_RESULTS
 from capforecast.exchange import Ingested, Published, Result, Unit
 from capforecast.fingerprint import code_fingerprint
@@ -21,6 +23,7 @@ from capforecast.report.data import ReportData
 from capforecast.report.excel import render_workbook
 from capforecast.report.pdf import render_html, render_pdf
 from capforecast.report.summary import Quality, RunSummary
+from capforecast.report.what_if_part import with_scenario
 from capforecast.schema import Reference
 from capforecast.settings import ReportFormat, ReportSettings, Settings
 from capforecast.stages.provenance import provenance, versions
@@ -140,12 +143,19 @@ def inputs_of(
 
 
 @_collector_paused()
-def render(store: Store, settings: Settings, inputs: ReportInputs, formats: Iterable[ReportFormat]) -> Files:
+def render(
+    store: Store, settings: Settings, inputs: ReportInputs, formats: Iterable[ReportFormat],
+    scenario: Scenario | None = None,
+) -> Files:  # fmt: skip
     """The files of a report by name, drawn again from the tables it was made of; nothing is written.
 
-    Raises MissingObjectError or StaleReferenceError where these are gone.
+    scenario: shown on a page of its own.  Raises MissingObjectError or StaleReferenceError where the tables are gone,
+    UsageError where the scenario names what is not there.
     """
     data = _data(_tables(store, inputs), settings, inputs)
+    if scenario is not None:
+        baseline = open_baseline(store, inputs.ingested.cut_off, cadence=inputs.ingested.cadence)
+        data = with_scenario(data, evaluate(baseline, scenario), inputs.part)
     return files_of(data, formats, settings.report)
 
 

@@ -21,7 +21,7 @@ from capforecast.forecast import champions, frames, registry
 from capforecast.lake import raw
 from capforecast.lake.datasets import read_frame, read_table, write_table
 from capforecast.lake.store import Store
-from capforecast.risk.breach import assess
+from capforecast.risk.breach import assess_with_levels
 from capforecast.risk.tiers import server_tiers
 from capforecast.schema import (
     BUSINESS_UNIT,
@@ -191,16 +191,20 @@ def _cut(predicted: Forecast, unit: Unit) -> Forecast:
 
 
 def risk(store: Store, settings: Settings, unit: Unit, *, fall_back: bool = False) -> References:
-    """Breach probabilities and tiers of every series and server of the unit; `fall_back`: see registry.load."""
+    """Breach probabilities and tiers of every series and server of the unit; `fall_back`: see registry.load.
+
+    Adds `risks`, `servers`, and for what-if questions `path_levels`.
+    """
     panel = read_panel(store, unit)
     servers = read_frame(store, unit.references["inventory"])
     if "forecasts" in unit.references:
         predicted = frames.from_table(read_table(store, unit.references["forecasts"]))
         model, _ = registry.load(store, unit.references["model"], fall_back=fall_back)
         backtest = read_frame(store, unit.references["backtests"])
-        risks = assess(panel, predicted, model.error_paths(panel.usable(), predicted), settings, backtest)
+        paths = model.error_paths(panel.usable(), predicted)
+        risks, levels = assess_with_levels(panel, predicted, paths, settings, backtest, keep=True)
     else:
-        risks = assess(panel, None, None, settings, None)
+        risks, levels = assess_with_levels(panel, None, None, settings)
     _same_series(panel.series, risks, "risk")
     tiers = server_tiers(risks, servers)
     if len(tiers) != unit.servers:
@@ -208,6 +212,7 @@ def risk(store: Store, settings: Settings, unit: Unit, *, fall_back: bool = Fals
     return {
         "risks": write_table(store, unit.key("risks"), risks),
         "servers": write_table(store, unit.key("servers"), tiers),
+        "path_levels": write_table(store, unit.key("path_levels"), levels, floats=True),
     }
 
 

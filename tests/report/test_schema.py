@@ -19,9 +19,18 @@ from capforecast.report.schema import schema_text, summary_schema
 from capforecast.report.summary import RunSummary
 from capforecast.report.summary_parts import Tiers
 from capforecast.report.summary_provenance import Provenance
+from capforecast.report.summary_what_if import WhatIf, WhatIfRow
 
 jsonschema = pytest.importorskip("jsonschema")
 PROVENANCE = Provenance(run_key="a", inputs="b", settings="c", code="d", versions={"numpy": "2"}, models={"a": "v1"})
+ROW = WhatIfRow(
+    name="retail", servers_before=1, servers=1, tiers_before=Tiers(ok=1), tiers=Tiers(high=1), monthly_before=1.0,
+    monthly=1.0, safe_monthly_before=1.0, safe_monthly=2.0,
+)  # fmt: skip
+WHAT_IF = WhatIf(
+    name="q3", scenario="0123456789abcdef", note="n", changes=["c"], sentence="s", currency="USD", fleet=ROW,
+    units=[ROW], differing=1, notes=["n"],
+)  # fmt: skip
 PUBLISHED = Path(__file__).parents[2] / "docs" / "summary.schema.json"
 
 
@@ -32,7 +41,7 @@ def summary() -> dict[str, Any]:
     checks = pd.DataFrame(drift_rows("Logistics", alarms=("input_level",)))
     data = with_models(data, champions_frame({"Logistics": "kept"}), checks, drift_series_frame("Logistics"))
     changes = changes_part(compared(servers(THEN, since=WEEK), servers(NOW)), ["retail"])
-    made = data.summary.model_copy(update={"changes": changes, "provenance": PROVENANCE})
+    made = data.summary.model_copy(update={"changes": changes, "provenance": PROVENANCE, "what_if": WHAT_IF})
     found: dict[str, Any] = json.loads(made.model_dump_json())
     empty = [name for name, value in found.items() if value in (None, [], {})]
     assert empty == ["known_at", "accuracy_at_risk"]

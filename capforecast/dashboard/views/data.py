@@ -1,0 +1,95 @@
+"""What came in, what was set aside and why, and who cannot be forecast."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from capforecast.dashboard import fleet, quality, ui
+from capforecast.dashboard.fleet import Choice
+from capforecast.dashboard.reading import OpenRun
+from capforecast.report.words import reason_text
+
+UNKNOWN = ("server_id", "business_unit", "region", "criticality", "owner", "reason", "detail")
+
+
+def show(opened: OpenRun) -> None:
+    """Rows of the source, unknown servers, series, quarantine."""
+    st.title("Data")
+    _rows(opened)
+    _unknown(opened)
+    _series(opened)
+    _set_aside(opened)
+
+
+def _rows(opened: OpenRun) -> None:
+    for column, (label, figure, meaning) in zip(st.columns(5), quality.counts(opened.summary.quality), strict=True):
+        column.metric(label, figure, border=True, help=meaning)
+    sources = quality.sources(opened)
+    if len(sources):
+        with st.expander("Files that were read"):
+            st.dataframe(sources, hide_index=True, alt="Files, and what became of their rows")
+
+
+@ui.part
+def _unknown(opened: OpenRun) -> None:
+    st.subheader("Servers that cannot be forecast")
+    reasons = opened.summary.unknown_reasons
+    if not reasons:
+        ui.empty("Every server could be forecast.")
+        return
+    ranked = sorted(reasons, key=lambda name: (-reasons[name], name))
+    reason = st.segmented_control(
+        "Reason",
+        ranked,
+        default=ranked[0],
+        required=True,
+        key="unknown_reason",
+        label_visibility="collapsed",
+        format_func=lambda name: f"{name.replace('_', ' ')} ({reasons[name]:,})",
+    )
+    meaning, fix = reason_text(reason)
+    ui.say(f"{meaning} {fix}")
+    found = fleet.chosen(fleet.servers(opened), Choice(tiers=("unknown",)))
+    these = found[found["reason"].astype("str") == reason]
+    ui.server_table(opened, these, UNKNOWN, f"unknown_{reason}", height=ui.height(len(these), 320))
+
+
+@ui.part
+def _series(opened: OpenRun) -> None:
+    st.subheader("Series with a remark")
+    table = quality.remarks(opened)
+    if not len(table):
+        ui.empty("No series is unknown, and none has a flag.")
+        return
+    words = quality.words(table)
+    chosen = st.multiselect("Reasons and flags", words, key="remarks", placeholder="any")
+    shown = quality.having(table, chosen)
+    ui.note(f"{len(shown):,} of {len(table):,} series with a remark.")
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=ui.height(len(shown), 320),
+        placeholder="–",
+        lazy=True,
+        column_config=ui.LABELS | ui.SERIES_LABELS,
+        alt="Series that are unknown or have a flag",
+    )
+
+
+@ui.part
+def _set_aside(opened: OpenRun) -> None:
+    st.subheader("Set aside")
+    table = quality.quarantine(opened)
+    if not len(table):
+        ui.empty("Nothing was set aside: every value that was read could be used.")
+        return
+    ui.note(f"{len(table):,} entries, one for each value; each says where it stood and why it could not be used.")
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=ui.height(len(table), 320),
+        placeholder="–",
+        lazy=True,
+        column_config=ui.LABELS | ui.SET_ASIDE_LABELS,
+        alt="Values set aside, with file, row and reason",
+    )

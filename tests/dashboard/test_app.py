@@ -1,0 +1,224 @@
+"""Every page, as a visitor sees it (Streamlit's AppTest): what it shows is what the run says."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import dashboard_lake
+import pytest
+from app_tests import sound, texts, visit
+from streamlit.testing.v1 import AppTest
+
+from capforecast.actions import decisions
+from capforecast.dashboard import advice, fleet, here
+from capforecast.dashboard.app import PAGES
+from capforecast.dashboard.plain import in_markdown
+from capforecast.dashboard.reading import Lake, OpenRun
+from capforecast.lake.store import Store
+from capforecast.report import answer
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_draws(served: Lake, path: str) -> None:
+    app = visit(path)
+    assert [each.value for each in app.title] == [PAGES[path][0]]
+    assert not app.error
+
+
+def test_the_overview_says_what_the_summary_says(opened: OpenRun) -> None:
+    app = visit()
+    assert in_markdown(answer.headline(opened.summary)) in texts(app)
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown == {tier: f"{count:,}" for tier, count in opened.summary.tiers.model_dump().items()}
+    matrix = app.dataframe[0].value
+    assert int(matrix.to_numpy().sum()) == opened.summary.servers
+    assert in_markdown(opened.summary.changes.sentence) in texts(app)
+
+
+def test_rows_of_the_matrix_can_be_regions(opened: OpenRun) -> None:
+    app = visit()
+    app.segmented_control(key="matrix_by").set_value("region").run()
+    sound(app)
+    assert set(app.dataframe[0].value.index) == {str(cell.region) for cell in opened.summary.by_region}
+
+
+def test_another_run_can_be_chosen_and_linked_to(served: Lake) -> None:
+    earlier = served.runs()[1]
+    app = visit(run=earlier.name)
+    assert app.selectbox(key="run").value == earlier.name
+    assert in_markdown(answer.headline(served.open(earlier).summary)) in texts(app)
+    newest = app.selectbox(key="run").set_value(served.runs()[0].name).run()
+    assert in_markdown(answer.headline(served.open(served.runs()[0]).summary)) in texts(newest)
+
+
+def test_runs_stand_side_by_side(served: Lake) -> None:
+    app = visit()
+    side = app.dataframe[len(app.dataframe) - 1].value
+    assert list(side["critical"]) == [served.open(run).summary.tiers.critical for run in served.runs()]
+
+
+def test_servers_are_searched_and_filtered(opened: OpenRun) -> None:
+    table = fleet.servers(opened)
+    app = visit("servers")
+    assert len(app.dataframe[0].value) == len(table) == opened.summary.servers
+    app.multiselect(key="f_tier").set_value(["critical", "high"]).run()
+    wanted = opened.summary.tiers.critical + opened.summary.tiers.high
+    assert len(app.dataframe[0].value) == wanted
+    assert f"**{wanted}** of {len(table)} servers" in texts(app)
+    app.multiselect(key="f_tier").set_value([]).run()
+    app.text_input(key="q").set_value("retail-WEB").run()
+    names = list(app.dataframe[0].value["server_id"])
+    assert names
+    assert all("retail-web" in name for name in names)
+    app.text_input(key="q").set_value("no such server").run()
+    assert "No server fits" in texts(app)
+    sound(app)
+
+
+def test_filters_come_with_the_link(served: Lake) -> None:
+    app = visit("servers", f_tier="critical", q="web")
+    assert app.multiselect(key="f_tier").value == ["critical"]
+    assert all("web" in name for name in app.dataframe[0].value["server_id"])
+
+
+def test_a_server_shows_all_its_metrics_and_what_earlier_runs_said(served: Lake, opened: OpenRun) -> None:
+    table = fleet.servers(opened)
+    server = str(table.loc[table["tier"] == "critical", "server_id"].iloc[0])
+    app = visit("server", server=server)
+    assert in_markdown(server) in texts(app)
+    metrics = app.dataframe[0].value
+    assert len(metrics) == 5
+    assert "above" in texts(app) or "chance" in texts(app)
+    app.multiselect(key="earlier").set_value([served.runs()[1].name]).run()
+    sound(app)
+    assert "have come since" in texts(app)
+    app.segmented_control(key=f"metric_{server}").set_value("disk").run()
+    sound(app)
+    assert in_markdown("disk p95") in texts(app)
+
+
+def test_a_server_that_is_not_there_is_said_with_those_like_it(opened: OpenRun) -> None:
+    name = str(fleet.servers(opened)["server_id"].iloc[0])
+    app = visit("server", server=name[:-1])
+    assert "knows no server called" in texts(app)
+    assert "Choose another run" in texts(app)
+
+
+def test_an_unknown_server_says_why_and_what_to_do(opened: OpenRun) -> None:
+    table = fleet.servers(opened)
+    app = visit("server", server=str(table.loc[table["tier"] == "unknown", "server_id"].iloc[0]))
+    assert any(word in texts(app) for word in ("Repair", "Check", "Install", "Load", "Nothing to do"))
+
+
+def test_finding_one_server_leads_to_it(opened: OpenRun) -> None:
+    name = str(fleet.servers(opened)["server_id"].iloc[0])
+    app = visit()
+    app.text_input(key="find_text").set_value(name)
+    app.button[0].click().run()
+    sound(app)
+    assert [each.value for each in app.title] == [in_markdown(name)]
+
+
+@pytest.mark.parametrize("name", dashboard_lake.NASTY)
+def test_names_from_data_are_shown_as_they_are(served: Lake, name: str) -> None:
+    app = visit("server", server=name)
+    assert [each.value for each in app.title] == [in_markdown(name)]
+    assert not app.error
+    assert all(not each.allow_html for each in app.markdown)
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("query", ["../../etc/passwd", "<script>alert(1)</script>", "%00", "a" * 5000])
+def test_links_with_anything_in_them_do_no_harm(served: Lake, path: str, query: str) -> None:
+    app = visit(path, server=query, run=query, q=query, f_tier=query)
+    assert not app.exception
+
+
+def test_no_page_lets_html_through() -> None:
+    folder = Path(here.__file__).parent
+    for file in folder.rglob("*.py"):
+        text = file.read_text()
+        assert "unsafe_allow" not in text, file
+        assert "st.html" not in text, file
+        assert "components" not in text, file
+
+
+def test_a_lake_without_a_run_says_how_to_make_one(tmp_path: Path) -> None:
+    here.serve(here.Served(Lake(Store(tmp_path))))
+    app = visit()
+    assert "no finished run" in texts(app)
+    assert "capforecast run" in texts(app).replace("\\", "")
+
+
+def test_a_run_of_another_version_is_said_and_the_others_open(own_lake: Lake) -> None:
+    newest, earlier = own_lake.runs()
+    content = json.loads(own_lake.store.read(newest.key("inputs.json")))
+    content["settings"] = {"no_such_section": 1}
+    own_lake.store.put(newest.key("inputs.json"), json.dumps(content).encode())
+    own_lake.look_again()
+    assert "another version of capforecast" in texts(visit())
+    assert not visit(run=earlier.name).error
+
+
+def test_a_table_that_is_gone_fails_its_part_alone(own_lake: Lake) -> None:
+    shutil.rmtree(Path(str(own_lake.store.folder)) / "scorecard")
+    app = visit("warnings")
+    assert "is not in the store" in texts(app)
+    assert "Said against came" in texts(app)
+
+
+def test_what_nobody_foresaw_is_in_the_log_and_not_on_the_page(
+    served: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*given: object) -> None:
+        raise ZeroDivisionError("the password is hunter2")
+
+    monkeypatch.setattr("capforecast.dashboard.views.data.quality.remarks", fails)
+    logging.getLogger("capforecast").propagate = True
+    from app_tests import AppTest, app_path, calc_hash
+
+    app = AppTest.from_file(str(app_path()), default_timeout=60).run()
+    app._page_hash = calc_hash("data")
+    app.run()
+    assert "could not be drawn" in texts(app)
+    assert "hunter2" not in texts(app)
+    assert "hunter2" in caplog.text
+
+
+def test_a_decision_is_recorded_with_name_and_reason(own_lake: Lake) -> None:
+    app = visit("money")
+    app.text_input(key="by").set_value("ann")
+    app.text_input(key="note").set_value("change 4711")
+    next(each for each in app.button if each.label == "Accept").click().run()
+    assert "no row is selected" in texts(app)
+    assert decisions.history(own_lake.store) == []
+
+
+def test_a_reader_decides_nothing(served: Lake) -> None:
+    here.serve(here.Served(served, read_only=True))
+    app = visit("money")
+    assert "read only" in texts(app)
+    assert not [each for each in app.text_input if each.key == "by"]
+
+
+def test_selected_rows_of_advice_are_never_those_of_another_table(own_lake: Lake) -> None:
+    """Select, press; meanwhile somebody decided, and the table has other rows: nobody's advice is accepted for it."""
+    app = visit("money")
+    app.multiselect(key="advice_states").set_value(["proposed"]).run()
+    first = list(app.dataframe[0].value["Server"])
+    app.session_state[app.dataframe[0].key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.run()
+    assert f"**1 selected**: {in_markdown(first[0])}" in texts(app)
+    book = advice.open_advice(own_lake.open(own_lake.run(None)))
+    assert book is not None
+    advice.decide(book, "rejected", [first[0]], "bob", "")
+    app.text_input(key="by").set_value("ann")
+    next(each for each in app.button if each.label == "Accept").click().run()
+    sound(app)
+    assert "no row is selected" in texts(app)
+    assert [entry.record.by for entry in decisions.history(own_lake.store)] == ["bob"]

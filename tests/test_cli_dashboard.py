@@ -1,0 +1,75 @@
+"""`capforecast dashboard`: what it listens on, what it keeps quiet, and what it says when it cannot start."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from commands import Call
+
+from deployments import dashboard
+from deployments.dashboard import Address
+
+
+def test_it_listens_on_loopback_and_tells_nobody() -> None:
+    options = dashboard.options(Address("127.0.0.1", 8501))
+    assert options["server.address"] == "127.0.0.1"
+    assert options["browser.gatherUsageStats"] is False
+    assert options["client.showErrorDetails"] == "none"
+
+
+def test_every_option_is_one_that_streamlit_has() -> None:
+    config = pytest.importorskip("streamlit").config
+    config.get_config_options()
+    known = set(config._config_options_template)
+    assert set(dashboard.options(Address("127.0.0.1", 8501, "x"))) <= known
+
+
+def test_help_says_where_it_listens(call: Call) -> None:
+    shown = call("dashboard", "--help").out
+    assert "127.0.0.1" in shown
+    assert "--read-only" in shown
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--prefect-url", "javascript:alert(1)"), "begins with http"),
+        (("--base-path", "a b"), "letters, digits"),
+        (("--host", "no.such.host.invalid"), "cannot listen on"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call: Call, tmp_path: Path, more: tuple[str, ...], said: str) -> None:
+    ended = call("dashboard", "--store", tmp_path, *more)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_a_lake_that_is_not_there_is_said(call: Call, tmp_path: Path) -> None:
+    ended = call("dashboard", "--store", tmp_path / "none", "--port", "8599")
+    assert ended.code == 2
+    assert "there is no lake" in ended.err
+
+
+def test_a_port_that_is_taken_is_said(call: Call, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = call("dashboard", "--store", tmp_path, "--port", taken.getsockname()[1])
+    assert ended.code == 2
+    assert "give another --port" in ended.err
+
+
+def test_without_streamlit_it_says_how_to_get_it(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard.importlib.util, "find_spec", lambda name: None)
+    ended = call("dashboard", "--store", tmp_path)
+    assert ended.code == 2
+    assert "capforecast[dashboard]" in ended.err
+
+
+def test_another_address_is_warned_of(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard, "_run", lambda *given: None)
+    ended = call("dashboard", "--store", tmp_path, "--host", "0.0.0.0", "--port", "18599")
+    assert ended.code == 0
+    assert "knows no users" in ended.err

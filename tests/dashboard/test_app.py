@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dashboard_lake
 import pytest
-from app_tests import sound, texts, visit
+from app_tests import app_path, calc_hash, sound, texts, visit
 from streamlit.testing.v1 import AppTest
 
 from capforecast.actions import decisions
@@ -180,8 +180,6 @@ def test_what_nobody_foresaw_is_in_the_log_and_not_on_the_page(
 
     monkeypatch.setattr("capforecast.dashboard.views.data.quality.remarks", fails)
     logging.getLogger("capforecast").propagate = True
-    from app_tests import AppTest, app_path, calc_hash
-
     app = AppTest.from_file(str(app_path()), default_timeout=60).run()
     app._page_hash = calc_hash("data")
     app.run()

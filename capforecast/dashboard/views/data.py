@@ -9,6 +9,7 @@ from capforecast.dashboard.fleet import Choice
 from capforecast.dashboard.reading import OpenRun
 from capforecast.report.words import reason_text
 
+WIDTH = 208  # pixels of a figure, for hundreds of millions
 UNKNOWN = ("server_id", "business_unit", "region", "criticality", "owner", "reason", "detail")
 
 
@@ -22,8 +23,9 @@ def show(opened: OpenRun) -> None:
 
 
 def _rows(opened: OpenRun) -> None:
-    for column, (label, figure, meaning) in zip(st.columns(5), quality.counts(opened.summary.quality), strict=True):
-        column.metric(label, figure, border=True, help=meaning)
+    with st.container(horizontal=True):
+        for label, figure, meaning in quality.counts(opened.summary.quality):
+            st.metric(label, figure, border=True, help=meaning, width=WIDTH)
     sources = quality.sources(opened)
     if len(sources):
         with st.expander("Files that were read"):

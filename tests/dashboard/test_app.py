@@ -10,7 +10,6 @@ from pathlib import Path
 import dashboard_lake
 import pytest
 from app_tests import sound, texts, visit
-from streamlit.testing.v1 import AppTest
 
 from capforecast.actions import decisions
 from capforecast.dashboard import advice, fleet, here

@@ -35,6 +35,7 @@ class AdviceBook:
     table: pd.DataFrame
     decided: list[Numbered]
     broken: list[str]  # why the other decisions cannot be read
+    seen: int | None = None  # number of the last of all of them; None = nobody looked
 
     def row(self, server: str) -> Row:
         """What is advised for a server; raises UsageError with the names that are like it."""
@@ -93,7 +94,8 @@ def open_book(store: Store, cadence: Cadence = Cadence.DAILY, as_of: pd.Timestam
     found, broken = decisions.readable(store)
     moment = cut_off_of(Reference(uri=periods[wanted][0], sha256="", rows=0)).as_unit("us")
     table = _table(store, periods[wanted])
-    return AdviceBook(store, cadence, moment, table, found, [str(error) for error in broken.values()])
+    seen = max([entry.number for entry in found] + list(broken), default=0)
+    return AdviceBook(store, cadence, moment, table, found, [str(error) for error in broken.values()], seen)
 
 
 def _elsewhere(store: Store, step: Cadence) -> str:

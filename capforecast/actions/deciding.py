@@ -33,7 +33,8 @@ class Decision:
 def decide(advice: AdviceBook, said: Decision) -> list[tuple[Numbered, bool]]:
     """Record a decision on each server, all or none; each record, and whether it is new: not where it was said before.
 
-    Raises UsageError for a server that is not there, or that has no open advice.
+    Raises UsageError for a server that is not there, or that has no open advice; ConflictError where somebody has
+    decided on one of the servers since the advice was opened.
     """
     about, wrong, at = {}, [], _moment(said.at)
     by = said.by or _user()
@@ -54,7 +55,7 @@ def decide(advice: AdviceBook, said: Decision) -> list[tuple[Numbered, bool]]:
     old = {server: last for server in about if (last := advice.last(server)) and _is_said(last, about[server], said)}
     stamp = at.isoformat(timespec="seconds")
     new = [_record(about[server], said, by, stamp) for server in about if server not in old]
-    written = {entry.record.server_id: entry for entry in decisions.append(advice.store, *new)}
+    written = {entry.record.server_id: entry for entry in decisions.append(advice.store, *new, seen=advice.seen)}
     return [(written.get(server) or old[server], server in written) for server in about]
 
 

@@ -81,12 +81,13 @@ def readable(store: Store) -> tuple[list[Numbered], dict[int, LakeError]]:
     return [Numbered(number, content) for number, content in rows if isinstance(content, Record)], broken
 
 
-def append(store: Store, *given: Record) -> list[Numbered]:
+def append(store: Store, *given: Record, seen: int | None = None) -> list[Numbered]:
     """Write records under the next free numbers.
 
+    seen: number of the last record that was looked at before it was decided; None = all that are there now.
     Raises ConflictError where somebody else decided on one of the same servers meanwhile: look again, decide anew.
     """
-    last = max((number for number, _ in records.numbered(store, FOLDER)), default=0)
+    last = max((number for number, _ in records.numbered(store, FOLDER)), default=0) if seen is None else seen
     rivals = {record.server_id for record in given}
     written: list[Numbered] = []
     for record in given:

@@ -7,7 +7,7 @@ import pytest
 from capforecast.actions import decisions
 from capforecast.dashboard import advice
 from capforecast.dashboard.reading import Lake, OpenRun
-from capforecast.errors import UsageError
+from capforecast.errors import ConflictError, UsageError
 
 
 def newest(lake: Lake) -> OpenRun:
@@ -29,6 +29,19 @@ def test_a_decision_is_recorded_and_stands_in_the_table_at_once(own_lake: Lake) 
     assert list(now["Server"]) == [server]
     assert list(advice.history(again)["By"]) == ["ann"]
     assert "same was said before" in advice.decide(again, "accepted", [server], "ann", "change 4711")
+
+
+def test_of_two_who_decide_at_once_the_second_is_told(own_lake: Lake) -> None:
+    """Both looked before either wrote; a decision on another server in between is no rival."""
+    book = advice.open_advice(newest(own_lake))
+    assert book is not None
+    first, second, third = advice.listed(book, [], [], [])["Server"].iloc[:3]
+    advice.decide(book, "rejected", [third, first], "bob", "not now")
+    with pytest.raises(ConflictError, match="bob has just recorded `rejected`"):
+        advice.decide(book, "accepted", [first], "ann", "")
+    advice.decide(book, "accepted", [second], "ann", "")
+    told = [(each.record.server_id, each.record.by) for each in decisions.history(own_lake.store)]
+    assert told == [(third, "bob"), (first, "bob"), (second, "ann")]
 
 
 @pytest.mark.parametrize(("by", "servers", "said"), [("", ["x"], "Your name"), ("ann", [], "no row is selected")])

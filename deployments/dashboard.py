@@ -32,6 +32,7 @@ THEME = {
 }
 QUIET = {
     "browser.gatherUsageStats": False,
+    "client.disableDataExport": True,  # its CSV leaves formulas in; pages have buttons for one that does not
     "client.showErrorDetails": "none",  # what failed is in the log, not on a page
     "client.toolbarMode": "viewer",
     "global.developmentMode": False,

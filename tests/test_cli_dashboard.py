@@ -19,6 +19,10 @@ def test_it_listens_on_loopback_and_tells_nobody() -> None:
     assert options["client.showErrorDetails"] == "none"
 
 
+def test_tables_have_no_export_that_leaves_formulas_in() -> None:
+    assert dashboard.options(Address("127.0.0.1", 8501))["client.disableDataExport"] is True
+
+
 def test_every_option_is_one_that_streamlit_has() -> None:
     config = pytest.importorskip("streamlit").config
     config.get_config_options()

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from capforecast.actions.baseline import Baseline
 from capforecast.actions.scenario import Scenario
 from capforecast.actions.scenario_changes import (
+    AnyChange,
+    Dated,
     Growth,
     LeadTime,
     Load,
@@ -37,7 +39,20 @@ def effects_of(baseline: Baseline, scenario: Scenario) -> Effects:
         where = f"changes[{number}] ({change.kind})"
         servers = chosen(baseline, change.select, where)
         _KINDS[change.kind](effects, change, servers, where)
+        _late(effects, change, where)
+    if (lost := effects.receiving & effects.retired).any():
+        effects.note(f"load moves onto {int(lost.sum())} servers that are retired, too: it is gone with them")
     return effects
+
+
+def _late(effects: Effects, change: AnyChange, where: str) -> None:
+    """Note what begins when the forecast is over."""
+    last = int(effects.baseline.ends[-1])
+    if isinstance(change, Dated) and effects.clock.day(change.start) > last:
+        effects.note(
+            f"{where}: it begins after the {last} days of the forecast: risk does not show it, while servers, sizes "
+            "and cost are those once it holds"
+        )
 
 
 def _growth(effects: Effects, change: Growth, servers: BoolArray, where: str) -> None:
@@ -103,6 +118,7 @@ def _spread(effects: Effects, every: BoolArray, by: Array, first: int, ramp: int
 def _migrate(effects: Effects, change: Migrate, servers: BoolArray, where: str) -> None:
     baseline, first, share = effects.baseline, effects.clock.day(change.start), change.percent / 100
     onto = chosen(baseline, change.onto, f"{where}, onto") & ~servers
+    effects.receiving |= onto
     if not onto.any():
         raise UsageError(f"{where}: `onto` names no server beside those it comes from; name others")
     for metric in sorted(set(baseline.metrics)):

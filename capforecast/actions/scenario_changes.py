@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = tuple[Name, ...]
 Units = Annotated[float, Field(ge=0, le=1e9)]
-Size = Annotated[float, Field(gt=0, le=1e9)]
+Size = Annotated[float, Field(ge=1e-6, le=1e9)]
+Level = Annotated[float, Field(ge=-1e12, le=1e12)]
 FILTERS = (
     "business_units", "regions", "criticalities", "environments", "owners", "instance_types", "tiers", "segments",
 )  # fmt: skip
@@ -155,7 +156,9 @@ class Resize(Dated):
     vcpus: Size | None = Field(None, description="or vCPUs")
     memory_gib: Size | None = Field(None, description="and, or, GiB of memory")
     disk_gib: Size | None = Field(None, description="and, or, GiB of disk; goes with a type, too")
-    hourly_cost: float | None = Field(None, ge=0, description="what it then costs an hour; default: the price list's")
+    hourly_cost: float | None = Field(
+        None, ge=0, le=1e9, description="what it then costs an hour; default: the price list's"
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -172,8 +175,8 @@ class Threshold(Change):
 
     kind: Literal["threshold"] = "threshold"
     metric: Name = Field(description="metric whose thresholds change")
-    high: float | None = Field(None, description="threshold `high`; default: as it is")
-    very_high: float | None = Field(None, description="threshold `very_high`; default: as it is")
+    high: Level | None = Field(None, description="threshold `high`; default: as it is")
+    very_high: Level | None = Field(None, description="threshold `very_high`; default: as it is")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

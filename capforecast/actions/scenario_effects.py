@@ -19,6 +19,9 @@ from capforecast.schema import BUSINESS_UNIT, BoolArray, FloatArray
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+MOST = np.float32(
+    1e15
+)  # times the load: beyond it single precision ends, and infinite times nothing would be no number
 SIZES = ("vcpus", "memory_gib", "disk_gib", "network_mbps")
 
 
@@ -27,8 +30,8 @@ class Effects:
     """N series, S servers, W spans.  now_*: what already holds for the days observed last, [N].
 
     factor, more, size: float32 [N, W].  limits: float32 [N, 2] thresholds.  full: [N], usable capacity.  lead: [N],
-    days.  retired, resized, touched: bool [S].  sizes: by name [S].  types: [S].  hourly: [S], NaN = as it was,
-    infinite = no price is known.
+    days.  retired, receiving (load that moves), resized, touched: bool [S].  sizes: by name [S].  types: [S].
+    hourly: [S], NaN = as it was, infinite = no price is known.
     further: monthly cost besides servers, by business unit.  new: servers to come, with the row they are like.
     """
 
@@ -44,6 +47,7 @@ class Effects:
     full: Array
     lead: Index
     retired: BoolArray
+    receiving: BoolArray
     resized: BoolArray
     touched: BoolArray
     sizes: dict[str, Array]
@@ -64,7 +68,8 @@ class Effects:
             now_more=np.zeros(series), now_size=np.ones(series), limits=baseline.limits.copy(),
             full=baseline.full.copy(),
             lead=np.full(series, baseline.settings.risk.lead_time_days, np.int64),
-            retired=np.zeros(len(servers), np.bool_), resized=np.zeros(len(servers), np.bool_),
+            retired=np.zeros(len(servers), np.bool_), receiving=np.zeros(len(servers), np.bool_),
+            resized=np.zeros(len(servers), np.bool_),
             touched=np.zeros(len(servers), np.bool_),
             sizes={name: servers[name].to_numpy(dtype=np.float64, copy=True) for name in SIZES},
             types=servers["instance_type"].to_numpy(dtype=object, copy=True), hourly=np.full(len(servers), np.nan),
@@ -72,8 +77,8 @@ class Effects:
 
     def multiply(self, rows: BoolArray, by: Array, now: float) -> None:
         """Multiply the load of some series by factors [W], and what was seen last by `now`."""
-        self.factor[rows] *= by.astype(np.float32)
-        self.now_factor[rows] *= now
+        self.factor[rows] = np.minimum(self.factor[rows] * by, MOST)
+        self.now_factor[rows] = np.minimum(self.now_factor[rows] * now, MOST)
         self._touch(rows)
 
     def lift(self, rows: BoolArray, by: Array, shown: Array, now: bool) -> None:

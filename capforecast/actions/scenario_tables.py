@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -210,13 +213,14 @@ class Tables:
 
     @cached_property
     def _new(self) -> list[tuple[Any, int, str]]:
-        """Each new server: its change, the row it is like, and its name."""
-        names = self.baseline.servers[SERVER_ID]
-        return [
-            (change, like, f"new {names.iloc[like]} {number}")
-            for change, like in self.effects.new
-            for number in range(1, change.count + 1)
-        ]
+        """Each new server: its change, the row it is like, and a name that no other has."""
+        names = self.baseline.servers[SERVER_ID].to_numpy(dtype=object)
+        taken, numbers = set(names), defaultdict[int, Iterator[int]](lambda: count(1))
+        new: list[tuple[Any, int, str]] = []
+        for change, like in self.effects.new:
+            free = (name for number in numbers[like] if (name := f"new {names[like]} {number}") not in taken)
+            new += [(change, like, name) for name in islice(free, change.count)]
+        return new
 
     @cached_property
     def _server_rows(self) -> Index:

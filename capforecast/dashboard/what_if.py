@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from capforecast.actions import scenario_book
 from capforecast.actions.baseline import Baseline, open_baseline
 from capforecast.actions.scenario import Scenario
 from capforecast.actions.what_if import Outcome, evaluate
@@ -17,7 +18,7 @@ from capforecast.lake.scenarios import Saved
 from capforecast.report.action_words import money
 from capforecast.report.data import text_column
 from capforecast.report.words import NONE, count, plural
-from capforecast.schema import SERVER_ID, TIER_ORDER
+from capforecast.schema import BUSINESS_UNIT, SERVER_ID, TIER_ORDER
 
 ROW_BYTES = 500  # of an outcome, about; to count them would take longer than to make them
 TIERS = [str(tier) for tier in TIER_ORDER]
@@ -65,7 +66,10 @@ def headline(found: Outcome) -> str:
     moved = "as many as now" if then == now else f"{count(then)} now"
     said = f"{plural(now, 'server')} at risk of {count(total['servers'])} ({moved})."
     before, after = total["safe_monthly_before"], total["safe_monthly"]
-    if np.isfinite([before, after]).all():
+    lost = unpriced(found, "safe_monthly").sum()
+    if lost:
+        said += f" Cost cannot be compared: of {plural(int(lost), 'server')} no price is known any more."
+    elif np.isfinite([before, after]).all():
         change = after - before
         currency = str(total["currency"] or "")
         if abs(change) >= 0.5:
@@ -89,8 +93,17 @@ def figures(found: Outcome, scope: str = "") -> list[Figure]:
     for name, label in (("monthly", "cost as it stands"), ("safe_monthly", "cost with sizes that hold it")):
         before, after = total[f"{name}_before"], total[name]
         if np.isfinite([before, after]).all():
-            made.append(Figure(label, money(after, str(total["currency"] or "")), _signed(after - before), True))
+            told = money(after, str(total["currency"] or ""))
+            lost = unpriced(found, name)
+            lost &= (scope == "") | (text_column(found.servers, BUSINESS_UNIT) == scope)
+            change = None if lost.any() else _signed(after - before)
+            made.append(Figure(label, told, change, True))
     return made
+
+
+def unpriced(found: Outcome, name: str) -> pd.Series:
+    """Servers whose cost (monthly, safe_monthly) was known and no longer is: with them, sums do not compare."""
+    return found.servers[f"{name}_before"].notna() & found.servers[name].isna()
 
 
 def _signed(change: float) -> str | None:
@@ -146,8 +159,7 @@ def saved(lake: Lake) -> dict[str, Saved]:
 
 def load(lake: Lake, name: str) -> Scenario:
     """A saved scenario by its id; raises UsageError where there is none or it cannot be read."""
-    kept = scenarios.read(lake.store, name)
-    return Scenario.of(kept.content, kept.problem or f"scenario {kept.id}")
+    return scenario_book.read(lake.store, name)
 
 
 def save(lake: Lake, scenario: Scenario) -> str:

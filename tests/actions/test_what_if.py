@@ -333,3 +333,46 @@ def test_the_baseline_holds_every_series_once(world, baseline):
     np.testing.assert_array_equal(
         baseline.servers["server_id"].to_numpy()[baseline.place], baseline.series["server_id"]
     )
+
+
+def test_new_servers_have_names_that_no_other_has(baseline):
+    like = baseline.servers["server_id"].iloc[0]
+    outcome = asked(baseline, *[{"kind": "new_servers", "count": 2, "like": like}] * 2)
+    names = outcome.servers.loc[outcome.servers["change"] == "new", "server_id"]
+    assert list(names) == [f"new {like} {number}" for number in (1, 2, 3, 4)]
+    assert not outcome.series.duplicated(["server_id", "metric"]).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_load_is_too_large_to_be_a_load(baseline):
+    growth = {"kind": "growth", "percent_per_month": 1000}
+    outcome = asked(baseline, *[growth] * 200)
+    once = asked(baseline, growth)
+    assert (rows(outcome)["probability_high"].dropna() >= rows(once)["probability_high"].dropna()).all()
+    assert rows(outcome)["probability_high"].notna().equals(rows(once)["probability_high"].notna())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "threshold", "metric": "cpu", "very_high": 1e39},
+        {"kind": "resize", "vcpus": 1e-300},
+        {"kind": "resize", "vcpus": 2, "hourly_cost": 1e308},
+    ],
+)
+def test_numbers_that_no_fleet_has_are_refused(baseline, change):
+    with pytest.raises(UsageError, match=r"should be (less|greater) than or equal"):
+        asked(baseline, change)
+
+
+def test_what_begins_after_the_forecast_is_said(baseline):
+    (note,) = asked(baseline, {"kind": "retire", "start": "2199-01-01"}).notes
+    assert "begins after the" in note
+
+
+def test_load_that_moves_onto_retired_servers_is_said(baseline):
+    one, other = sorted(set(baseline.servers["business_unit"].astype(str)))[:2]
+    retire = {"kind": "retire", "select": {"business_units": other}}
+    move = {"kind": "migrate", "select": {"business_units": one}, "onto": {"business_units": other}}
+    assert any("gone with them" in note for note in asked(baseline, move, retire).notes)
+    assert not any("gone with them" in note for note in asked(baseline, move).notes)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import dashboard_lake
 import pytest
-from app_tests import app_path, calc_hash, sound, texts, visit
-from streamlit.testing.v1 import AppTest
+from app_tests import AppTest, app_path, calc_hash, sound, texts, visit
 
 from capforecast.actions import decisions
 from capforecast.dashboard import advice, fleet, here

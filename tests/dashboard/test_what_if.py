@@ -1,0 +1,34 @@
+"""What the page What-if says of outcomes, and which scenarios it opens."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from app_tests import texts, visit
+
+from capforecast.actions.scenario import Scenario
+from capforecast.dashboard import what_if
+from capforecast.dashboard.reading import Lake, OpenRun
+from capforecast.errors import UsageError
+
+
+def test_costs_are_not_compared_where_a_price_is_lost(opened: OpenRun) -> None:
+    change = {"kind": "resize", "vcpus": 64, "memory_gib": 512}
+    lost = what_if.outcome(opened, Scenario.of({"name": "other sizes", "changes": [change]}))
+    assert what_if.unpriced(lost, "monthly").any()
+    assert "Cost cannot be compared" in what_if.headline(lost)
+    assert all(figure.change is None for figure in what_if.figures(lost) if figure.label.startswith("cost"))
+    unit = what_if.scopes(lost)[1]
+    assert all(figure.change is None for figure in what_if.figures(lost, unit) if figure.label.startswith("cost"))
+    known = what_if.outcome(opened, Scenario.of({"name": "priced", "changes": [change | {"hourly_cost": 9.0}]}))
+    assert "a month more" in what_if.headline(known)
+
+
+def test_a_scenario_that_somebody_changed_is_not_taken_for_an_empty_one(own_lake: Lake) -> None:
+    name = what_if.save(own_lake, Scenario.of({"name": "x", "changes": [{"kind": "retire"}]}))
+    own_lake.store.delete(f"scenarios/{name}.json")
+    own_lake.store.put(f"scenarios/{name}.json", json.dumps({"name": "x"}).encode())
+    with pytest.raises(UsageError, match="was changed since"):
+        what_if.load(own_lake, name)
+    assert "was changed since" in texts(visit("what-if", scenario=name)).replace("\\", "")

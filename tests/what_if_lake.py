@@ -36,37 +36,39 @@ def a_world(
     servers: int = 24,
     metrics: tuple[str, ...] = METRICS,
     keep: bool = True,
+    cadence: Cadence = Cadence.DAILY,
     store: Store | None = None,
 ) -> World:
     """A run of `servers` servers each of two business units; CPU at 40 to 85 %, other metrics likewise."""
     settings, store = settings or Settings(), store or Store("memory://")
     fleets, risks, units = {}, [], []
     for number, name in enumerate(UNITS):
-        fleets[name] = _fleet(name, servers, metrics, seed=number + 1)
-    as_of = fleets[UNITS[0]].panel.timestamps[-1] + Cadence.DAILY.step
+        fleets[name] = _fleet(name, servers, metrics, cadence, seed=number + 1)
+    as_of = fleets[UNITS[0]].panel.timestamps[-1] + cadence.step
     for name, fleet in fleets.items():
         found, kept = assess_with_levels(*fleet.arguments(), settings, keep=True)
         tables = {"risks": found, "servers": server_tiers(found, _inventory(found)), "path_levels": kept}
         tables |= {"prices": _prices(), "shapes": _shapes()}
         if not keep:
             del tables["path_levels"]
-        places = {table: unit_key(table, Cadence.DAILY, as_of, name) for table in tables}
+        places = {table: unit_key(table, cadence, as_of, name) for table in tables}
         units.append({"business_unit": name, "references": {
             table: write_table(store, places[table], frame).model_dump() for table, frame in tables.items()
         }})  # fmt: skip
         risks.append(found)
     every = pd.concat(risks, ignore_index=True)
-    actions = write_table(store, unit_key("actions", Cadence.DAILY, as_of, FLEET), _actions(every))
+    actions = write_table(store, unit_key("actions", cadence, as_of, FLEET), _actions(every))
     content = {
-        "ingested": {"as_of": as_of.isoformat(), "cadence": "daily"}, "units": units, "problems": {},
+        "ingested": {"as_of": as_of.isoformat(), "cadence": str(cadence)}, "units": units, "problems": {},
         "extras": {"actions": actions.model_dump()}, "settings": settings.model_dump(mode="json"),
     }  # fmt: skip
-    store.put(report_key(Cadence.DAILY, as_of, "inputs.json"), to_json(content))
+    store.put(report_key(cadence, as_of, "inputs.json"), to_json(content))
     return World(store, fleets, every, as_of, settings)
 
 
-def _fleet(name: str, servers: int, metrics: tuple[str, ...], seed: int) -> Fleet:
-    made = make_fleet(np.linspace(40, 85, servers), metrics=metrics, seed=seed)
+def _fleet(name: str, servers: int, metrics: tuple[str, ...], cadence: Cadence, seed: int) -> Fleet:
+    sizes = {} if cadence is Cadence.DAILY else {"horizon": 168, "step": 56}
+    made = make_fleet(np.linspace(40, 85, servers), metrics=metrics, seed=seed, cadence=cadence, **sizes)
     series = made.panel.series.assign(
         server_id=name[0] + made.panel.series["server_id"], business_unit=name, capacity=100.0
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,14 @@ from capforecast.actions.sizes import Sizes
 from capforecast.errors import LakeError, MissingObjectError, UsageError
 from capforecast.lake.datasets import as_of_segment, cut_off_of, read_frame, read_table, report_key
 from capforecast.lake.records import first_problem
+from capforecast.lake.runs import newest_manifest
 from capforecast.lake.store import Store
 from capforecast.risk.path_levels import MOST
 from capforecast.schema import METRIC, SERVER_ID, Cadence, Reference
 from capforecast.settings import Settings
 
 INPUTS = "inputs.json"
+_ID = re.compile(r"[A-Za-z0-9_-]+")  # of a run of Prefect
 MONEY = (  # of `actions`, beside the columns of `servers`; NaN and "" where the run advises nothing
     "monthly", "to_monthly", "action", "to_type", "to_cpu_share", "to_memory_share", "need_cpu_share",
     "need_memory_share", "segment",
@@ -71,11 +74,10 @@ def find(store: Store, as_of: str | pd.Timestamp | None, run_id: str | None, cad
 
 def _of_run(store: Store, run_id: str) -> tuple[bytes, str]:
     """What a run's report was made of, by its manifest."""
-    prefix = f"runs/{run_id}/"
-    keys = sorted(key for key in store.keys("runs") if key.startswith(prefix) and key.endswith("/manifest.json"))
-    if not keys:
+    manifest = newest_manifest(store, run_id) if _ID.fullmatch(run_id) else None
+    if manifest is None:
         raise UsageError(f"no run {run_id!r} in {store.url} has left a manifest")
-    published = json.loads(store.read(keys[-1])).get("published") or {}
+    published = manifest.get("published") or {}
     if "inputs" not in published.get("references", {}):
         raise UsageError(f"run {run_id} has published no report: a what-if starts from one")
     reference = Reference.model_validate(published["references"]["inputs"])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capforecast.actions import scenario_book
+from capforecast.actions import scenario_apply, scenario_book
 from capforecast.actions.scenario import LONGEST_NAME, Scenario
-from capforecast.actions.scenario_changes import Growth, Load, Selection
+from capforecast.actions.scenario_changes import KINDS, AnyChange, Growth, Load, Selection
 from capforecast.errors import UsageError
 from capforecast.lake.store import Store
+from capforecast.report import scenario_words
 
 YAML = """
 name: third quarter
@@ -89,3 +92,10 @@ def test_a_saved_scenario_comes_back_and_a_later_kind_says_so():
     }  # fmt: skip
     assert scenario_book.delete(store, "Q3") == mine.id
     assert [entry.id for entry in scenario_book.listed(store)] == [later]
+
+
+def test_every_kind_of_change_has_an_effect_words_and_a_row_in_the_docs():
+    kinds = {kind.model_fields["kind"].default for kind in get_args(get_args(AnyChange)[0])}
+    assert set(KINDS) == set(scenario_apply._KINDS) == set(scenario_words._SAID) == kinds
+    page = (Path(__file__).parents[2] / "docs/what-if.md").read_text(encoding="utf-8")
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in page] == []

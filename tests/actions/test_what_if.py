@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from what_if_lake import METRICS, UNITS, a_world
 
+from capforecast.actions.baseline import reopened
 from capforecast.actions.scenario import Scenario
 from capforecast.actions.what_if import SERIES_COLUMNS, SERVER_COLUMNS, TOTAL_COLUMNS, evaluate, open_baseline
-from capforecast.errors import UsageError
+from capforecast.errors import StaleReferenceError, UsageError
+from capforecast.lake.datasets import report_key, to_json
 from capforecast.risk.breach import assess
 from capforecast.risk.path_levels import MOST
 from capforecast.risk.tiers import order_by_risk
+from capforecast.schema import Cadence
 from capforecast.settings import Settings
 
 STEP = 1 / MOST  # what one kept path stands for
@@ -324,6 +329,50 @@ def test_a_run_of_an_earlier_version_says_how_to_get_what_is_missing():
         open_baseline(world.store)
     with pytest.raises(UsageError, match="no daily run as of 2020-01-01 in memory://; the newest are"):
         open_baseline(world.store, "2020-01-01")
+
+
+def test_hours_are_asked_by_their_days():
+    """As tiers are: by the P95 of each 24 hours, as far as the forecast reaches."""
+    world = a_world(servers=16, metrics=("cpu",), cadence=Cadence.HOURLY)
+    baseline = open_baseline(world.store, cadence=Cadence.HOURLY)
+    assert list(baseline.ends) == [1, 2, 3, 4, 5, 6, 7]
+    same = asked(baseline).series
+    published = world.risks.sort_values(["server_id", "metric"], ignore_index=True)
+    np.testing.assert_array_equal(same["probability_high"], published["probability_high"])
+    found = rows(asked(baseline, {"kind": "load", "metric": "cpu", "amount": 8}))
+    expected = truth(world, high=72.0, very_high=82.0)
+    error = found["probability_high"].to_numpy() - expected["probability_high"].to_numpy()
+    assert np.abs(error).max() <= 3 * STEP
+    longer = asked(baseline, {"kind": "lead_time", "days": 60})
+    assert "reaches 7 days, less than the lead time" in longer.notes[0]
+
+
+def test_a_run_is_told_by_its_id_and_known_to_have_been_made_again():
+    world = a_world(servers=4, metrics=("cpu",))
+    key = report_key(Cadence.DAILY, world.as_of, "inputs.json")
+    made = {"published": {"references": {"inputs": world.store.reference(key).model_dump()}}}
+    world.store.put("runs/one/attempt=1/manifest.json", to_json(made))
+    baseline = open_baseline(world.store, run_id="one")
+    assert reopened(world.store, baseline)
+    assert baseline.run == open_baseline(world.store).run
+    world.store.put(key, world.store.read(key) + b" ")
+    assert not reopened(world.store, baseline)
+    with pytest.raises(StaleReferenceError):
+        open_baseline(world.store, run_id="one")
+    with pytest.raises(UsageError, match="no run 'two'"):
+        open_baseline(world.store, run_id="two")
+
+
+def test_a_run_without_advice_has_no_costs_and_everything_else():
+    world = a_world(servers=4, metrics=("cpu",))
+    key = report_key(Cadence.DAILY, world.as_of, "inputs.json")
+    content = json.loads(world.store.read(key))
+    world.store.put(key, to_json(content | {"extras": {}, "problems": {"loans": "it failed"}}))
+    outcome = asked(open_baseline(world.store), {"kind": "load", "metric": "cpu", "amount": 20})
+    assert outcome.servers["monthly"].isna().all()
+    assert outcome.totals.iloc[0]["priced"] == 0
+    assert (outcome.servers["probability_high"] > outcome.servers["probability_high_before"]).any()
+    assert "business units that did not finish are left out: loans" in outcome.notes
 
 
 def test_the_baseline_holds_every_series_once(world, baseline):

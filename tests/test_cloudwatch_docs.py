@@ -122,7 +122,7 @@ class Account:
 
 
 def read(account: Account, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], tuple[str, ...], int]:
-    """Servers that the reader finds, what was said, and the number of rows."""
+    """Servers that the reader finds, what was said of trouble, and the number of rows."""
     use(monkeypatch, account._url, "eu-west-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", account.key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", account.key["SecretAccessKey"])
@@ -131,7 +131,11 @@ def read(account: Account, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], t
     window = Window(MADE[0], MADE[0] + pd.Timedelta(days=2))
     found = remote.discover(window)
     names = set(found.inventory["server_id"])
-    return names, found.warnings, len(remote.read(found, Cadence.DAILY, window, sorted(names)).observations)
+    return (
+        names,
+        (*found.warnings, *found.failed),
+        len(remote.read(found, Cadence.DAILY, window, sorted(names)).observations),
+    )
 
 
 def test_with_the_policy_all_is_read(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

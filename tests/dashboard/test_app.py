@@ -9,7 +9,8 @@ from pathlib import Path
 
 import dashboard_lake
 import pytest
-from app_tests import AppTest, app_path, calc_hash, sound, texts, visit
+from app_tests import app_path, calc_hash, sound, texts, visit
+from streamlit.testing.v1 import AppTest
 
 from capforecast.actions import decisions
 from capforecast.dashboard import advice, fleet, here

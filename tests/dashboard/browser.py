@@ -98,6 +98,7 @@ class Visit:
     faults: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
     took: dict[str, float] = field(default_factory=dict)
+    late: type[Exception] = TimeoutError  # what the browser's driver raises
 
     def watch(self) -> None:
         """Note what the page asks for elsewhere, and what fails in it."""
@@ -146,7 +147,14 @@ class Visit:
         canvas = self.table(number).locator("canvas").first
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()  # what scrolls lies over it, so it is not clicked by name
-        self.page.mouse.click(box["x"] + x % box["width"], box["y"] + 35 + 35 * row + 17)
+        before = self.page.evaluate("() => window.runs")
+        for _ in range(5):  # a table that is still being laid out takes no click
+            self.page.mouse.click(box["x"] + x % box["width"], box["y"] + 35 + 35 * row + 17)
+            try:
+                self.page.wait_for_function(f"() => window.runs > {before}", polling="raf", timeout=3_000)
+                return
+            except self.late:
+                box = canvas.bounding_box()
 
     def push(self, label: str, key: str = "ArrowRight") -> None:
         """Move a slider by one step, by the keyboard."""
@@ -162,12 +170,13 @@ class Visit:
 @contextmanager
 def visitor(url: str, *, scheme: str = "light", width: int = 1360, height: int = 1000) -> Iterator[Visit]:
     """A browser with one page."""
+    from playwright.sync_api import TimeoutError as Late
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        visit = Visit(context.new_page(), url)
+        visit = Visit(context.new_page(), url, late=Late)
         visit.watch()
         try:
             yield visit

@@ -41,7 +41,7 @@ test-aws: system $(DEV) $(SERVICES) $(LAMBDA) $(SAGEMAKER) ## run Lambda's own r
 	CAPFORECAST_TEST_AWS=1 $(BIN)/python -m pytest -m aws tests/aws
 
 test-dashboard: system $(DEV) ## drive the dashboard in Debian's Chromium: every page, sliders, decisions, names as bad as data can be
-	@command -v chromium >/dev/null || apt-get install --yes --quiet --no-install-recommends chromium
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt-get install --yes --quiet --no-install-recommends chromium
 	$(BIN)/python -m pytest -m browser tests/dashboard
 
 dashboard: $(DEV) ## show the demo's lake in a browser (make demo before; STORE=... for another lake, DASHBOARD_PORT=8501)

@@ -116,9 +116,8 @@ def _save(opened: OpenRun, scenario: Scenario) -> None:
             st.rerun(scope="app")
         if st.session_state.get(TOLD) and st.session_state.get(TOLD) == st.query_params.get(LINK):
             st.success("Saved. The address of this page is now the link to it.", icon=":material/link:")
-            st.code(
-                f"capforecast report --as-of {as_of_segment(opened.run.as_of)} --scenario {scenario.id}", language=None
-            )
+            as_of = as_of_segment(opened.run.as_of)
+            st.code(f"capforecast report --as-of {as_of} --scenario {scenario.id} --output .", language=None)
 
 
 def _outcome(opened: OpenRun, found: Outcome) -> None:

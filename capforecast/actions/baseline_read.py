@@ -74,13 +74,17 @@ def find(store: Store, as_of: str | pd.Timestamp | None, run_id: str | None, cad
 
 def _of_run(store: Store, run_id: str) -> tuple[bytes, str]:
     """What a run's report was made of, by its manifest."""
-    manifest = newest_manifest(store, run_id) if _ID.fullmatch(run_id) else None
+    try:
+        manifest = newest_manifest(store, run_id) if _ID.fullmatch(run_id) else None
+        published = (manifest or {}).get("published") or {}
+        found = published.get("references", {}).get("inputs")
+        reference = None if found is None else Reference.model_validate(found)
+    except (ValueError, AttributeError) as error:
+        raise LakeError(f"the manifest of run {run_id} is damaged ({type(error).__name__}); run again") from None
     if manifest is None:
         raise UsageError(f"no run {run_id!r} in {store.url} has left a manifest")
-    published = manifest.get("published") or {}
-    if "inputs" not in published.get("references", {}):
+    if reference is None:
         raise UsageError(f"run {run_id} has published no report: a what-if starts from one")
-    reference = Reference.model_validate(published["references"]["inputs"])
     return store.fetch(reference), reference.uri
 
 

@@ -12,7 +12,7 @@ from what_if_lake import METRICS, UNITS, a_world
 from capforecast.actions.baseline import reopened
 from capforecast.actions.scenario import Scenario
 from capforecast.actions.what_if import SERIES_COLUMNS, SERVER_COLUMNS, TOTAL_COLUMNS, evaluate, open_baseline
-from capforecast.errors import StaleReferenceError, UsageError
+from capforecast.errors import LakeError, StaleReferenceError, UsageError
 from capforecast.lake.datasets import report_key, to_json
 from capforecast.risk.breach import assess
 from capforecast.risk.path_levels import MOST
@@ -361,6 +361,14 @@ def test_a_run_is_told_by_its_id_and_known_to_have_been_made_again():
         open_baseline(world.store, run_id="one")
     with pytest.raises(UsageError, match="no run 'two'"):
         open_baseline(world.store, run_id="two")
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"[1]", b'{"published": {"references": {"inputs": {"uri": 5}}}}'])
+def test_a_damaged_manifest_is_said_to_be_one(damaged):
+    world = a_world(servers=4, metrics=("cpu",))
+    world.store.put("runs/one/attempt=1/manifest.json", damaged)
+    with pytest.raises(LakeError, match="is damaged"):
+        open_baseline(world.store, run_id="one")
 
 
 def test_a_run_without_advice_has_no_costs_and_everything_else():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import nbformat
@@ -27,7 +28,9 @@ def executed(path: Path) -> NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     options = {"timeout": None, "startup_timeout": 300}  # seconds; on a busy machine a kernel takes its time
     where = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, kernel_name="python3", resources=where, **options).execute()
+    # Streamlit, where it was imported, has set another one for its process and all that it starts
+    shown = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    NotebookClient(notebook, kernel_name="python3", resources=where, **options).execute(env=shown)
     return notebook
 
 

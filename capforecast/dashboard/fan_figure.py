@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from capforecast.dashboard.frame_figure import framed, shade
+from capforecast.dashboard.frame_figure import add_bands, framed, shade
 from capforecast.dashboard.looks import Looks
 from capforecast.dashboard.one_server import Hindsight, SeriesView, Values
 from capforecast.dashboard.plain import in_chart
@@ -56,21 +56,7 @@ def _bands(figure: go.Figure, view: SeriesView, looks: Looks) -> None:
     outlook = view.outlook
     assert outlook is not None
     told, at = outlook.quantiles, outlook.timestamps
-    for low, high, colour, name in (
-        ("q025", "q975", looks.band_95, "95 % band"),
-        ("q10", "q90", looks.band_80, "80 % band"),
-    ):
-        figure.add_scatter(x=at, y=told[low], mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
-        figure.add_scatter(
-            x=at,
-            y=told[high],
-            mode="lines",
-            line={"width": 0},
-            fill="tonexty",
-            fillcolor=colour,
-            name=name,
-            hoverinfo="skip",
-        )
+    add_bands(figure, at, told, looks)
     figure.add_scatter(
         x=at,
         y=told["q50"],

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from capforecast.dashboard.frame_figure import framed
+from capforecast.dashboard.frame_figure import add_bands, framed
 from capforecast.dashboard.looks import Looks
 from capforecast.dashboard.plain import in_chart
 from capforecast.report.savings_chart import steps
@@ -46,21 +46,7 @@ def demand_figure(rows: pd.DataFrame, supply: float | None, unit: str, looks: Lo
     """Demand of a pool by day (rows of the `demand` dataset) against what it has and what of that may be used."""
     figure = framed(looks, 380, in_chart(unit))
     at = pd.DatetimeIndex(rows["date"]).tz_localize(None)
-    for low, high, colour, name in (
-        ("demand_q025", "demand_q975", looks.band_95, "95 % band"),
-        ("demand_q10", "demand_q90", looks.band_80, "80 % band"),
-    ):
-        figure.add_scatter(x=at, y=rows[low], mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
-        figure.add_scatter(
-            x=at,
-            y=rows[high],
-            mode="lines",
-            line={"width": 0},
-            fill="tonexty",
-            fillcolor=colour,
-            name=name,
-            hoverinfo="skip",
-        )
+    add_bands(figure, at, rows, looks, "demand_")
     figure.add_scatter(
         x=at,
         y=rows["demand_q50"],

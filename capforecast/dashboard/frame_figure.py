@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
 import plotly.graph_objects as go
 
 from capforecast.dashboard.looks import Looks
@@ -28,6 +32,19 @@ def framed(looks: Looks, height: int, y_title: str = "", *, x_title: str = "") -
         yaxis2={"overlaying": "y", "range": [0, 1.02], "visible": False, "fixedrange": True},
     )
     return figure
+
+
+def add_bands(
+    figure: go.Figure, at: pd.DatetimeIndex, told: Mapping[str, Any] | pd.DataFrame, looks: Looks, prefix: str = ""
+) -> None:
+    """The 95 and the 80 % band of what is told at the times `at` by the columns `<prefix>q025` and so on."""
+    for low, high, colour, name in (
+        ("q025", "q975", looks.band_95, "95 % band"),
+        ("q10", "q90", looks.band_80, "80 % band"),
+    ):
+        edge = {"x": at, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+        figure.add_scatter(y=told[prefix + low], showlegend=False, **edge)
+        figure.add_scatter(y=told[prefix + high], fill="tonexty", fillcolor=colour, name=name, **edge)
 
 
 def shade(colour: str, alpha: float) -> str:

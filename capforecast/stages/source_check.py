@@ -141,7 +141,7 @@ def _servers(shares: pd.DataFrame) -> list[ServerCovered]:
     order = shares.mean(axis=1).fillna(0.0).sort_values(kind="stable").index
     return [
         ServerCovered(
-            server_id=str(name), coverage={str(key): round(float(value), 4) for key, value in row.dropna().items()}
+            server_id=str(name), coverage={str(key): round(value, 4) for key, value in row.items() if value == value}
         )
-        for name, row in shares.loc[order].iterrows()
+        for name, row in zip(order, shares.loc[order].astype("float64").to_dict("records"), strict=True)
     ]

@@ -29,14 +29,16 @@ SETTINGS_READERS = {"pydantic_settings", "dotenv", "decouple"}
 ENVIRONMENT_NAMES = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 # Rooms of the library, bottom to top, and the rooms below that each may use. A new room is entered here first.
-BASE = {"__init__", "errors", "schema", "settings", "settings_base", "settings_sources"}
+SETTINGS = {"settings_series", "settings_models", "settings_actions", "settings_outputs", "settings_running"}
+BASE = {"__init__", "errors", "schema", "settings", "settings_base", "settings_sources", *SETTINGS}
 ROOMS: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
     "schema": {"errors"},
     "settings_base": {"errors", "schema"},
     "settings_sources": {"errors", "schema", "settings_base"},
-    "settings": {"errors", "schema", "settings_base", "settings_sources"},
+    **{name: {"errors", "schema", "settings_base"} for name in SETTINGS},
+    "settings": {"errors", "schema", "settings_base", "settings_sources", *SETTINGS},
     "keys": BASE,
     "layers": BASE | {"keys"},
     "configuration": BASE | {"keys", "layers"},

@@ -101,6 +101,15 @@ def figures(found: Outcome, scope: str = "") -> list[Figure]:
     return made
 
 
+def whose_cost(found: Outcome, scope: str = "") -> str:
+    """Which servers the costs are of; "" where no price is known."""
+    rows = found.totals[text_column(found.totals, "name") == scope].to_dict("records")
+    if not rows or not rows[0]["priced"]:
+        return ""
+    priced, servers = count(rows[0]["priced"]), plural(int(rows[0]["servers"]), "server")
+    return f"Cost of all {priced} of {servers} with a price, with advice or without; Money is of those with advice."
+
+
 def unpriced(found: Outcome, name: str) -> pd.Series:
     """Servers whose cost (monthly, safe_monthly) was known and no longer is: with them, sums do not compare."""
     return found.servers[f"{name}_before"].notna() & found.servers[name].isna()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import dashboard_lake
+import pandas as pd
 import pytest
 from app_tests import app_path, calc_hash, sound, texts, visit
 from streamlit.testing.v1 import AppTest
 
 from capforecast.actions import decisions
-from capforecast.dashboard import advice, fleet, here
+from capforecast.actions.scenario import Scenario
+from capforecast.dashboard import advice, fleet, here, what_if
 from capforecast.dashboard.app import PAGES
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import Lake, OpenRun
@@ -186,6 +190,29 @@ def test_what_nobody_foresaw_is_in_the_log_and_not_on_the_page(
     assert "could not be drawn" in texts(app)
     assert "hunter2" not in texts(app)
     assert "hunter2" in caplog.text
+
+
+def test_advice_can_be_taken_along_and_no_cell_is_computed(served: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Callable[[], bytes]] = []
+    monkeypatch.setattr("streamlit.download_button", lambda label, data, **_: taken.append(data))
+    app = visit("money")
+    shown = app.dataframe[0].value
+    found = pd.read_csv(io.BytesIO(taken[0]()), encoding="utf-8-sig", keep_default_na=False)
+    assert list(found.columns) == list(shown.columns)
+    assert list(found["A month"].astype(str)) == ["" if pd.isna(v) else str(v) for v in shown["A month"]]
+    assert dashboard_lake.FORMULA in set(shown["Server"])
+    assert f"'{dashboard_lake.FORMULA}" in set(found["Server"])
+    assert not found.drop(columns="A month").map(lambda text: str(text).startswith(fleet.FORMULA)).any(axis=None)
+
+
+def test_money_and_what_if_say_whose_cost_they_sum_up(opened: OpenRun) -> None:
+    money = opened.summary.actions
+    assert money is not None
+    whole = next(row for row in money.savings if row.scope == "fleet" and row.kind == "all")
+    assert f"Cost of the {whole.priced} server" in texts(visit("money")).replace("\\", "")
+    total = what_if.outcome(opened, Scenario(name="as it is")).totals.iloc[0]
+    wanted = f"Cost of all {total['priced']} of {total['servers']} servers with a price"
+    assert wanted in texts(visit("what-if")).replace("\\", "")
 
 
 def test_a_decision_is_recorded_with_name_and_reason(own_lake: Lake) -> None:

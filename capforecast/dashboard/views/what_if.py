@@ -137,7 +137,7 @@ def _outcome(opened: OpenRun, found: Outcome) -> None:
                 delta_color="inverse" if figure.worse else "normal",
                 width=TIER_WIDTH if figure.label in what_if.TIERS else COST_WIDTH,
             )
-    for said in found.notes:
+    for said in filter(None, (what_if.whose_cost(found, scope or ""), *found.notes)):
         ui.note(said)
     _tables(opened, found)
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from capforecast.actions import scenario_book
 from capforecast.actions.scenario import Scenario
+from capforecast.actions.scenario_text import parsed
 from capforecast.actions.what_if import Outcome, evaluate, open_baseline
 from capforecast.actions.what_if_record import differing
 from capforecast.configuration import Loaded
@@ -98,10 +97,7 @@ def _inline(asked: Asked) -> list[dict[str, Any]]:
     """Changes written out in YAML or JSON."""
     found = []
     for text in asked.changes:
-        try:
-            change = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--change {text!r}: neither YAML nor JSON ({' '.join(str(error).split())})") from None
+        change = parsed(text, f"--change {text[:80]!r}")
         if not isinstance(change, dict):
             raise UsageError(f"--change {text!r}: write e.g. '{{kind: growth, percent_per_month: 5}}'")
         found.append(change)

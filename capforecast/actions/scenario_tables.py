@@ -52,7 +52,9 @@ class Tables:
         if new:
             known = known.iloc[rows].reset_index(drop=True)
             names = known[SERVER_ID].to_numpy(dtype=object, copy=True)
-            names[-new:], units = self._new_names(base.place[rows[-new:]]), self._new_units(known, new)
+            names[-new:] = self._of_series(np.array([name for _, _, name in self._new], dtype=object))
+            units = known[BUSINESS_UNIT].to_numpy(dtype=object, copy=True)
+            units[-new:] = self._of_series(self._new_units)
             known = known.assign(**{SERVER_ID: names, BUSINESS_UNIT: units})
         was = figure_columns(base, self.before, np.full(len(base.place), base.settings.risk.lead_time_days))
         then = figure_columns(base, self.after, self.effects.lead)
@@ -73,7 +75,7 @@ class Tables:
             names = known[SERVER_ID].to_numpy(dtype=object, copy=True)
             names[-new:] = [name for _, _, name in self._new]
             units = known[BUSINESS_UNIT].to_numpy(dtype=object, copy=True)
-            units[-new:] = [self._unit(change, like) for change, like, _ in self._new]
+            units[-new:] = self._new_units
             known = known.assign(**{SERVER_ID: names, BUSINESS_UNIT: units})
         out: dict[str, Any] = {name: known[name] for name in known}
         gone = self.effects.retired
@@ -98,7 +100,7 @@ class Tables:
         """TOTAL_COLUMNS: the fleet, then each business unit. Business units add up to the fleet."""
         base, rows = self.baseline, self._server_rows
         units = base.servers[BUSINESS_UNIT].to_numpy(dtype=object).astype(str)
-        units = np.append(units, np.array([self._unit(change, like) for change, like, _ in self._new], dtype=str))
+        units = np.append(units, self._new_units.astype(str))
         names, code = np.unique(np.append(units, list(self.effects.further)), return_inverse=True)
         code, count = code[: len(rows)], len(names)
         was = np.arange(len(rows)) < len(base.servers)
@@ -229,22 +231,17 @@ class Tables:
 
     @cached_property
     def _series_rows(self) -> Index:
-        rows = [np.arange(len(self.baseline.place))]
-        rows += [np.flatnonzero(self.baseline.place == like) for _, like, _ in self._new]
-        return np.concatenate(rows).astype(np.int64)
+        place = self.baseline.place
+        of = {like: np.flatnonzero(place == like) for like in {like for _, like, _ in self._new}}
+        return np.concatenate([np.arange(len(place)), *(of[like] for _, like, _ in self._new)]).astype(np.int64)
 
-    def _new_names(self, place: Index) -> list[str]:
-        """Name of the new server of each new series."""
-        counts = [int((self.baseline.place == like).sum()) for _, like, _ in self._new]
-        return [name for (_, _, name), count in zip(self._new, counts, strict=True) for _ in range(count)]
+    @cached_property
+    def _new_units(self) -> npt.NDArray[np.object_]:
+        """Business unit of each new server."""
+        known = self.baseline.servers[BUSINESS_UNIT].to_numpy(dtype=object)
+        return np.array([str(change.business_unit or known[like]) for change, like, _ in self._new], dtype=object)
 
-    def _new_units(self, known: pd.DataFrame, new: int) -> npt.NDArray[np.object_]:
-        units: npt.NDArray[np.object_] = known[BUSINESS_UNIT].to_numpy(dtype=object, copy=True)
-        counts = [int((self.baseline.place == like).sum()) for _, like, _ in self._new]
-        units[-new:] = [
-            self._unit(change, like) for (change, like, _), n in zip(self._new, counts, strict=True) for _ in range(n)
-        ]
-        return units
-
-    def _unit(self, change: Any, like: int) -> str:
-        return str(change.business_unit or self.baseline.servers[BUSINESS_UNIT].iloc[like])
+    def _of_series(self, values: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+        """A value of each new server, for each of its series."""
+        series = np.bincount(self.baseline.place, minlength=len(self.baseline.servers))
+        return np.repeat(values, series[[like for _, like, _ in self._new]])

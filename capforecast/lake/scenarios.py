@@ -19,7 +19,7 @@ from capforecast.lake.store import Store
 
 FOLDER = "scenarios"
 READERS = 16
-MOST_BYTES = 1_000_000
+MOST_BYTES = 1_000_000  # of one scenario
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -47,9 +47,18 @@ def is_id(text: str) -> bool:
 
 
 def save(store: Store, text: str) -> str:
-    """Save a scenario's JSON; returns its id. The same text saved again is the same scenario."""
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    store.put(_key(name), text.encode())
+    """Save a scenario's JSON; returns its id. The same text saved again is the same scenario.
+
+    Raises UsageError for more than MOST_BYTES.
+    """
+    data = text.encode()
+    if len(data) > MOST_BYTES:
+        raise UsageError(
+            f"the scenario takes {len(data):,} bytes, and at most {MOST_BYTES:,} are kept: select servers by business "
+            "unit, region or tier in place of their names"
+        )
+    name = hashlib.sha256(data).hexdigest()[:16]
+    store.put(_key(name), data)
     return name
 
 

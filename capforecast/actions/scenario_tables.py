@@ -24,6 +24,7 @@ from capforecast.actions.scenario_columns import (
     figure_columns,
     summed,
     tier_column,
+    why_unknown,
 )
 from capforecast.actions.scenario_effects import Effects
 from capforecast.actions.scenario_figures import Figures
@@ -123,10 +124,24 @@ class Tables:
         for name in table.columns:
             if not name.startswith(MONEY):
                 table[name] = table[name].astype(np.int64)
+        for name, reasons in self._unknown(code, count, was, then).items():
+            table[f"{name}_unknown"] = reasons
+            table[name] = table[name].where(table[f"{name}_unknown"] == "")
         table = table.assign(
             scope=["fleet", *["business_unit"] * count], name=["", *names], currency=self.baseline.currency
         )
         return table[list(TOTAL_COLUMNS)]
+
+    def _unknown(self, code: Index, count: int, was: BoolArray, then: BoolArray) -> dict[str, list[str]]:
+        """By kind of cost: why the sums of the fleet and of each unit do not compare, since a price is not known."""
+        out = {}
+        for name in MONEY:
+            before, after = (np.isfinite(self._paid[f"{name}{which}"]) for which in ("_before", ""))
+            lost = summed(code, then & ~after & (before | ~was), count)
+            gained = summed(code, was & then & after & ~before, count)
+            pairs = zip([lost.sum(), *lost], [gained.sum(), *gained], strict=True)
+            out[name] = [why_unknown(int(one), int(other)) for one, other in pairs]
+        return out
 
     def notes(self) -> tuple[str, ...]:
         """What the figures do not consider."""
@@ -139,7 +154,7 @@ class Tables:
         unpriced = np.isnan(self._costs["monthly"]) & ~np.isnan(self._costs["monthly_before"])
         if unpriced.any():
             notes.append(
-                f"{int(unpriced.sum())} servers have no known price in their new size; the sums leave them out"
+                f"{int(unpriced.sum())} servers have no known price in their new size: sums of cost are unknown"
             )
         return tuple(notes)
 

@@ -134,6 +134,7 @@ def _outcome(opened: OpenRun, found: Outcome) -> None:
                 figure.after,
                 delta=figure.change,
                 border=True,
+                help=in_markdown(figure.unknown) if figure.unknown else None,
                 delta_color="inverse" if figure.worse else "normal",
                 width=TIER_WIDTH if figure.label in what_if.TIERS else COST_WIDTH,
             )

@@ -10,9 +10,10 @@ from typing import TypeVar
 import pandas as pd
 
 from capforecast.dashboard import published
+from capforecast.dashboard.faults import refuse_damaged
 from capforecast.dashboard.published import Parts, Run
 from capforecast.dashboard.remembered import Memory
-from capforecast.errors import LakeError, UsageError
+from capforecast.errors import LakeError, StaleReferenceError, UsageError
 from capforecast.lake.datasets import read_table
 from capforecast.lake.store import Store
 from capforecast.report.summary import RunSummary
@@ -80,13 +81,17 @@ class Lake:
     def frame(self, reference: Reference, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table, or those of some columns that it has; do not change it.
 
-        Raises MissingObjectError or StaleReferenceError where it is gone or has been replaced.
+        Raises MissingObjectError, StaleReferenceError or DamagedObjectError where it is gone, replaced or no table.
         """
         key = ("table", reference.sha256, None if columns is None else tuple(columns))
         return self.memory.get(key, lambda: self._frame(reference, columns))
 
     def _frame(self, reference: Reference, columns: Sequence[str] | None) -> pd.DataFrame:
-        table = read_table(self.store, reference)
+        try:
+            table = read_table(self.store, reference)
+        except StaleReferenceError:
+            refuse_damaged(self.store, reference)
+            raise
         if columns is not None:
             table = table.select([name for name in columns if name in table.column_names])
         return compact(table.to_pandas())

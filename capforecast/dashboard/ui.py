@@ -14,12 +14,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from capforecast.dashboard import fleet, here
+from capforecast.dashboard import faults, fleet, here
 from capforecast.dashboard.frame_figure import CONFIG
 from capforecast.dashboard.looks import Looks, looks
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import OpenRun
-from capforecast.errors import CapforecastError
+from capforecast.errors import CapforecastError, LakeError
 from capforecast.report.style import TIER_MEANING
 from capforecast.schema import SERVER_ID, TIER_ORDER
 
@@ -72,6 +72,10 @@ def told() -> Iterator[None]:
     """Turn what fails inside into words; details of what nobody foresaw go to the log alone."""
     try:
         yield
+    except LakeError as error:
+        opened: OpenRun | None = st.session_state.get("opened")
+        said = faults.in_words(here.served().lake.store, None if opened is None else opened.run, error)
+        st.error(in_markdown(said), icon=":material/error:")
     except CapforecastError as error:
         st.error(in_markdown(error), icon=":material/error:")
     except Exception:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dashboard_lake
 import pandas as pd
+import pyarrow as pa
 import pytest
 from app_tests import app_path, calc_hash, sound, texts, visit
 from streamlit.testing.v1 import AppTest
@@ -21,6 +22,8 @@ from capforecast.dashboard import advice, fleet, here, what_if
 from capforecast.dashboard.app import PAGES
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import Lake, OpenRun
+from capforecast.lake.claims import Claims
+from capforecast.lake.datasets import to_parquet
 from capforecast.lake.store import Store
 from capforecast.report import answer
 
@@ -174,6 +177,73 @@ def test_a_table_that_is_gone_fails_its_part_alone(own_lake: Lake) -> None:
     app = visit("warnings")
     assert "is not in the store" in texts(app)
     assert "Said against came" in texts(app)
+
+
+HARM: dict[str, Callable[[bytes], bytes]] = {
+    "cut short": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "garbage": lambda data: bytes(255 - byte for byte in data),
+    "another table": lambda data: to_parquet(pa.table({"x": [1]})),
+}
+
+
+def harmed(lake: Lake, dataset: str, how: str) -> None:
+    for key in lake.store.keys(dataset):
+        lake.store.put(key, HARM[how](lake.store.read(key)))
+
+
+@pytest.mark.parametrize("how", HARM)
+@pytest.mark.parametrize(
+    ("path", "dataset"),
+    [
+        ("overview", "servers"),
+        ("servers", "servers"),
+        ("server", "processed"),
+        ("server", "forecasts"),
+        ("warnings", "scorecard"),
+        ("pools", "demand"),
+        ("money", "actions"),
+        ("what-if", "path_levels"),
+        ("data", "quality"),
+    ],
+)
+def test_a_damaged_table_is_named_with_the_way_out_and_other_pages_go_on(
+    own_lake: Lake, opened: OpenRun, path: str, dataset: str, how: str
+) -> None:
+    table = fleet.servers(opened)
+    server = str(table.loc[table["tier"] == "critical", "server_id"].iloc[0])
+    here.serve(here.Served(own_lake))
+    harmed(own_lake, dataset, how)
+    app = visit(path, server=server) if path == "server" else visit(path)
+    said = "\n".join(each.value for each in app.error).replace("\\", "")
+    assert f"{dataset}/cadence=daily/as_of=2026-11-23" in said
+    assert "run again" in said
+    if how != "another table" and path != "what-if":
+        assert "is damaged" in said
+    assert not visit("runs").error
+
+
+def test_servers_are_shown_without_advice_where_that_is_damaged(own_lake: Lake) -> None:
+    harmed(own_lake, "actions", "cut short")
+    app = visit("servers")
+    assert not app.error
+    assert "Segments, actions and money are missing here" in texts(app)
+    assert "is damaged" in texts(app)
+    table = app.dataframe[0].value
+    assert len(table) == own_lake.open(own_lake.run(None)).summary.servers
+    assert "action" not in table
+    assert not visit().error
+
+
+def test_a_run_that_replaces_tables_is_waited_for(own_lake: Lake) -> None:
+    run = own_lake.run(None)
+    with Claims(own_lake.store, "4711") as claims:
+        claims.period(run.cadence, run.as_of)
+        harmed(own_lake, "scorecard", "another table")
+        said = texts(visit("warnings")).replace("\\", "")
+        assert "A run as of 2026-11-23 is replacing its tables (run 4711, process" in said
+        assert "wait until it has ended, then reload the page" in said
+    assert "wait until" not in texts(visit("warnings"))
 
 
 def test_what_nobody_foresaw_is_in_the_log_and_not_on_the_page(

@@ -285,6 +285,17 @@ def test_money_and_what_if_say_whose_cost_they_sum_up(opened: OpenRun) -> None:
     assert wanted in texts(visit("what-if")).replace("\\", "")
 
 
+def test_runs_link_to_prefect_where_its_address_is_known_and_say_so_where_not(served: Lake) -> None:
+    app = visit("runs")
+    links = app.dataframe[len(app.dataframe) - 1].value["Prefect"]
+    assert all(str(link).startswith("http://prefect.example:4200/runs/flow-run/") for link in links)
+    assert "--prefect-url" not in texts(app).replace("\\", "")
+    here.serve(here.Served(served, prefect_url=""))
+    app = visit("runs")
+    assert "Prefect" not in app.dataframe[len(app.dataframe) - 1].value
+    assert "capforecast dashboard --prefect-url" in texts(app).replace("\\", "")
+
+
 def test_a_decision_is_recorded_with_name_and_reason(own_lake: Lake) -> None:
     app = visit("money")
     app.text_input(key="by").set_value("ann")

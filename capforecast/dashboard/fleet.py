@@ -121,7 +121,7 @@ def values(table: pd.DataFrame, name: str) -> list[str]:
     """The values of a column there are, in order; tiers worst first."""
     if name not in table:
         return []
-    there = set(text_column(table, name).unique()) - {""}
+    there = {str(value) for value in table[name].dropna().unique()} - {""}
     known = [str(tier) for tier in TIER_ORDER if tier in there] if name == "tier" else []
     return known + sorted(there - set(known))
 

@@ -184,16 +184,13 @@ def hindsight(view: SeriesView, earlier: Sequence[OpenRun]) -> list[Hindsight]:
     server, metric = str(view.row[SERVER_ID]), view.metric
     found = []
     for opened in earlier:
-        unit = _unit_then(opened, server) or str(view.row[BUSINESS_UNIT])
-        outlook = _outlook(opened, unit, server, metric)
+        outlook = _outlook(opened, str(view.row[BUSINESS_UNIT]), server, metric)
+        if outlook is None:  # in another unit then; looked up only here, since it reads all servers of that run
+            row = server_row(opened, server)
+            outlook = None if row is None else _outlook(opened, str(row[BUSINESS_UNIT]), server, metric)
         if outlook is not None:
             found.append(_fared(outlook, view))
     return found
-
-
-def _unit_then(opened: OpenRun, server: str) -> str | None:
-    row = server_row(opened, server)
-    return None if row is None else str(row[BUSINESS_UNIT])
 
 
 def _fared(outlook: Outlook, view: SeriesView) -> Hindsight:

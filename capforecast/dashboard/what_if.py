@@ -53,8 +53,9 @@ def baseline(opened: OpenRun) -> Baseline:
 def outcome(opened: OpenRun, scenario: Scenario) -> Outcome:
     """What a scenario does to the run; raises UsageError for servers, metrics or types that are not there."""
     start = baseline(opened)
+    changes = scenario.model_dump_json(include={"changes"})  # its name and why do not change the answer
     return opened.lake.memory.get(
-        ("outcome", start.run, scenario.id),
+        ("outcome", start.run, changes),
         lambda: evaluate(start, scenario),
         lambda made: (len(made.series) + len(made.servers)) * ROW_BYTES,
     )

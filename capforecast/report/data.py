@@ -164,6 +164,8 @@ def text_column(frame: pd.DataFrame, name: str) -> pd.Series:
     if name not in frame:
         return pd.Series("", index=frame.index, dtype="str")
     column = frame[name]
+    if isinstance(column.dtype, pd.StringDtype):
+        return column.fillna("").astype("str")
     return column.astype("object").where(column.notna(), "").astype("str")
 
 

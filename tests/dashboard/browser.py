@@ -23,14 +23,8 @@ from urllib.parse import quote
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
 ROOT = Path(__file__).parents[2]
 STARTS = 90.0  # seconds within which a server must answer
-_RUNS = """() => {
-  const app = document.querySelector('[data-testid=stApp]');
-  window.runs = 0;
-  new MutationObserver(() => {
-    if (app.getAttribute('data-test-script-state') === 'notRunning') window.runs += 1;
-  }).observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
-}"""
 _QUIET = "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+_DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @dataclass
@@ -98,17 +92,37 @@ class Visit:
     faults: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
     took: dict[str, float] = field(default_factory=dict)
-    late: type[Exception] = TimeoutError  # what the browser's driver raises
+    finished: int = 0  # how often the server has said that it drew a page, or a part of one, to its end
 
     def watch(self) -> None:
         """Note what the page asks for elsewhere, and what fails in it."""
         self.page.on("request", self._asked)
+        self.page.on("websocket", lambda socket: socket.on("framereceived", self._told))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
 
     def _asked(self, request: Any) -> None:
         if not request.url.startswith((self.url, self.url.replace("http", "ws"), "data:", "blob:")):
             self.elsewhere.append(request.url)
+
+    def _told(self, message: bytes | str) -> None:
+        """Streamlit's messages; what its page shows of it may be over before anybody has looked."""
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        told = ForwardMsg.FromString(message) if isinstance(message, bytes) else ForwardMsg()
+        ends = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
+        self.finished += told.WhichOneof("type") == "script_finished" and told.script_finished in ends
+
+    def _drawn_after(self, before: int, seconds: float) -> bool:
+        """Wait until more than `before` have been drawn; whether that was within so many seconds."""
+        until = time.monotonic() + seconds
+        while self.finished <= before:
+            if time.monotonic() > until:
+                return False
+            self.page.wait_for_timeout(4)  # messages are told meanwhile
+        self.page.wait_for_function(_QUIET, polling="raf", timeout=30_000)
+        self.page.evaluate(_DRAWN)
+        return True
 
     def open(self, path: str = "", what: str = "", heading: str = "h1") -> None:
         """Load a page anew, until it is drawn."""
@@ -117,14 +131,13 @@ class Visit:
         self.page.wait_for_selector(heading, timeout=60_000)
         self.page.wait_for_function(_QUIET, polling="raf", timeout=60_000)
         self.took[what or f"open {path}"] = time.perf_counter() - began
-        self.page.evaluate(_RUNS)
 
     def do(self, what: str, act: Callable[[], Any], until: str = "") -> None:
         """Do something and wait until the page has been drawn anew; `until`: and this holds in it (JavaScript)."""
-        before = self.page.evaluate("() => window.runs")
-        began = time.perf_counter()
+        before, began = self.finished, time.perf_counter()
         act()
-        self.page.wait_for_function(f"() => window.runs > {before}", polling="raf", timeout=30_000)
+        if not self._drawn_after(before, 30):
+            raise TimeoutError(f"{what}: nothing was drawn within 30 s")
         if until:
             self.page.wait_for_function(until, polling="raf", timeout=30_000)
         self.took[what] = time.perf_counter() - began
@@ -147,14 +160,12 @@ class Visit:
         canvas = self.table(number).locator("canvas").first
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()  # what scrolls lies over it, so it is not clicked by name
-        before = self.page.evaluate("() => window.runs")
+        before = self.finished
         for _ in range(5):  # a table that is still being laid out takes no click
             self.page.mouse.click(box["x"] + x % box["width"], box["y"] + 35 + 35 * row + 17)
-            try:
-                self.page.wait_for_function(f"() => window.runs > {before}", polling="raf", timeout=3_000)
+            if self._drawn_after(before, 3):
                 return
-            except self.late:
-                box = canvas.bounding_box()
+            box = canvas.bounding_box()
 
     def push(self, label: str, key: str = "ArrowRight") -> None:
         """Move a slider by one step, by the keyboard."""
@@ -170,13 +181,12 @@ class Visit:
 @contextmanager
 def visitor(url: str, *, scheme: str = "light", width: int = 1360, height: int = 1000) -> Iterator[Visit]:
     """A browser with one page."""
-    from playwright.sync_api import TimeoutError as Late
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        visit = Visit(context.new_page(), url, late=Late)
+        visit = Visit(context.new_page(), url)
         visit.watch()
         try:
             yield visit

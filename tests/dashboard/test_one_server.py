@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dashboard_lake
 import numpy as np
 import pandas as pd
@@ -53,6 +55,16 @@ def test_hindsight_is_the_error_on_what_came_since(opened: OpenRun, server: str)
     assert fared.points == seen.sum() == 14
     assert fared.error == pytest.approx(np.abs(came - fared.outlook.quantiles["q50"])[seen].mean())
     assert 0 <= fared.inside <= 1
+
+
+def test_hindsight_of_a_server_that_was_in_another_unit_then(opened: OpenRun, server: str) -> None:
+    view = view_of(opened, server)
+    earlier = [opened.lake.open(run) for run in one_server.earlier_runs(opened)]
+    unit = str(view.row["business_unit"])
+    other = next(name for name in fleet.servers(opened)["business_unit"].astype("str") if name != unit)
+    moved = replace(view, row=view.row | {"business_unit": other})
+    (fared,), (wanted,) = one_server.hindsight(moved, earlier), one_server.hindsight(view, earlier)
+    assert fared.error == wanted.error
 
 
 def test_the_deciding_metric_comes_first(opened: OpenRun, server: str) -> None:

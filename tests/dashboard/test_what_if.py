@@ -27,6 +27,14 @@ def test_costs_are_not_compared_where_a_price_is_lost(opened: OpenRun) -> None:
     assert "a month more" in what_if.headline(known)
 
 
+def test_another_name_is_not_another_answer(opened: OpenRun) -> None:
+    scenario = Scenario.of({"name": "x", "changes": [{"kind": "growth", "percent_per_month": 7}]})
+    found = what_if.outcome(opened, scenario)
+    assert what_if.outcome(opened, scenario.model_copy(update={"name": "y"})) is found
+    other = Scenario.of({"name": "x", "changes": [{"kind": "growth", "percent_per_month": 8}]})
+    assert what_if.outcome(opened, other) is not found
+
+
 def test_a_scenario_that_somebody_changed_is_not_taken_for_an_empty_one(own_lake: Lake) -> None:
     name = what_if.save(own_lake, Scenario.of({"name": "x", "changes": [{"kind": "retire"}]}))
     own_lake.store.delete(f"scenarios/{name}.json")

@@ -158,7 +158,7 @@ def moved(found: Outcome) -> pd.DataFrame:
 
 def saved(lake: Lake) -> dict[str, Saved]:
     """Saved scenarios by id, the one saved last first."""
-    return {each.id: each for each in scenarios.listed(lake.store)}
+    return {each.id: each for each in scenarios.listed(lake.store, lake.memory.get)}
 
 
 def load(lake: Lake, name: str) -> Scenario:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,9 @@ class Saved:
     def name(self) -> str:
         """What people call it; "" of one that cannot be read."""
         return str(self.content.get("name", ""))
+
+
+Remembered = Callable[[Hashable, Callable[[], Saved]], Saved]
 
 
 def is_id(text: str) -> bool:
@@ -77,12 +81,24 @@ def read(store: Store, name: str) -> Saved:
     return found
 
 
-def listed(store: Store) -> list[Saved]:
-    """All saved scenarios, the one saved last first; those that cannot be read say why."""
+def listed(store: Store, remembered: Remembered | None = None) -> list[Saved]:
+    """All saved scenarios, the one saved last first; those that cannot be read say why.
+
+    remembered: a memory that has what it was asked for before; a bucket is then asked for new scenarios alone.
+    """
     found = [(item.key.rpartition("/")[2].removesuffix(".json"), item.modified) for item in store.listed(FOLDER)]
+
+    def one(name: str, saved: datetime) -> Saved | None:
+        try:
+            if remembered is None:
+                return _read(store, name, saved)
+            return remembered(("scenario", store.url, name, saved), lambda: _read(store, name, saved))
+        except MissingObjectError:  # deleted since it was listed
+            return None
+
     with ThreadPoolExecutor(READERS) as pool:
-        known = pool.map(lambda one: _read(store, *one), [one for one in found if is_id(one[0])])
-        return sorted(known, key=lambda one: (one.saved, one.id), reverse=True)
+        known = pool.map(lambda item: one(*item), [item for item in found if is_id(item[0])])
+        return sorted(filter(None, known), key=lambda one: (one.saved, one.id), reverse=True)
 
 
 def delete(store: Store, name: str) -> None:

@@ -22,6 +22,7 @@ from capforecast.dashboard import advice, fleet, here, what_if
 from capforecast.dashboard.app import PAGES
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import Lake, OpenRun
+from capforecast.errors import LakeError
 from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import to_parquet
 from capforecast.lake.store import Store
@@ -328,3 +329,24 @@ def test_selected_rows_of_advice_are_never_those_of_another_table(own_lake: Lake
     sound(app)
     assert "no row is selected" in texts(app)
     assert [entry.record.by for entry in decisions.history(own_lake.store)] == ["bob"]
+
+
+def test_a_lake_that_answers_no_more_leaves_what_was_read(made_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    lake = Lake(Store(made_lake), clock=lambda: now[0])
+    here.serve(here.Served(lake))
+    known = [metric.value for metric in visit().metric]
+    monkeypatch.setattr(lake.store, "listed", _refused)
+    now[0] += 60
+    app = visit()
+    assert "Shown is what was read before: no answer" in texts(app).replace("\\", "")
+    assert [metric.value for metric in app.metric] == known
+    assert not app.error
+    monkeypatch.undo()
+    now[0] += 60
+    assert "Shown is what was read before" not in texts(visit())
+    here.stop()
+
+
+def _refused(prefix: str) -> None:
+    raise LakeError("no answer")

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from rich.markup import escape
+
 from capforecast.configuration import Loaded, usable_store
 from capforecast.errors import CapforecastError, UsageError
 from capforecast.lake.store import Store
+from capforecast.settings import StorageSettings
 from deployments import console
 
+RETRIES, TIMEOUT_SECONDS = 2, 20
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BASE_PATH = re.compile(r"[A-Za-z0-9_./~-]*")
 # Colours of the report (capforecast/report/style.py), for what Streamlit draws itself.
@@ -110,7 +114,13 @@ def _store(loaded: Loaded) -> Store:
     url = usable_store(loaded)
     if "://" not in url and not Path(url).expanduser().is_dir():
         raise UsageError(f"there is no lake at {url}; name it with --store, or make one with `capforecast run`")
-    return Store(url, loaded.settings.storage)
+    return Store(url, for_people(loaded.settings.storage))
+
+
+def for_people(storage: StorageSettings) -> StorageSettings:
+    """How a bucket is reached while somebody waits: a run outlasts half a minute without an answer, a page does not."""
+    waited = {"retries": RETRIES, "timeout_seconds": TIMEOUT_SECONDS}
+    return storage.model_copy(update={name: min(getattr(storage, name), most) for name, most in waited.items()})
 
 
 def _checked(address: Address, prefect_url: str) -> None:
@@ -136,4 +146,4 @@ def _warm(lake: Any) -> None:
     try:
         app_parts.warm(lake)
     except CapforecastError as error:
-        console.err.print(f"[yellow]note[/] {error!s}", soft_wrap=True, markup=False)
+        console.err.print(f"[yellow]note[/] {escape(str(error))}", soft_wrap=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from capforecast.actions import scenario_book
 from capforecast.actions.scenario import Scenario
+from capforecast.actions.scenario_text import parsed
 from capforecast.actions.what_if import Outcome, evaluate, open_baseline
 from capforecast.actions.what_if_record import differing
 from capforecast.configuration import Loaded
@@ -98,10 +98,7 @@ def _inline(asked: Asked) -> list[dict[str, Any]]:
     """Changes written out in YAML or JSON."""
     found = []
     for text in asked.changes:
-        try:
-            change = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--change {text!r}: neither YAML nor JSON ({' '.join(str(error).split())})") from None
+        change = parsed(text, f"--change {text[:80]!r}")
         if not isinstance(change, dict):
             raise UsageError(f"--change {text!r}: write e.g. '{{kind: growth, percent_per_month: 5}}'")
         found.append(change)
@@ -145,8 +142,7 @@ def headline(outcome: Outcome) -> str:
     """The fleet before and after, in a line."""
     fleet, base = outcome.totals.iloc[0], outcome.baseline
     was, then = (int(fleet[f"critical{w}"] + fleet[f"high{w}"]) for w in ("_before", ""))
-    money = _change(fleet["monthly_before"], fleet["monthly"], base.currency)
-    safe = _change(fleet["safe_monthly_before"], fleet["safe_monthly"], base.currency)
+    money, safe = _cost(fleet, "monthly"), _cost(fleet, "safe_monthly")
     return (
         f"{outcome.scenario.name}, as of {as_of_segment(base.as_of)}: {then} of {int(fleet['servers'])} servers at "
         f"risk, {was} of {int(fleet['servers_before'])} without it; cost {money} a month, with the sizes advised {safe}"
@@ -160,8 +156,7 @@ def total_rows(outcome: Outcome) -> list[dict[str, Any]]:
         counts = {name: _pair(row[f"{name}_before"], row[name], 0) for name in ("servers", *map(str, TIER_ORDER))}
         rows.append(
             {"": row["name"] or "fleet"} | counts
-            | {"a month": _change(row["monthly_before"], row["monthly"], row["currency"]),
-               "as advised": _change(row["safe_monthly_before"], row["safe_monthly"], row["currency"])}
+            | {"a month": _cost(row, "monthly"), "as advised": _cost(row, "safe_monthly")}
         )  # fmt: skip
     return rows
 
@@ -189,8 +184,12 @@ def _pair(was: Any, then: Any, digits: int | None) -> str:
     return str(other) if one == other else f"{one} -> {other}"
 
 
-def _change(was: float, then: float, currency: str) -> str:
-    change = round(then - was, 2)
+def _cost(total: Mapping[Any, Any], name: str) -> str:
+    """A sum of costs and its change; why it is not known, where it is not."""
+    if total[f"{name}_unknown"]:
+        return f"unknown ({total[f'{name}_unknown']})"
+    then, currency = total[name], total["currency"]
+    change = round(then - total[f"{name}_before"], 2)
     moved = f" ({'+' if change > 0 else ''}{number(change, 0)})" if change else ""
     return f"{currency} {number(then, 0)}{moved}"
 

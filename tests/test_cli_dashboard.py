@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from commands import Call
 
+from capforecast.settings import StorageSettings
 from deployments import dashboard
 from deployments.dashboard import Address
 
@@ -77,3 +78,18 @@ def test_another_address_is_warned_of(call: Call, tmp_path: Path, monkeypatch: p
     ended = call("dashboard", "--store", tmp_path, "--host", "0.0.0.0", "--port", "18599")
     assert ended.code == 0
     assert "knows no users" in ended.err
+
+
+def test_nobody_waits_a_minute_for_a_bucket_that_does_not_answer() -> None:
+    waited = dashboard.for_people(StorageSettings())
+    assert (waited.retries, waited.timeout_seconds) == (2, 20)
+    assert dashboard.for_people(StorageSettings(retries=0, timeout_seconds=5)).retries == 0
+
+
+def test_a_lake_that_cannot_be_read_yet_is_said_in_words(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "_run", lambda *given: None)
+    ended = call("dashboard", "--store", tmp_path, "--port", "18598")
+    assert ended.code == 0
+    assert ended.err.startswith("note There is no finished run")

@@ -55,6 +55,17 @@ def test_people_read_what_differs(call, lake):
     assert "(+" in done.out
 
 
+def test_a_size_without_a_price_gives_no_saving(call, lake):
+    words = ("--change", "{kind: resize, vcpus: 7, memory_gib: 9, select: {business_units: retail}}")
+    fleet, payments, retail = read(call, lake, *words)["totals"]
+    for row in (fleet, retail):
+        assert (row["monthly"], row["monthly_unknown"]) == (None, "12 servers have no price in the scenario")
+    assert (payments["monthly"], payments["monthly_unknown"]) == (payments["monthly_before"], "")
+    said = call("what-if", *words, "--store", lake).out
+    assert "cost unknown (12 servers have no price in the scenario) a month" in " ".join(said.split())
+    assert "(-" not in said
+
+
 def test_a_scenario_is_read_from_a_file_saved_shown_and_deleted(call, lake, tmp_path):
     file = tmp_path / "q3.yaml"
     file.write_text("name: Q3 =1+1\nchanges:\n- {kind: growth, percent_per_month: 4}\n")

@@ -6,14 +6,17 @@ import difflib
 import hashlib
 import json
 import unicodedata
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from capforecast.actions.scenario_changes import KINDS, AnyChange, Part
+from capforecast.actions.scenario_changes import KINDS, AnyChange, NewServers, Part
+from capforecast.actions.scenario_text import parsed
 from capforecast.errors import UsageError
 
 LONGEST_NAME = 80
+MOST_NAMES = 50_000  # in all selections together
+MOST_NEW = 100_000  # servers, of all changes together: half a second
 
 
 class Scenario(Part):
@@ -29,6 +32,19 @@ class Scenario(Part):
         if name != name.strip() or any(unicodedata.category(sign).startswith("C") for sign in name):
             raise ValueError("a name has no control characters, and no space at its ends")
         return name
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        names = sum(change.names for change in self.changes)
+        if names > MOST_NAMES:
+            raise ValueError(
+                f"its selections hold {names:,} names, and at most {MOST_NAMES:,} are allowed in all: select by "
+                "business unit, region or tier"
+            )
+        new = sum(change.count for change in self.changes if isinstance(change, NewServers))
+        if new > MOST_NEW:
+            raise ValueError(f"{new:,} new servers, and at most {MOST_NEW:,} are allowed in all")
+        return self
 
     @property
     def id(self) -> str:
@@ -55,14 +71,8 @@ class Scenario(Part):
 
     @classmethod
     def from_text(cls, text: str, where: str = "scenario") -> Scenario:
-        """From JSON or YAML text; raises UsageError as `of`, and for text that is neither."""
-        import yaml
-
-        try:
-            content = yaml.safe_load(text)  # JSON is YAML, and dates may stand without quotes
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise UsageError(f"{where}: neither YAML nor JSON ({' '.join(str(error).split())[:200]})") from None
-        return cls.of(content, where)
+        """From JSON or YAML text; raises UsageError as `of`, and for text that is neither or too large."""
+        return cls.of(parsed(text, where), where)
 
 
 def _problem(error: Any) -> str:

@@ -45,6 +45,11 @@ class Selection(Part):
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @property
+    def names(self) -> int:
+        """How many names it holds."""
+        return sum(len(getattr(self, field)) for field in ("servers", *FILTERS))
+
     def words(self) -> str:
         """The selection for people: `payments, eu-west-1`, `3 servers`, `the fleet`."""
         given = [name for field in FILTERS for name in getattr(self, field)]
@@ -58,6 +63,11 @@ class Change(Part):
     """What all changes share."""
 
     select: Selection = Field(Selection(), description="servers it holds for; default: the fleet")
+
+    @property
+    def names(self) -> int:
+        """How many names of servers, units and so on it holds."""
+        return self.select.names
 
 
 class Dated(Change):
@@ -121,6 +131,11 @@ class Migrate(Dated):
     percent: float = Field(100.0, gt=0, le=100, description="share of the load that moves")
     ramp_days: int = Field(0, ge=0, le=3650, description="days over which it moves, evenly; 0 = at once")
     retire: bool = Field(False, description="switch off what it came from; needs percent 100")
+
+    @property
+    def names(self) -> int:
+        """Those it leaves, and those it comes to."""
+        return self.select.names + self.onto.names
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -47,6 +47,7 @@ TOTAL_COLUMNS = (
     *(f"{tier}{which}" for tier in TIER_ORDER for which in ("_before", "")),
     "priced_before", "priced",  # servers with a known cost
     "monthly_before", "monthly", "safe_monthly_before", "safe_monthly", "currency",
+    "monthly_unknown", "safe_monthly_unknown",  # why the sum in the scenario is NaN; "" = it is known
 )  # fmt: skip
 MONEY = ("monthly", "safe_monthly")
 Index = npt.NDArray[np.int64]
@@ -94,6 +95,16 @@ def blanked(values: Any, rows: Index, there: int, hidden: BoolArray | None) -> A
     if values.dtype.kind == "b":
         return taken & ~blank
     return np.where(blank, np.nan, taken) if blank.any() else taken
+
+
+def why_unknown(lost: int, gained: int) -> str:
+    """Why a sum of costs does not compare with the published one: prices that lack then, or before; "" = it does."""
+    parts = [
+        f"{servers} {'server has' if servers == 1 else 'servers have'} no price {when}"
+        for servers, when in ((lost, "in the scenario"), (gained, "as published"))
+        if servers
+    ]
+    return ", ".join(parts)
 
 
 def summed(code: Index, weights: npt.NDArray[Any], count: int) -> Array:

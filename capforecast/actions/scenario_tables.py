@@ -24,6 +24,7 @@ from capforecast.actions.scenario_columns import (
     figure_columns,
     summed,
     tier_column,
+    why_unknown,
 )
 from capforecast.actions.scenario_effects import Effects
 from capforecast.actions.scenario_figures import Figures
@@ -52,7 +53,9 @@ class Tables:
         if new:
             known = known.iloc[rows].reset_index(drop=True)
             names = known[SERVER_ID].to_numpy(dtype=object, copy=True)
-            names[-new:], units = self._new_names(base.place[rows[-new:]]), self._new_units(known, new)
+            names[-new:] = self._of_series(np.array([name for _, _, name in self._new], dtype=object))
+            units = known[BUSINESS_UNIT].to_numpy(dtype=object, copy=True)
+            units[-new:] = self._of_series(self._new_units)
             known = known.assign(**{SERVER_ID: names, BUSINESS_UNIT: units})
         was = figure_columns(base, self.before, np.full(len(base.place), base.settings.risk.lead_time_days))
         then = figure_columns(base, self.after, self.effects.lead)
@@ -73,7 +76,7 @@ class Tables:
             names = known[SERVER_ID].to_numpy(dtype=object, copy=True)
             names[-new:] = [name for _, _, name in self._new]
             units = known[BUSINESS_UNIT].to_numpy(dtype=object, copy=True)
-            units[-new:] = [self._unit(change, like) for change, like, _ in self._new]
+            units[-new:] = self._new_units
             known = known.assign(**{SERVER_ID: names, BUSINESS_UNIT: units})
         out: dict[str, Any] = {name: known[name] for name in known}
         gone = self.effects.retired
@@ -98,7 +101,7 @@ class Tables:
         """TOTAL_COLUMNS: the fleet, then each business unit. Business units add up to the fleet."""
         base, rows = self.baseline, self._server_rows
         units = base.servers[BUSINESS_UNIT].to_numpy(dtype=object).astype(str)
-        units = np.append(units, np.array([self._unit(change, like) for change, like, _ in self._new], dtype=str))
+        units = np.append(units, self._new_units.astype(str))
         names, code = np.unique(np.append(units, list(self.effects.further)), return_inverse=True)
         code, count = code[: len(rows)], len(names)
         was = np.arange(len(rows)) < len(base.servers)
@@ -121,10 +124,24 @@ class Tables:
         for name in table.columns:
             if not name.startswith(MONEY):
                 table[name] = table[name].astype(np.int64)
+        for name, reasons in self._unknown(code, count, was, then).items():
+            table[f"{name}_unknown"] = reasons
+            table[name] = table[name].where(table[f"{name}_unknown"] == "")
         table = table.assign(
             scope=["fleet", *["business_unit"] * count], name=["", *names], currency=self.baseline.currency
         )
         return table[list(TOTAL_COLUMNS)]
+
+    def _unknown(self, code: Index, count: int, was: BoolArray, then: BoolArray) -> dict[str, list[str]]:
+        """By kind of cost: why the sums of the fleet and of each unit do not compare, since a price is not known."""
+        out = {}
+        for name in MONEY:
+            before, after = (np.isfinite(self._paid[f"{name}{which}"]) for which in ("_before", ""))
+            lost = summed(code, then & ~after & (before | ~was), count)
+            gained = summed(code, was & then & after & ~before, count)
+            pairs = zip([lost.sum(), *lost], [gained.sum(), *gained], strict=True)
+            out[name] = [why_unknown(int(one), int(other)) for one, other in pairs]
+        return out
 
     def notes(self) -> tuple[str, ...]:
         """What the figures do not consider."""
@@ -137,7 +154,7 @@ class Tables:
         unpriced = np.isnan(self._costs["monthly"]) & ~np.isnan(self._costs["monthly_before"])
         if unpriced.any():
             notes.append(
-                f"{int(unpriced.sum())} servers have no known price in their new size; the sums leave them out"
+                f"{int(unpriced.sum())} servers have no known price in their new size: sums of cost are unknown"
             )
         return tuple(notes)
 
@@ -229,22 +246,17 @@ class Tables:
 
     @cached_property
     def _series_rows(self) -> Index:
-        rows = [np.arange(len(self.baseline.place))]
-        rows += [np.flatnonzero(self.baseline.place == like) for _, like, _ in self._new]
-        return np.concatenate(rows).astype(np.int64)
+        place = self.baseline.place
+        of = {like: np.flatnonzero(place == like) for like in {like for _, like, _ in self._new}}
+        return np.concatenate([np.arange(len(place)), *(of[like] for _, like, _ in self._new)]).astype(np.int64)
 
-    def _new_names(self, place: Index) -> list[str]:
-        """Name of the new server of each new series."""
-        counts = [int((self.baseline.place == like).sum()) for _, like, _ in self._new]
-        return [name for (_, _, name), count in zip(self._new, counts, strict=True) for _ in range(count)]
+    @cached_property
+    def _new_units(self) -> npt.NDArray[np.object_]:
+        """Business unit of each new server."""
+        known = self.baseline.servers[BUSINESS_UNIT].to_numpy(dtype=object)
+        return np.array([str(change.business_unit or known[like]) for change, like, _ in self._new], dtype=object)
 
-    def _new_units(self, known: pd.DataFrame, new: int) -> npt.NDArray[np.object_]:
-        units: npt.NDArray[np.object_] = known[BUSINESS_UNIT].to_numpy(dtype=object, copy=True)
-        counts = [int((self.baseline.place == like).sum()) for _, like, _ in self._new]
-        units[-new:] = [
-            self._unit(change, like) for (change, like, _), n in zip(self._new, counts, strict=True) for _ in range(n)
-        ]
-        return units
-
-    def _unit(self, change: Any, like: int) -> str:
-        return str(change.business_unit or self.baseline.servers[BUSINESS_UNIT].iloc[like])
+    def _of_series(self, values: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+        """A value of each new server, for each of its series."""
+        series = np.bincount(self.baseline.place, minlength=len(self.baseline.servers))
+        return np.repeat(values, series[[like for _, like, _ in self._new]])

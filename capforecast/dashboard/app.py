@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from capforecast.dashboard import fleet, here, icon_path, ui
+from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import OpenRun
 from capforecast.dashboard.views import data, money, overview, pools, runs, server, servers, warnings, what_if
 
@@ -58,6 +59,8 @@ def _chosen_run() -> OpenRun:
     if not known:
         lake.run(None)
     with st.sidebar:
+        if lake.trouble:
+            st.warning(in_markdown(f"Shown is what was read before: {lake.trouble}"), icon=":material/cloud_off:")
         name = st.selectbox(
             "Run",
             list(known),

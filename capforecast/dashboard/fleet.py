@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from capforecast.dashboard.reading import OpenRun
+from capforecast.errors import LakeError
 from capforecast.report.data import breach_dates, text_column, worst_first
 from capforecast.schema import BUSINESS_UNIT, CRITICALITY, METRIC, REGION, SERVER_ID, TIER_ORDER
 
@@ -86,18 +87,29 @@ _COLUMN_OF = {
 def servers(opened: OpenRun) -> pd.DataFrame:
     """Every server of a run, worst first: COLUMNS that it has, segment, action, money, and the date of a likely breach.
 
+    Without segment, action and money where the advice cannot be read (`unadvised`).
     breach_date: when half of the sample paths have breached `high`; NaT = later than the horizon, or unlikely.
     """
-    return opened.remembered("servers", lambda: _servers(opened))
+    if unadvised(opened):  # not remembered: once the advice can be read, it is
+        return _servers(opened, pd.DataFrame())
+    return opened.remembered("servers", lambda: _servers(opened, opened.of_fleet("actions", ADVISED)))
 
 
-def _servers(opened: OpenRun) -> pd.DataFrame:
+def unadvised(opened: OpenRun) -> LakeError | None:
+    """Why the advice of the run cannot be read, which leaves the servers without segment, action and money."""
+    try:
+        opened.of_fleet("actions", ADVISED)
+    except LakeError as error:
+        return error
+    return None
+
+
+def _servers(opened: OpenRun, advised: pd.DataFrame) -> pd.DataFrame:
     table = opened.of_units("servers", COLUMNS)
     if not len(table):
         return table.assign(**{SERVER_ID: [], "tier": []}) if SERVER_ID not in table else table
     plain = table.astype({name: "str" for name in (METRIC, "tier") if name in table})
     ranked = worst_first(plain).reset_index(drop=True)
-    advised = opened.of_fleet("actions", ADVISED)
     if len(advised):
         ranked = ranked.merge(advised, on=SERVER_ID, how="left", validate="one_to_one")
     days = ranked["days_q50"] if "days_q50" in ranked else pd.Series(np.nan, index=ranked.index)

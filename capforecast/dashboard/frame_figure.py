@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from capforecast.dashboard.looks import Looks
+from capforecast.dashboard.looks import LIGHT, Looks
+from capforecast.report.style import PAPER
 
 FONT = "Source Sans, Source Sans 3, IBM Plex Sans, system-ui, sans-serif"
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
@@ -25,7 +26,7 @@ def framed(looks: Looks, height: int, y_title: str = "", *, x_title: str = "") -
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "color": looks.ink, "size": 13},
         hovermode="x unified",
-        hoverlabel={"font": {"color": "#1c2733"}, "bgcolor": "#ffffff"},
+        hoverlabel={"font": {"color": LIGHT.ink}, "bgcolor": PAPER},
         legend={"orientation": "h", "y": -0.14, "x": 0, "yanchor": "top", "font": {"color": looks.ink}},
         xaxis={"title": {"text": x_title}, "showgrid": False, "automargin": True, **line},
         yaxis={"title": {"text": y_title, "standoff": 6}, "automargin": True, "zeroline": False, **line},

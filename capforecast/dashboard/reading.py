@@ -10,9 +10,10 @@ from typing import TypeVar
 import pandas as pd
 
 from capforecast.dashboard import published
+from capforecast.dashboard.faults import refuse_damaged
 from capforecast.dashboard.published import Parts, Run
 from capforecast.dashboard.remembered import Memory
-from capforecast.errors import LakeError, UsageError
+from capforecast.errors import ConfigError, LakeError, StaleReferenceError, UsageError
 from capforecast.lake.datasets import read_table
 from capforecast.lake.store import Store
 from capforecast.report.summary import RunSummary
@@ -31,12 +32,24 @@ class Lake:
     def __init__(self, store: Store, most_bytes: int = MOST_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
         self.store, self.memory, self._clock = store, Memory(most_bytes), clock
         self._listed: tuple[float, list[Run]] | None = None
+        self._known: list[Run] = []
+        self.trouble = ""
 
     def runs(self) -> list[Run]:
-        """The published runs, newest first; listed anew after half a minute."""
+        """The published runs, newest first; listed anew after half a minute.
+
+        Where the lake does not let itself be listed any more, those known before: what was read of them is still there
+        to be shown. `trouble` says why then, and is empty otherwise. Raises LakeError where none was known before.
+        """
         now = self._clock()
         if self._listed is None or now - self._listed[0] > LISTED_SECONDS:
-            self._listed = (now, published.runs(self.store))
+            try:
+                self._known, self.trouble = published.runs(self.store), ""
+            except (LakeError, ConfigError) as error:
+                if not self._known:
+                    raise
+                self.trouble, now = str(error), self._clock()
+            self._listed = (now, self._known)
         return self._listed[1]
 
     def look_again(self) -> None:
@@ -80,13 +93,17 @@ class Lake:
     def frame(self, reference: Reference, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table, or those of some columns that it has; do not change it.
 
-        Raises MissingObjectError or StaleReferenceError where it is gone or has been replaced.
+        Raises MissingObjectError, StaleReferenceError or DamagedObjectError where it is gone, replaced or no table.
         """
         key = ("table", reference.sha256, None if columns is None else tuple(columns))
         return self.memory.get(key, lambda: self._frame(reference, columns))
 
     def _frame(self, reference: Reference, columns: Sequence[str] | None) -> pd.DataFrame:
-        table = read_table(self.store, reference)
+        try:
+            table = read_table(self.store, reference)
+        except StaleReferenceError:
+            refuse_damaged(self.store, reference)
+            raise
         if columns is not None:
             table = table.select([name for name in columns if name in table.column_names])
         return compact(table.to_pandas())

@@ -14,19 +14,20 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from capforecast.dashboard import fleet, here
+from capforecast.dashboard import faults, fleet, here
 from capforecast.dashboard.frame_figure import CONFIG
 from capforecast.dashboard.looks import Looks, looks
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import OpenRun
-from capforecast.errors import CapforecastError
-from capforecast.report.style import TIER_MEANING
+from capforecast.errors import CapforecastError, LakeError
+from capforecast.report.style import TIER_FILL, TIER_MEANING
 from capforecast.schema import SERVER_ID, TIER_ORDER
 
 log = logging.getLogger("capforecast.dashboard")
 Given = ParamSpec("Given")
 TIER_COLOURS = {"critical": "red", "high": "orange", "watch": "yellow", "ok": "green", "unknown": "gray"}
-TIER_HEX = {"critical": "#7a1022", "high": "#c9500f", "watch": "#f3bd57", "ok": "#7fa3b5", "unknown": "#9aa5ae"}
+# The report's; its paler ones are too faint for words on either ground.
+TIER_HEX = {str(tier): fill for tier, fill in TIER_FILL.items()} | {"ok": "#7fa3b5", "unknown": "#9aa5ae"}
 SERVER = "server"  # query parameter of the page of one server
 _PAGES: dict[str, Any] = {}
 LABELS: dict[str, Any] = {
@@ -72,6 +73,10 @@ def told() -> Iterator[None]:
     """Turn what fails inside into words; details of what nobody foresaw go to the log alone."""
     try:
         yield
+    except LakeError as error:
+        opened: OpenRun | None = st.session_state.get("opened")
+        said = faults.in_words(here.served().lake.store, None if opened is None else opened.run, error)
+        st.error(in_markdown(said), icon=":material/error:")
     except CapforecastError as error:
         st.error(in_markdown(error), icon=":material/error:")
     except Exception:

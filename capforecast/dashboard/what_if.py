@@ -18,7 +18,7 @@ from capforecast.lake.scenarios import Saved
 from capforecast.report.action_words import money
 from capforecast.report.data import text_column
 from capforecast.report.words import NONE, count, plural
-from capforecast.schema import BUSINESS_UNIT, SERVER_ID, TIER_ORDER
+from capforecast.schema import SERVER_ID, TIER_ORDER
 
 ROW_BYTES = 500  # of an outcome, about; to count them would take longer than to make them
 TIERS = [str(tier) for tier in TIER_ORDER]
@@ -31,12 +31,13 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure before and after, in words."""
+    """A figure before and after, in words; why it is not known."""
 
     label: str
     after: str
     change: str | None
     worse: bool  # when it rises
+    unknown: str = ""
 
 
 def baseline(opened: OpenRun) -> Baseline:
@@ -67,9 +68,8 @@ def headline(found: Outcome) -> str:
     moved = "as many as now" if then == now else f"{count(then)} now"
     said = f"{plural(now, 'server')} at risk of {count(total['servers'])} ({moved})."
     before, after = total["safe_monthly_before"], total["safe_monthly"]
-    lost = unpriced(found, "safe_monthly").sum()
-    if lost:
-        said += f" Cost cannot be compared: of {plural(int(lost), 'server')} no price is known any more."
+    if total["safe_monthly_unknown"]:
+        said += f" Cost cannot be compared: {total['safe_monthly_unknown']}."
     elif np.isfinite([before, after]).all():
         change = after - before
         currency = str(total["currency"] or "")
@@ -93,18 +93,20 @@ def figures(found: Outcome, scope: str = "") -> list[Figure]:
     ]
     for name, label in (("monthly", "cost as it stands"), ("safe_monthly", "cost with sizes that hold it")):
         before, after = total[f"{name}_before"], total[name]
-        if np.isfinite([before, after]).all():
-            told = money(after, str(total["currency"] or ""))
-            lost = unpriced(found, name)
-            lost &= (scope == "") | (text_column(found.servers, BUSINESS_UNIT) == scope)
-            change = None if lost.any() else _signed(after - before)
-            made.append(Figure(label, told, change, True))
+        if total[f"{name}_unknown"]:
+            made.append(Figure(label, "unknown", None, True, total[f"{name}_unknown"]))
+        elif np.isfinite([before, after]).all():
+            made.append(Figure(label, money(after, str(total["currency"] or "")), _signed(after - before), True))
     return made
 
 
-def unpriced(found: Outcome, name: str) -> pd.Series:
-    """Servers whose cost (monthly, safe_monthly) was known and no longer is: with them, sums do not compare."""
-    return found.servers[f"{name}_before"].notna() & found.servers[name].isna()
+def whose_cost(found: Outcome, scope: str = "") -> str:
+    """Which servers the costs are of; "" where no price is known."""
+    rows = found.totals[text_column(found.totals, "name") == scope].to_dict("records")
+    if not rows or not rows[0]["priced"]:
+        return ""
+    priced, servers = count(rows[0]["priced"]), plural(int(rows[0]["servers"]), "server")
+    return f"Cost of all {priced} of {servers} with a price, with advice or without; Money is of those with advice."
 
 
 def _signed(change: float) -> str | None:
@@ -122,7 +124,8 @@ def totals(found: Outcome) -> pd.DataFrame:
     for row in found.totals.to_dict("records"):
         told: dict[str, Any] = {"Of": row["name"] or "the fleet", "Servers": _pair(row, "servers")}
         told |= {tier: _pair(row, tier) for tier in TIERS}
-        rows.append(told | {"Cost a month": _pair(row, "safe_monthly")})
+        cost = "unknown" if row["safe_monthly_unknown"] else _pair(row, "safe_monthly")
+        rows.append(told | {"Cost a month": cost})
     return pd.DataFrame(rows)
 
 
@@ -155,7 +158,7 @@ def moved(found: Outcome) -> pd.DataFrame:
 
 def saved(lake: Lake) -> dict[str, Saved]:
     """Saved scenarios by id, the one saved last first."""
-    return {each.id: each for each in scenarios.listed(lake.store)}
+    return {each.id: each for each in scenarios.listed(lake.store, lake.memory.get)}
 
 
 def load(lake: Lake, name: str) -> Scenario:

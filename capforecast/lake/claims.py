@@ -18,6 +18,11 @@ def refuse_foreign(store: Store, owner: str, cadence: Cadence, as_of: pd.Timesta
     leases.refuse_foreign(store, _name(cadence, as_of), owner)
 
 
+def holder(store: Store, cadence: Cadence, as_of: pd.Timestamp) -> str:
+    """The run that is writing a period, in words; "" = none."""
+    return leases.held_by(store, _name(cadence, as_of))
+
+
 def _name(cadence: Cadence, as_of: pd.Timestamp) -> str:
     return f"{cadence}-{as_of_segment(as_of)}"
 

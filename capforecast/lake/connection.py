@@ -165,7 +165,8 @@ def _bucket_error(error: Exception, action: str, key: str, place: Place, options
 
 
 def _without_user(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", url)
+    """The address without what may be secret: a user and password, or a signature behind it."""
+    return re.sub(r"[?#].*", "?...", re.sub(r"//[^/@]*@", "//", url))
 
 
 def _first_line(error: BaseException) -> str:

@@ -105,6 +105,13 @@ def refuse_foreign(objects: Objects, name: str, owner: str) -> None:
         raise ConflictError(_held(objects, name, holder))
 
 
+def held_by(objects: Objects, name: str) -> str:
+    """Who holds the lease on a name, in words; "" = nobody."""
+    number = _highest(objects, name)
+    holder = _holder(objects, name, number) if number else None
+    return "" if holder is None or holder["released"] or _is_gone(holder) else _who(holder)
+
+
 def _take(objects: Objects, name: str, owner: str, number: int) -> Lease | None:
     """Create record `number` and be its holder, unless somebody was faster."""
     token = uuid.uuid4().hex
@@ -165,11 +172,15 @@ def _record(owner: str, token: str, *, released: bool = False) -> bytes:
 def _is_free(holder: dict[str, Any], owner: str, name: str) -> bool:
     if holder["released"] or (owner and holder["owner"] == owner):
         return True
-    gone = holder["machine"] == _machine() and _born(int(holder["pid"])) != holder["born"]
-    if gone or time.time() - float(holder["renewed"]) > EXPIRY_SECONDS:
+    if _is_gone(holder):
         log.warning("taking over %s: its holder (%s) is gone", name, _who(holder))
         return True
     return False
+
+
+def _is_gone(holder: dict[str, Any]) -> bool:
+    dead = holder["machine"] == _machine() and _born(int(holder["pid"])) != holder["born"]
+    return bool(dead or time.time() - float(holder["renewed"]) > EXPIRY_SECONDS)
 
 
 def _who(holder: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from capforecast.lake.store import Store
 
 FOLDER = "scenarios"
 READERS = 16
-MOST_BYTES = 1_000_000
+MOST_BYTES = 1_000_000  # of one scenario
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -41,15 +42,27 @@ class Saved:
         return str(self.content.get("name", ""))
 
 
+Remembered = Callable[[Hashable, Callable[[], Saved]], Saved]
+
+
 def is_id(text: str) -> bool:
     """Has a text the form of an id?"""
     return _ID.fullmatch(text) is not None
 
 
 def save(store: Store, text: str) -> str:
-    """Save a scenario's JSON; returns its id. The same text saved again is the same scenario."""
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    store.put(_key(name), text.encode())
+    """Save a scenario's JSON; returns its id. The same text saved again is the same scenario.
+
+    Raises UsageError for more than MOST_BYTES.
+    """
+    data = text.encode()
+    if len(data) > MOST_BYTES:
+        raise UsageError(
+            f"the scenario takes {len(data):,} bytes, and at most {MOST_BYTES:,} are kept: select servers by business "
+            "unit, region or tier in place of their names"
+        )
+    name = hashlib.sha256(data).hexdigest()[:16]
+    store.put(_key(name), data)
     return name
 
 
@@ -68,12 +81,24 @@ def read(store: Store, name: str) -> Saved:
     return found
 
 
-def listed(store: Store) -> list[Saved]:
-    """All saved scenarios, the one saved last first; those that cannot be read say why."""
+def listed(store: Store, remembered: Remembered | None = None) -> list[Saved]:
+    """All saved scenarios, the one saved last first; those that cannot be read say why.
+
+    remembered: a memory that has what it was asked for before; a bucket is then asked for new scenarios alone.
+    """
     found = [(item.key.rpartition("/")[2].removesuffix(".json"), item.modified) for item in store.listed(FOLDER)]
+
+    def one(name: str, saved: datetime) -> Saved | None:
+        try:
+            if remembered is None:
+                return _read(store, name, saved)
+            return remembered(("scenario", store.url, name, saved), lambda: _read(store, name, saved))
+        except MissingObjectError:  # deleted since it was listed
+            return None
+
     with ThreadPoolExecutor(READERS) as pool:
-        known = pool.map(lambda one: _read(store, *one), [one for one in found if is_id(one[0])])
-        return sorted(known, key=lambda one: (one.saved, one.id), reverse=True)
+        known = pool.map(lambda item: one(*item), [item for item in found if is_id(item[0])])
+        return sorted(filter(None, known), key=lambda one: (one.saved, one.id), reverse=True)
 
 
 def delete(store: Store, name: str) -> None:

@@ -27,6 +27,10 @@ def rows_of(store: Store, reference: Reference, server: str, columns: Sequence[s
         try:
             parquet = pq.ParquetFile(file, pre_buffer=True)
             known = parquet.schema_arrow.names
+            if SERVER_ID not in known:
+                raise DamagedObjectError(
+                    f"{reference.uri} in the lake is damaged (no column {SERVER_ID}): run again with --refresh"
+                )
             wanted = list(known) if columns is None else [name for name in columns if name in known]
             read = wanted if SERVER_ID in wanted else [SERVER_ID, *wanted]
             table = parquet.read_row_groups(_groups(parquet, server), columns=read)

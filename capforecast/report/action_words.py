@@ -110,6 +110,18 @@ def answer(actions: ActionsSummary) -> str:
     return f"{joined[:1].upper()}{joined[1:]}.{prices}{rest}"
 
 
+def whose_cost(actions: ActionsSummary) -> str:
+    """Which servers `Cost now` and `Cost then` are of; "" where no price is known."""
+    whole = fleet_row(actions.savings, "all")
+    if whole is None or not whole.priced:
+        return ""
+    unpriced = whole.servers - whole.priced
+    rest = f"; {plural(unpriced, 'server')} with such advice {'has' if unpriced == 1 else 'have'} no price"
+    return (
+        f"Cost of the {plural(whole.priced, 'server')} with another size or a stop advised{rest if unpriced else ''}."
+    )
+
+
 def _other_remedies(servers: Mapping[str, int]) -> str:
     """How many servers at risk no other size would help, by what they are at risk by."""
     if not servers:

@@ -25,7 +25,7 @@ class RunSummary(Part):
     """The whole run. Holds no run id, clock time or path: the same inputs give the same bytes."""
 
     schema_version: int = Field(
-        default=6, description="Version of this layout; raised when a field comes, goes or changes its meaning"
+        default=7, description="Version of this layout; raised when a field comes, goes or changes its meaning"
     )
     product_version: str = Field(description="Version of capforecast")
     as_of: str = Field(description="Exclusive cut-off, ISO 8601 UTC")

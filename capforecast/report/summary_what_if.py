@@ -17,9 +17,13 @@ class WhatIfRow(Part):
     tiers_before: Tiers = Field(description="Servers by tier as published")
     tiers: Tiers = Field(description="Servers by tier in the scenario")
     monthly_before: float = Field(description="Cost as it stands")
-    monthly: float = Field(description="Cost with the sizes of the scenario")
+    monthly: float | None = Field(description="Cost with the sizes of the scenario; null: see monthly_unknown")
+    monthly_unknown: str = Field(default="", description="Why that sum is not known, in words")
     safe_monthly_before: float = Field(description="Cost with the sizes advised")
-    safe_monthly: float = Field(description="Cost with the sizes that hold what is then needed")
+    safe_monthly: float | None = Field(
+        description="Cost with the sizes that hold what is then needed; null: see safe_monthly_unknown"
+    )
+    safe_monthly_unknown: str = Field(default="", description="Why that sum is not known, in words")
 
 
 class WhatIf(Part):

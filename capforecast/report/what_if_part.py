@@ -64,7 +64,8 @@ def _part(outcome: Outcome, unit: str | None, servers: int) -> WhatIf:
 
 def _row(row: dict[Any, Any]) -> WhatIfRow:
     was, then = (Tiers(**{str(t): int(row[f"{t}{which}"]) for t in TIER_ORDER}) for which in ("_before", ""))
-    money = {name: round(float(row[name]), 2) for name in _MONEY}
+    money: dict[str, Any] = {name: None if is_missing(row[name]) else round(float(row[name]), 2) for name in _MONEY}
+    money |= {name: str(row[name]) for name in ("monthly_unknown", "safe_monthly_unknown")}
     return WhatIfRow(
         name=row["name"], servers_before=int(row["servers_before"]), servers=int(row["servers"]), tiers_before=was,
         tiers=then, **money,
@@ -75,12 +76,21 @@ def _sentence(fleet: WhatIfRow, currency: str) -> str:
     was, then = (tiers.critical + tiers.high for tiers in (fleet.tiers_before, fleet.tiers))
     return (
         f"{plural(then, 'server')} at risk of {count(fleet.servers)}, {count(was)} of {count(fleet.servers_before)} as "
-        f"published; cost {currency} {_money(fleet.monthly_before, fleet.monthly)} a month, with the sizes advised "
-        f"{currency} {_money(fleet.safe_monthly_before, fleet.safe_monthly)}."
+        f"published; cost a month {_cost(fleet, 'monthly', currency)}, with the sizes advised "
+        f"{_cost(fleet, 'safe_monthly', currency)}."
     )
 
 
-def _money(was: float, then: float) -> str:
+def _cost(row: WhatIfRow, name: str, currency: str) -> str:
+    """A sum and its change with its currency; why it is not known, where it is not."""
+    unknown = getattr(row, f"{name}_unknown")
+    return f"unknown ({unknown})" if unknown else f"{currency} {_money(row, name)}"
+
+
+def _money(row: WhatIfRow, name: str) -> str:
+    was, then = getattr(row, f"{name}_before"), getattr(row, name)
+    if then is None:
+        return "unknown"
     change = round(then - was)
     return number(then, 0) + (f" ({'+' if change > 0 else ''}{number(change, 0)})" if change else "")
 
@@ -101,8 +111,8 @@ def _total(row: WhatIfRow) -> dict[str, Any]:
     tiers = [_pair(count(getattr(row.tiers_before, t)), count(getattr(row.tiers, t))) for t in TIER_ORDER]
     return {
         "name": row.name or "Fleet", "servers": _pair(count(row.servers_before), count(row.servers)), "tiers": tiers,
-        "cost": _money(row.monthly_before, row.monthly),
-        "safe": _money(row.safe_monthly_before, row.safe_monthly),
+        "cost": _money(row, "monthly"),
+        "safe": _money(row, "safe_monthly"),
     }  # fmt: skip
 
 

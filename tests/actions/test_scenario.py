@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capforecast.actions import scenario_apply, scenario_book
-from capforecast.actions.scenario import LONGEST_NAME, Scenario
+from capforecast.actions import scenario_apply, scenario_book, scenario_text
+from capforecast.actions.scenario import LONGEST_NAME, MOST_NAMES, MOST_NEW, Scenario
 from capforecast.actions.scenario_changes import KINDS, AnyChange, Growth, Load, Selection
 from capforecast.errors import UsageError
 from capforecast.lake.store import Store
@@ -70,6 +71,57 @@ def test_yaml_and_json_say_the_same_and_keep_their_id():
 def test_what_cannot_be_meant_says_where_and_why(text, said):
     with pytest.raises(UsageError, match=f"^mine.yaml: .*{said}"):
         Scenario.from_text(text, "mine.yaml")
+
+
+def _nested(leaf, node):
+    """YAML of nine levels, each of which names the one below nine times: a few hundred characters, 9 ** 9 values."""
+    names = "abcdefghij"
+    lines = [f"a: &a {leaf}"]
+    lines += [f"{new}: &{new} {node % ','.join(['*' + old] * 9)}" for old, new in pairwise(names)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (_nested("[x]", "[%s]"), "more than 200,000 values"),
+        (_nested("{p: 1}", "{<<: [%s]}"), "more than 200,000 values"),
+        (f"name: x\n#{'x' * scenario_text.LONGEST}", "1,000,009 characters, and a scenario has at most 1,000,000"),
+        ("name: &n [*n]", "within what it names"),
+    ],
+)
+def test_a_text_that_grows_without_end_is_refused_before_it_is_built(text, said, monkeypatch):
+    def built(*_):
+        raise AssertionError("it was built")
+
+    monkeypatch.setattr("yaml.SafeLoader.construct_document", built)
+    with pytest.raises(UsageError, match=f"^mine.yaml: .*{said}"):
+        Scenario.from_text(text, "mine.yaml")
+
+
+def test_an_alias_is_read_as_what_it_names():
+    text = "changes: [{kind: retire, select: &s {regions: r}}, {<<: {kind: growth, percent_per_month: 1}, select: *s}]"
+    assert [change.select.regions for change in Scenario.from_text(text).changes] == [("r",), ("r",)]
+
+
+def test_names_and_new_servers_of_all_changes_together_are_bounded():
+    names = f"[{','.join(f's{number}' for number in range(MOST_NAMES // 4))}]"
+    change = "- {kind: migrate, select: {servers: *names}, onto: {servers: *names}}"
+    text = f"note: x\nchanges:\n- {{kind: retire, select: {{servers: &names {names}}}}}\n{change}\n%s"
+    assert len(Scenario.from_text(text % "").changes) == 2
+    with pytest.raises(UsageError, match="hold 62,500 names, and at most 50,000 are allowed in all: select by"):
+        Scenario.from_text(text % change)
+    new = {"kind": "new_servers", "count": MOST_NEW // 2 + 1, "like": "web-1"}
+    assert Scenario.of({"changes": [new]})
+    with pytest.raises(UsageError, match="100,002 new servers, and at most 100,000 are allowed in all"):
+        Scenario.of({"changes": [new, new]})
+
+
+def test_what_is_too_long_to_read_again_is_not_saved():
+    names = [f"{number:0>100}" for number in range(9_800)]
+    long = Scenario.of({"changes": [{"kind": "retire", "select": {"servers": names}}]})
+    with pytest.raises(UsageError, match="bytes, and at most 1,000,000 are kept: select servers by business unit"):
+        scenario_book.save(Store("memory://"), long)
 
 
 @given(text=st.text(max_size=200))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -175,6 +176,37 @@ def test_a_larger_size_halves_percentages_and_costs_what_the_list_says(baseline)
     assert fleet["monthly"] - fleet["monthly_before"] == pytest.approx(len(resized) * 146.0)
 
 
+def test_sums_of_cost_are_not_told_where_a_price_is_lost_or_gained(baseline):
+    change = {"kind": "resize", "vcpus": 7, "memory_gib": 9, "select": {"servers": ["rs0020", "rs0021"]}}
+    totals = asked(baseline, change).totals.set_index("name")
+    assert list(totals["monthly_unknown"]) == [
+        "2 servers have no price in the scenario",
+        "",
+        totals.iloc[0]["monthly_unknown"],
+    ]
+    assert list(totals.index) == ["", "payments", "retail"]
+    assert np.isnan(totals.loc[["", "retail"], "monthly"]).all()
+    assert totals.loc["payments", "monthly"] == totals.loc["payments", "monthly_before"]
+    assert (totals["monthly_before"] > 0).all()
+    priced = asked(baseline, change | {"hourly_cost": 0.3}).totals.iloc[0]
+    assert priced["monthly_unknown"] == ""
+    assert priced["monthly"] - priced["monthly_before"] == pytest.approx(2 * (0.3 * 730 - 146.0))
+    new = {"kind": "new_servers", "count": 3, "like": "rs0020"}
+    assert asked(baseline, change, new).totals.iloc[0]["monthly_unknown"].startswith("5 servers have no price")
+    gone = asked(baseline, change, {"kind": "retire", "select": change["select"]}).totals.iloc[0]
+    assert gone["monthly"] == pytest.approx(gone["monthly_before"] - 2 * 146.0)
+
+
+def test_a_price_that_only_the_scenario_knows_is_no_rise_of_cost(baseline):
+    servers = baseline.servers.assign(
+        monthly=baseline.servers["monthly"].mask(baseline.servers["server_id"] == "rs0020")
+    )
+    change = {"kind": "resize", "vcpus": 8, "hourly_cost": 1.0, "select": {"servers": "rs0020"}}
+    total = asked(replace(baseline, servers=servers, memory={}), change).totals.iloc[0]
+    assert total["monthly_unknown"] == "1 server has no price as published"
+    assert np.isnan(total["monthly"])
+
+
 def test_the_deciding_metric_is_the_worst_as_the_run_orders_them(baseline):
     outcome = asked(baseline, {"kind": "load", "metric": "mem", "amount": 12})
     table = outcome.series.assign(last_value=baseline.series["last_value"], tier=outcome.series["tier"].astype(str))
@@ -296,7 +328,7 @@ def test_business_units_add_up_to_the_fleet(baseline):
         baseline, {"kind": "growth", "percent_per_month": 5}, {"kind": "retire", "select": {"servers": "rs0001"}},
         {"kind": "new_servers", "count": 2, "like": "ps0003"},
     ).totals  # fmt: skip
-    for name in TOTAL_COLUMNS[2:-1]:
+    for name in TOTAL_COLUMNS[2:-3]:
         assert totals[name].iloc[1:].sum() == pytest.approx(totals[name].iloc[0]), name
     tiers = totals[["critical", "high", "watch", "ok", "unknown"]].sum(axis=1)
     assert (tiers == totals["servers"]).all()

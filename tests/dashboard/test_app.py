@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import dashboard_lake
+import pandas as pd
+import pyarrow as pa
 import pytest
 from app_tests import app_path, calc_hash, sound, texts, visit
 from streamlit.testing.v1 import AppTest
 
 from capforecast.actions import decisions
-from capforecast.dashboard import advice, fleet, here
+from capforecast.actions.scenario import Scenario
+from capforecast.dashboard import advice, fleet, here, what_if
 from capforecast.dashboard.app import PAGES
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import Lake, OpenRun
+from capforecast.errors import LakeError
+from capforecast.lake.claims import Claims
+from capforecast.lake.datasets import to_parquet
 from capforecast.lake.store import Store
 from capforecast.report import answer
 
@@ -172,6 +180,73 @@ def test_a_table_that_is_gone_fails_its_part_alone(own_lake: Lake) -> None:
     assert "Said against came" in texts(app)
 
 
+HARM: dict[str, Callable[[bytes], bytes]] = {
+    "cut short": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "garbage": lambda data: bytes(255 - byte for byte in data),
+    "another table": lambda data: to_parquet(pa.table({"x": [1]})),
+}
+
+
+def harmed(lake: Lake, dataset: str, how: str) -> None:
+    for key in lake.store.keys(dataset):
+        lake.store.put(key, HARM[how](lake.store.read(key)))
+
+
+@pytest.mark.parametrize("how", HARM)
+@pytest.mark.parametrize(
+    ("path", "dataset"),
+    [
+        ("overview", "servers"),
+        ("servers", "servers"),
+        ("server", "processed"),
+        ("server", "forecasts"),
+        ("warnings", "scorecard"),
+        ("pools", "demand"),
+        ("money", "actions"),
+        ("what-if", "path_levels"),
+        ("data", "quality"),
+    ],
+)
+def test_a_damaged_table_is_named_with_the_way_out_and_other_pages_go_on(
+    own_lake: Lake, opened: OpenRun, path: str, dataset: str, how: str
+) -> None:
+    table = fleet.servers(opened)
+    server = str(table.loc[table["tier"] == "critical", "server_id"].iloc[0])
+    here.serve(here.Served(own_lake))
+    harmed(own_lake, dataset, how)
+    app = visit(path, server=server) if path == "server" else visit(path)
+    said = "\n".join(each.value for each in app.error).replace("\\", "")
+    assert f"{dataset}/cadence=daily/as_of=2026-11-23" in said
+    assert "run again" in said
+    if how != "another table" and path != "what-if":
+        assert "is damaged" in said
+    assert not visit("runs").error
+
+
+def test_servers_are_shown_without_advice_where_that_is_damaged(own_lake: Lake) -> None:
+    harmed(own_lake, "actions", "cut short")
+    app = visit("servers")
+    assert not app.error
+    assert "Segments, actions and money are missing here" in texts(app)
+    assert "is damaged" in texts(app)
+    table = app.dataframe[0].value
+    assert len(table) == own_lake.open(own_lake.run(None)).summary.servers
+    assert "action" not in table
+    assert not visit().error
+
+
+def test_a_run_that_replaces_tables_is_waited_for(own_lake: Lake) -> None:
+    run = own_lake.run(None)
+    with Claims(own_lake.store, "4711") as claims:
+        claims.period(run.cadence, run.as_of)
+        harmed(own_lake, "scorecard", "another table")
+        said = texts(visit("warnings")).replace("\\", "")
+        assert "A run as of 2026-11-23 is replacing its tables (run 4711, process" in said
+        assert "wait until it has ended, then reload the page" in said
+    assert "wait until" not in texts(visit("warnings"))
+
+
 def test_what_nobody_foresaw_is_in_the_log_and_not_on_the_page(
     served: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,6 +261,40 @@ def test_what_nobody_foresaw_is_in_the_log_and_not_on_the_page(
     assert "could not be drawn" in texts(app)
     assert "hunter2" not in texts(app)
     assert "hunter2" in caplog.text
+
+
+def test_advice_can_be_taken_along_and_no_cell_is_computed(served: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Callable[[], bytes]] = []
+    monkeypatch.setattr("streamlit.download_button", lambda label, data, **_: taken.append(data))
+    app = visit("money")
+    shown = app.dataframe[0].value
+    found = pd.read_csv(io.BytesIO(taken[0]()), encoding="utf-8-sig", keep_default_na=False)
+    assert list(found.columns) == list(shown.columns)
+    assert list(found["A month"].astype(str)) == ["" if pd.isna(v) else str(v) for v in shown["A month"]]
+    assert dashboard_lake.FORMULA in set(shown["Server"])
+    assert f"'{dashboard_lake.FORMULA}" in set(found["Server"])
+    assert not found.drop(columns="A month").map(lambda text: str(text).startswith(fleet.FORMULA)).any(axis=None)
+
+
+def test_money_and_what_if_say_whose_cost_they_sum_up(opened: OpenRun) -> None:
+    money = opened.summary.actions
+    assert money is not None
+    whole = next(row for row in money.savings if row.scope == "fleet" and row.kind == "all")
+    assert f"Cost of the {whole.priced} server" in texts(visit("money")).replace("\\", "")
+    total = what_if.outcome(opened, Scenario(name="as it is")).totals.iloc[0]
+    wanted = f"Cost of all {total['priced']} of {total['servers']} servers with a price"
+    assert wanted in texts(visit("what-if")).replace("\\", "")
+
+
+def test_runs_link_to_prefect_where_its_address_is_known_and_say_so_where_not(served: Lake) -> None:
+    app = visit("runs")
+    links = app.dataframe[len(app.dataframe) - 1].value["Prefect"]
+    assert all(str(link).startswith("http://prefect.example:4200/runs/flow-run/") for link in links)
+    assert "--prefect-url" not in texts(app).replace("\\", "")
+    here.serve(here.Served(served, prefect_url=""))
+    app = visit("runs")
+    assert "Prefect" not in app.dataframe[len(app.dataframe) - 1].value
+    assert "capforecast dashboard --prefect-url" in texts(app).replace("\\", "")
 
 
 def test_a_decision_is_recorded_with_name_and_reason(own_lake: Lake) -> None:
@@ -220,3 +329,24 @@ def test_selected_rows_of_advice_are_never_those_of_another_table(own_lake: Lake
     sound(app)
     assert "no row is selected" in texts(app)
     assert [entry.record.by for entry in decisions.history(own_lake.store)] == ["bob"]
+
+
+def test_a_lake_that_answers_no_more_leaves_what_was_read(made_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    lake = Lake(Store(made_lake), clock=lambda: now[0])
+    here.serve(here.Served(lake))
+    known = [metric.value for metric in visit().metric]
+    monkeypatch.setattr(lake.store, "listed", _refused)
+    now[0] += 60
+    app = visit()
+    assert "Shown is what was read before: no answer" in texts(app).replace("\\", "")
+    assert [metric.value for metric in app.metric] == known
+    assert not app.error
+    monkeypatch.undo()
+    now[0] += 60
+    assert "Shown is what was read before" not in texts(visit())
+    here.stop()
+
+
+def _refused(prefix: str) -> None:
+    raise LakeError("no answer")

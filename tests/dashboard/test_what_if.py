@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from app_tests import texts, visit
@@ -16,11 +17,12 @@ from capforecast.errors import UsageError
 def test_costs_are_not_compared_where_a_price_is_lost(opened: OpenRun) -> None:
     change = {"kind": "resize", "vcpus": 64, "memory_gib": 512}
     lost = what_if.outcome(opened, Scenario.of({"name": "other sizes", "changes": [change]}))
-    assert what_if.unpriced(lost, "monthly").any()
-    assert "Cost cannot be compared" in what_if.headline(lost)
-    assert all(figure.change is None for figure in what_if.figures(lost) if figure.label.startswith("cost"))
-    unit = what_if.scopes(lost)[1]
-    assert all(figure.change is None for figure in what_if.figures(lost, unit) if figure.label.startswith("cost"))
+    assert re.search(r"Cost cannot be compared: \d+ servers have no price in the scenario", what_if.headline(lost))
+    for scope in ("", what_if.scopes(lost)[1]):
+        costs = [figure for figure in what_if.figures(lost, scope) if figure.label.startswith("cost")]
+        assert [(figure.after, figure.change) for figure in costs] == [("unknown", None)] * 2
+        assert all("no price in the scenario" in figure.unknown for figure in costs)
+    assert set(what_if.totals(lost)["Cost a month"]) == {"unknown"}
     known = what_if.outcome(opened, Scenario.of({"name": "priced", "changes": [change | {"hourly_cost": 9.0}]}))
     assert "a month more" in what_if.headline(known)
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from capforecast.errors import ConflictError
-from capforecast.lake import leases
+from capforecast.lake import claims, leases
 from capforecast.lake import store as store_module
 from capforecast.lake.claims import Claims
 from capforecast.lake.datasets import unit_key, write_table
@@ -193,6 +193,8 @@ def test_a_period_is_refused_to_another_run_and_given_to_its_own_retry(store: St
         other.period(Cadence.DAILY, DAY)
     other.period(Cadence.HOURLY, DAY)
     other.period(Cadence.DAILY, DAY + pd.Timedelta(days=7))
+    assert claims.holder(store, Cadence.DAILY, DAY).startswith("run run-a, process ")
+    assert claims.holder(store, Cadence.DAILY, DAY - pd.Timedelta(days=7)) == ""
     retry = Claims(store, "run-a")
     retry.period(Cadence.DAILY, DAY)
     retry.check()
@@ -200,6 +202,7 @@ def test_a_period_is_refused_to_another_run_and_given_to_its_own_retry(store: St
         first.check()
     with retry:
         pass
+    assert claims.holder(store, Cadence.DAILY, DAY) == ""
     other.period(Cadence.DAILY, DAY)
     other.release()
 

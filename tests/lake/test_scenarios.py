@@ -60,3 +60,25 @@ def test_what_cannot_be_read_says_so_and_hides_no_other(data, problem):
     assert problems[0] == ""
     assert problem in problems[1] or problem in problems[2]
     assert any("was changed since it was saved" in text for text in problems)
+
+
+def test_a_memory_is_asked_before_the_store(monkeypatch):
+    store, kept = Store("memory://"), {}
+    scenarios.save(store, '{"name": "Q3"}')
+
+    def remembered(key, make):
+        return kept.setdefault(key, kept.get(key) or make())
+
+    first = scenarios.listed(store, remembered)
+    monkeypatch.setattr(store, "read", None)
+    assert scenarios.listed(store, remembered) == first
+    assert [one.name for one in first] == ["Q3"]
+
+
+def test_one_that_is_deleted_while_all_are_read_is_left_out(monkeypatch):
+    store = Store("memory://")
+    gone, stays = scenarios.save(store, '{"name": "gone"}'), scenarios.save(store, '{"name": "stays"}')
+    listed = store.listed(scenarios.FOLDER)
+    scenarios.delete(store, gone)
+    monkeypatch.setattr(store, "listed", lambda prefix: listed)
+    assert [one.id for one in scenarios.listed(store)] == [stays]

@@ -118,6 +118,9 @@ def test_a_password_in_an_address_is_not_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         Store("s3://user:hunter2@bucket/x")
     assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigError) as signed:
+        Store("s3://bucket/x?X-Amz-Signature=hunter2")
+    assert "hunter2" not in str(signed.value)
     with pytest.raises(ValueError, match="no user or password") as refused:
         StorageSettings(endpoint="https://user:hunter2@host")
     assert "hunter2" not in refused.value.errors()[0]["msg"]

@@ -63,6 +63,17 @@ def test_page_and_sheet_show_it_and_names_stay_text(outcome):
     assert {row[2] for row in rows[1 : 1 + len(data.what_if)]} >= {"retired", "changed"}
 
 
+def test_a_size_without_a_price_gives_no_saving():
+    change = {"kind": "resize", "vcpus": 7, "memory_gib": 9, "select": {"servers": "ps0001"}}
+    baseline = open_baseline(a_world(servers=12, metrics=("cpu", "mem")).store)
+    data = with_scenario(report_data(), evaluate(baseline, Scenario.of({"name": "x", "changes": [change]})))
+    part = data.summary.what_if
+    assert (part.fleet.monthly, part.fleet.monthly_unknown) == (None, "1 server has no price in the scenario")
+    assert "cost a month unknown (1 server has no price in the scenario)" in part.sentence
+    assert [row["cost"][:7] for row in what_if_page(data, 5)["rows"][:2]] == ["unknown", "unknown"]
+    assert part.units[1].monthly == part.units[1].monthly_before
+
+
 def test_a_report_without_a_scenario_says_nothing_of_it():
     data = report_data()
     assert what_if_page(data, 5) is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
 from capforecast.dashboard import fleet, quality, ui
@@ -67,15 +70,7 @@ def _series(opened: OpenRun) -> None:
     chosen = st.multiselect("Reasons and flags", words, key="remarks", placeholder="any")
     shown = quality.having(table, chosen)
     ui.note(f"{len(shown):,} of {len(table):,} series with a remark.")
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height=ui.height(len(shown), 320),
-        placeholder="–",
-        lazy=True,
-        column_config=ui.LABELS | ui.SERIES_LABELS,
-        alt="Series that are unknown or have a flag",
-    )
+    _listed(shown, ui.SERIES_LABELS, "Series that are unknown or have a flag")
 
 
 @ui.part
@@ -86,12 +81,17 @@ def _set_aside(opened: OpenRun) -> None:
         ui.empty("Nothing was set aside: every value that was read could be used.")
         return
     ui.note(f"{len(table):,} entries, one for each value; each says where it stood and why it could not be used.")
+    _listed(table, ui.SET_ASIDE_LABELS, "Values set aside, with file, row and reason")
+
+
+def _listed(table: pd.DataFrame, labels: dict[str, Any], alt: str) -> None:
+    """A long table, of which the browser fetches what it shows."""
     st.dataframe(
         table,
         hide_index=True,
         height=ui.height(len(table), 320),
         placeholder="–",
         lazy=True,
-        column_config=ui.LABELS | ui.SET_ASIDE_LABELS,
-        alt="Values set aside, with file, row and reason",
+        column_config=ui.LABELS | labels,
+        alt=alt,
     )

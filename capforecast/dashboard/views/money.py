@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from capforecast.dashboard import advice, figures, ui
+from capforecast.dashboard import advice, figures, fleet, ui
 from capforecast.dashboard.advice import Book
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import OpenRun
-from capforecast.report.action_words import consolidation_answer, followed
+from capforecast.lake.datasets import as_of_segment
+from capforecast.report.action_words import consolidation_answer, followed, whose_cost
 
 STATES = ("proposed", "accepted", "rejected", "applied", "realised")
 VERBS = {"accepted": "Accept", "rejected": "Reject", "applied": "Applied"}
@@ -35,6 +36,7 @@ def show(opened: OpenRun) -> None:
         )
     else:
         ui.chart(figure, found.sentence, "savings")
+        ui.note(f"{whose_cost(found)} What if sums up all servers with a price, with advice or without.")
     _decide(opened)
 
 
@@ -63,6 +65,15 @@ def _decide(opened: OpenRun) -> None:
         column_config={"A month": st.column_config.NumberColumn(format="%.2f", help="Below 0 is a saving")},
         placeholder="–",
         alt=f"{len(table)} servers with advice; select those that you decide on",
+    )
+    st.download_button(
+        "CSV",
+        lambda: fleet.to_csv(table, list(table.columns)),
+        file_name=f"advice-{as_of_segment(opened.run.as_of)}.csv",
+        mime="text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        help="The advice of the table",
     )
     _form(book, [str(table["Server"].iloc[at]) for at in event.selection.rows])
     past = advice.history(book)

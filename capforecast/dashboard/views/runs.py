@@ -75,7 +75,10 @@ def _records(opened: OpenRun) -> None:
     if not attempts:
         ui.empty("No run has left a record in this lake.")
         return
-    table = history.table(attempts, here.served().prefect_url)
+    prefect = here.served().prefect_url
+    if not prefect:
+        ui.note("Runs link to Prefect's UI where its address is known: `capforecast dashboard --prefect-url ADDRESS`.")
+    table = history.table(attempts, prefect)
     columns = {"Prefect": st.column_config.LinkColumn("Prefect", display_text="open")}
     event = st.dataframe(
         table,

@@ -7,6 +7,7 @@ import streamlit as st
 
 from capforecast.dashboard import fleet, ui
 from capforecast.dashboard.fleet import Choice
+from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import OpenRun
 from capforecast.lake.datasets import as_of_segment
 from capforecast.report.words import count
@@ -55,6 +56,8 @@ def _table(opened: OpenRun) -> None:
     if not len(table):
         ui.empty("This run has no server.", "The page Data says what became of the rows that were read.")
         return
+    if lacking := fleet.unadvised(opened):
+        st.warning(in_markdown(f"Segments, actions and money are missing here: {lacking}"), icon=":material/warning:")
     choice = _choice(table)
     found = fleet.chosen(table, choice)
     left, right = st.columns([4, 1], vertical_alignment="bottom")

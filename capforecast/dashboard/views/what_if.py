@@ -134,10 +134,11 @@ def _outcome(opened: OpenRun, found: Outcome) -> None:
                 figure.after,
                 delta=figure.change,
                 border=True,
+                help=in_markdown(figure.unknown) if figure.unknown else None,
                 delta_color="inverse" if figure.worse else "normal",
                 width=TIER_WIDTH if figure.label in what_if.TIERS else COST_WIDTH,
             )
-    for said in found.notes:
+    for said in filter(None, (what_if.whose_cost(found, scope or ""), *found.notes)):
         ui.note(said)
     _tables(opened, found)
 

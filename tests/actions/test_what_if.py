@@ -432,6 +432,20 @@ def test_new_servers_have_names_that_no_other_has(baseline):
     assert not outcome.series.duplicated(["server_id", "metric"]).any()
 
 
+def test_each_new_server_has_the_series_and_the_unit_of_what_it_is_like(baseline):
+    changes = [{"kind": "new_servers", "count": 2, "like": like} for like in ("rs0020", "ps0003", "rs0021")]
+    outcome = asked(baseline, *changes)
+    series = outcome.series.set_index("server_id")
+    for like in ("rs0020", "ps0003", "rs0021"):
+        for number in (1, 2):
+            new, old = series.loc[f"new {like} {number}"], series.loc[like]
+            for name in ("metric", "business_unit", "peak_q90", "probability_high"):
+                np.testing.assert_array_equal(new[name], old[name], name)
+    units = outcome.servers.set_index("server_id")["business_unit"]
+    assert units[[f"new {like} 1" for like in ("rs0020", "ps0003")]].tolist() == ["retail", "payments"]
+    assert outcome.totals.set_index("name").loc["retail", "servers"] == 24 + 4
+
+
 @pytest.mark.filterwarnings("error")
 def test_no_load_is_too_large_to_be_a_load(baseline):
     growth = {"kind": "growth", "percent_per_month": 1000}

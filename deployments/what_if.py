@@ -142,7 +142,7 @@ def headline(outcome: Outcome) -> str:
     """The fleet before and after, in a line."""
     fleet, base = outcome.totals.iloc[0], outcome.baseline
     was, then = (int(fleet[f"critical{w}"] + fleet[f"high{w}"]) for w in ("_before", ""))
-    money, safe = _cost(fleet, "monthly"), _cost(fleet, "safe_monthly")
+    money, safe = (_cost(fleet, name) + _why(fleet[f"{name}_unknown"]) for name in ("monthly", "safe_monthly"))
     return (
         f"{outcome.scenario.name}, as of {as_of_segment(base.as_of)}: {then} of {int(fleet['servers'])} servers at "
         f"risk, {was} of {int(fleet['servers_before'])} without it; cost {money} a month, with the sizes advised {safe}"
@@ -184,10 +184,14 @@ def _pair(was: Any, then: Any, digits: int | None) -> str:
     return str(other) if one == other else f"{one} -> {other}"
 
 
+def _why(reason: str) -> str:
+    return f" ({reason})" if reason else ""
+
+
 def _cost(total: Mapping[Any, Any], name: str) -> str:
-    """A sum of costs and its change; why it is not known, where it is not."""
+    """A sum of costs and its change, `unknown` where the two would not compare."""
     if total[f"{name}_unknown"]:
-        return f"unknown ({total[f'{name}_unknown']})"
+        return "unknown"
     then, currency = total[name], total["currency"]
     change = round(then - total[f"{name}_before"], 2)
     moved = f" ({'+' if change > 0 else ''}{number(change, 0)})" if change else ""

@@ -39,10 +39,20 @@ def effects_of(baseline: Baseline, scenario: Scenario) -> Effects:
         where = f"changes[{number}] ({change.kind})"
         servers = chosen(baseline, change.select, where)
         _KINDS[change.kind](effects, change, servers, where)
+        about = servers | chosen(baseline, change.onto, where) if isinstance(change, Migrate) else servers
+        effects.begins[about] = np.minimum(effects.begins[about], _first(effects, change))
         _late(effects, change, where)
     if (lost := effects.receiving & effects.retired).any():
         effects.note(f"load moves onto {int(lost.sum())} servers that are retired, too: it is gone with them")
     return effects
+
+
+def _first(effects: Effects, change: AnyChange) -> int:
+    """The first day of the forecast on which a change holds; that after the last where none does."""
+    if isinstance(change, QuarterEnd):
+        starts = [last - change.days + 1 for last in effects.clock.quarters(change.days)]
+        return max(min(starts, default=int(effects.baseline.ends[-1]) + 1), 1)
+    return max(effects.clock.day(change.start), 1) if isinstance(change, Dated) else 1
 
 
 def _late(effects: Effects, change: AnyChange, where: str) -> None:
@@ -121,8 +131,11 @@ def _migrate(effects: Effects, change: Migrate, servers: BoolArray, where: str) 
     effects.receiving |= onto
     if not onto.any():
         raise UsageError(f"{where}: `onto` names no server beside those it comes from; name others")
+    unknown: dict[int, list[str]] = {}
     for metric in sorted(set(baseline.metrics)):
         source = servers[baseline.place] & (baseline.metrics == metric)
+        if lost := int((source & (baseline.paths == 0)).sum()):
+            unknown.setdefault(lost, []).append(metric)
         target = onto[baseline.place] & (baseline.metrics == metric)
         if not (source.any() and target.any() and np.isfinite(effects.capacity(target)).any()):
             continue
@@ -135,6 +148,8 @@ def _migrate(effects: Effects, change: Migrate, servers: BoolArray, where: str) 
             effects.now_more[target] += parts * now
         effects.touched[baseline.place[target]] = True
         effects.multiply(source, 1.0 - share * shown, 1.0 - share * at_once)
+    for lost, metrics in unknown.items():
+        effects.note(f"{where}: {', '.join(metrics)} of {lost} servers that move: not forecast, and not counted")
     if change.retire:
         effects.retired |= servers
 
@@ -143,8 +158,6 @@ def _moved(effects: Effects, source: BoolArray, share: float, metric: str, where
     """Units of capacity that leave some series, by span [W], and of what was seen last: the means of their paths."""
     baseline = effects.baseline
     known = source & (baseline.paths > 0)
-    if (lost := int(source.sum() - known.sum())) > 0:
-        effects.note(f"{where}: the {metric} of {lost} servers that move is not forecast, and not counted")
     mean = np.nansum(baseline.levels[known], axis=2) / np.maximum(baseline.paths[known], 1)[:, None]
     per = np.where(baseline.percent[known], effects.capacity(known) / 100.0, 1.0)
     if np.isnan(per).any():

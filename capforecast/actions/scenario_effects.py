@@ -32,6 +32,7 @@ class Effects:
     factor, more, size: float32 [N, W].  limits: float32 [N, 2] thresholds.  full: [N], usable capacity.  lead: [N],
     days.  retired, receiving (load that moves), resized, touched: bool [S].  sizes: by name [S].  types: [S].
     hourly: [S], NaN = as it was, infinite = no price is known.
+    begins: [S], first day on which a change holds.
     further: monthly cost besides servers, by business unit.  new: servers to come, with the row they are like.
     """
 
@@ -53,6 +54,7 @@ class Effects:
     sizes: dict[str, Array]
     types: npt.NDArray[np.object_]
     hourly: Array
+    begins: Index
     further: dict[str, float] = field(default_factory=dict)
     new: list[tuple[NewServers, int]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -73,6 +75,7 @@ class Effects:
             touched=np.zeros(len(servers), np.bool_),
             sizes={name: servers[name].to_numpy(dtype=np.float64, copy=True) for name in SIZES},
             types=servers["instance_type"].to_numpy(dtype=object, copy=True), hourly=np.full(len(servers), np.nan),
+            begins=np.full(len(servers), np.iinfo(np.int64).max, np.int64),
         )  # fmt: skip
 
     def multiply(self, rows: BoolArray, by: Array, now: float) -> None:

@@ -114,7 +114,8 @@ def _moved(baseline: Baseline, effects: Effects, old: Figures, rows: Index) -> F
     return Figures(
         tier=_tiers(baseline, wide, in_breach, probability, rows), limits=wide, in_breach=in_breach,
         probability=probability, lead=_at_day(baseline, curves[0], lead, rows),
-        days=_dates(baseline, old.days, curves[0], rows), peaks=peaks, remaining=remaining,
+        days=_dates(baseline, effects.begins[baseline.place[rows]], old.days, curves[0], rows),
+        peaks=peaks, remaining=remaining,
     )  # fmt: skip
 
 
@@ -156,8 +157,10 @@ def _now(baseline: Baseline, effects: Effects, old: Figures, rows: Index) -> Boo
     return np.where(same | np.isnan(level), old.in_breach & ~np.isnan(limits), fires)
 
 
-def _dates(baseline: Baseline, old: Array, curve: Array, rows: Index) -> Array:
-    """Days to the first breach, [2, R]: as published, moved as the curves [R, W] move."""
+def _dates(baseline: Baseline, begins: Index, old: Array, curve: Array, rows: Index) -> Array:
+    """Days to the first breach, [2, R]: as published, moved as the curves [R, W] move; none is brought about before
+    the changes begin [R], whatever a span of days spreads.
+    """
     reach, out = baseline.reach[rows], np.full(old.shape, np.nan)
     if "crossing" not in baseline.memory:
         every = [_crossing(baseline, baseline.shares[0], baseline.reach, share) for share in DATES]
@@ -166,6 +169,7 @@ def _dates(baseline: Baseline, old: Array, curve: Array, rows: Index) -> Array:
         before, after = baseline.memory["crossing"][number, rows], _crossing(baseline, curve, reach, share)
         known = np.isfinite(before) & np.isfinite(old[number])
         moved = np.where(known, old[number] + after - before, after)
+        moved = np.where(old[number] < begins, moved, np.maximum(moved, begins))
         out[number] = np.clip(np.round(moved), 1.0, np.maximum(baseline.ends[np.maximum(reach, 0)], 1))
     return out
 

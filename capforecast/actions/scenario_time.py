@@ -70,10 +70,13 @@ class Clock:
     def quarter_ends(self, days: int, least: int) -> Array:
         """Does a span show the last days of a quarter, [W] of 0 and 1."""
         shown = np.zeros(len(self.ends))
+        for last in self.quarters(days):
+            shown = np.maximum(shown, self.since(last - days + 1, least, last))
+        return shown
+
+    def quarters(self, days: int) -> list[int]:
+        """Last day of each quarter whose last `days` touch the forecast."""
         first_day = self.origin + pd.Timedelta(days=1)
         reach = first_day + pd.Timedelta(days=int(self.ends[-1]) + days)
         ends = pd.date_range(first_day.normalize(), reach, freq=pd.offsets.QuarterEnd(startingMonth=QUARTER_MONTHS))
-        for end in ends:
-            last = self.day(end.date())
-            shown = np.maximum(shown, self.since(last - days + 1, least, last))
-        return shown
+        return [self.day(end.date()) for end in ends]

@@ -149,6 +149,26 @@ def test_a_load_that_comes_later_breaches_later(world, baseline):
     assert (later["breach_date"][hit] == dates).all()
 
 
+@pytest.mark.parametrize("days", range(20, 70, 3))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "load", "metric": "cpu", "amount": 40},
+        {"kind": "project", "vcpus": 4000, "select": {"business_units": "retail"}},
+        {"kind": "migrate", "select": {"business_units": "retail"}, "onto": {"business_units": "payments"}},
+    ],
+)
+def test_no_change_brings_a_breach_about_before_it_begins(world, baseline, change, days):
+    start = world.as_of + pd.Timedelta(days=days)
+    outcome = asked(baseline, change | {"start": start.date().isoformat()})
+    series = outcome.series
+    for name in ("days_q10", "days_q50"):
+        other = series[name] != series[f"{name}_before"]
+        brought = other & series[name].notna() & ~(series[f"{name}_before"] <= days)
+        assert (series[name][brought] >= days + 1).all()
+    assert change["kind"] == "migrate" or (series["days_q50"].notna() & series["days_q50_before"].isna()).any()
+
+
 def test_a_load_shorter_than_the_breach_rule_shows_nowhere_and_says_so(world, baseline):
     first, last = ((world.as_of + pd.Timedelta(days=days)).date().isoformat() for days in (20, 21))
     outcome = asked(baseline, {"kind": "load", "metric": "cpu", "amount": 60, "start": first, "end": last})
@@ -300,6 +320,7 @@ def test_a_quarter_end_shows_in_its_week(world, baseline):
     hit = (cpu["probability_high_before"] < 0.02) & (cpu["probability_high"] > 0.9)
     assert hit.sum() >= 3
     assert (cpu["days_q50"][hit] - days).abs().max() <= 12
+    assert (cpu["days_q50"][hit] > days - 10).all()
 
 
 def test_a_longer_lead_time_leaves_less_and_orders_earlier(baseline):

@@ -156,6 +156,9 @@ class Tables:
             notes.append(
                 f"{int(unpriced.sum())} servers have no known price in their new size: sums of cost are unknown"
             )
+        saved = self.effects.retired & np.isnan(self._costs["monthly_before"])
+        if saved.any() and np.isfinite(self._costs["monthly_before"]).any():
+            notes.append(f"{int(saved.sum())} servers that are retired have no price: what that saves is not counted")
         return tuple(notes)
 
     def _deciding(

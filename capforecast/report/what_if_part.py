@@ -88,11 +88,17 @@ def _cost(row: WhatIfRow, name: str, currency: str) -> str:
 
 
 def _money(row: WhatIfRow, name: str) -> str:
+    then, change = _sum(row, name)
+    return f"{then} ({change})" if change else then
+
+
+def _sum(row: WhatIfRow, name: str) -> tuple[str, str]:
+    """A sum in the scenario, and its change; "" = none, or not known."""
     was, then = getattr(row, f"{name}_before"), getattr(row, name)
     if then is None:
-        return "unknown"
+        return "unknown", ""
     change = round(then - was)
-    return number(then, 0) + (f" ({'+' if change > 0 else ''}{number(change, 0)})" if change else "")
+    return number(then, 0), f"{'+' if change > 0 else ''}{number(change, 0)}" if change else ""
 
 
 def what_if_page(data: ReportData, most: int) -> dict[str, Any] | None:
@@ -111,8 +117,7 @@ def _total(row: WhatIfRow) -> dict[str, Any]:
     tiers = [_pair(count(getattr(row.tiers_before, t)), count(getattr(row.tiers, t))) for t in TIER_ORDER]
     return {
         "name": row.name or "Fleet", "servers": _pair(count(row.servers_before), count(row.servers)), "tiers": tiers,
-        "cost": _money(row, "monthly"),
-        "safe": _money(row, "safe_monthly"),
+        "costs": [_sum(row, "monthly"), _sum(row, "safe_monthly")],
     }  # fmt: skip
 
 

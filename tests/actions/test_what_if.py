@@ -247,6 +247,14 @@ def test_what_is_retired_is_gone_and_costs_nothing(baseline):
     fleet = outcome.totals.iloc[0]
     assert (fleet["servers_before"], fleet["servers"]) == (48, 24)
     assert fleet["monthly"] == pytest.approx(24 * 146.0)
+    assert not outcome.notes
+    servers = baseline.servers.assign(
+        monthly=baseline.servers["monthly"].mask(baseline.servers["server_id"].isin(["rs0020", "rs0021"]))
+    )
+    unpriced = asked(
+        replace(baseline, servers=servers, memory={}), {"kind": "retire", "select": {"business_units": "retail"}}
+    )
+    assert unpriced.notes == ("2 servers that are retired have no price: what that saves is not counted",)
 
 
 def test_new_servers_are_like_the_one_named_and_can_share_load(baseline):

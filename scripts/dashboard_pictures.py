@@ -54,7 +54,7 @@ def main() -> None:
     worst = str(fleet.servers(known.open(known.run(None)))["server_id"].iloc[0])
     with (
         tempfile.TemporaryDirectory() as folder,
-        browser.server(chosen.lake, Path(folder) / "log", "--read-only") as server,
+        browser.server(chosen.lake, Path(folder) / "log") as server,
     ):
         for scheme in ("light", "dark"):
             with browser.visitor(server.url, scheme=scheme, width=WIDTH) as visit:

@@ -93,6 +93,7 @@ def _actions(risks: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(
         action="keep", instance_type="m.xlarge", vcpus=4.0, memory_gib=16.0, monthly=146.0, to_monthly=146.0,
         need_cpu_share=rows["server_id"].map(cpu) / 80.0, need_memory_share=0.5, segment="flat", currency="USD",
+        price_source="list of 2026-01-01",
     ).reindex(columns=list(ACTION_COLUMNS))  # fmt: skip
 
 

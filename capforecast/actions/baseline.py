@@ -56,6 +56,7 @@ class Baseline:
     sizes: Sizes
     currency: str
     missing: tuple[str, ...]  # business units that did not finish
+    priced_by: str = ""  # where prices come from, in words
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what was made of it once
 
     @property
@@ -161,12 +162,12 @@ def open_baseline(
     series, servers = series_of(store, found), servers_of(store, found)
     place = pd.Index(servers[SERVER_ID]).get_indexer(series[SERVER_ID]).astype(np.int64)
     kept, ends = kept_levels(store, found, series)
-    priced, sizes = money(store, found, servers)
+    priced, sizes, priced_by = money(store, found, servers)
     series["capacity"] = capacity(series, servers)
     return Baseline(
         cadence=found.cadence, as_of=found.as_of, run=found.digest, settings=found.settings, series=series,
         servers=priced, place=place, ends=ends, sizes=sizes, currency=found.settings.prices.currency,
-        missing=tuple(sorted(found.problems)), **kept,
+        missing=tuple(sorted(found.problems)), priced_by=priced_by, **kept,
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ MONEY = (  # of `actions`, beside the columns of `servers`; NaN and "" where the
     "monthly", "to_monthly", "action", "to_type", "to_cpu_share", "to_memory_share", "need_cpu_share",
     "need_memory_share", "segment",
 )  # fmt: skip
+MOST_SOURCES = 3  # of prices, named in a sentence
 _TEXT = ("action", "to_type", "segment")
 _LISTS = ("share_high", "share_very_high", "peak_q90")
 Index = npt.NDArray[np.int64]
@@ -188,8 +189,8 @@ def _flat(table: pa.Table, name: str) -> npt.NDArray[Any]:
     return values
 
 
-def money(store: Store, found: Found, servers: pd.DataFrame) -> tuple[pd.DataFrame, Sizes]:
-    """The servers with MONEY, and the sizes there are."""
+def money(store: Store, found: Found, servers: pd.DataFrame) -> tuple[pd.DataFrame, Sizes, str]:
+    """The servers with MONEY, the sizes there are, and where prices come from, in words."""
     first = next(iter(found.units.values()))
     if "shapes" in first and "prices" in first:
         listed = prices.from_table(read_frame(store, first["prices"]), found.settings.prices.currency)
@@ -202,6 +203,22 @@ def money(store: Store, found: Found, servers: pd.DataFrame) -> tuple[pd.DataFra
     except MissingObjectError:
         advised = None
     if advised is None:
-        return servers.assign(**blank), sizes
+        return servers.assign(**blank), sizes, ""
+    told = _priced_by(advised, listed)
     table = advised.set_index(SERVER_ID).reindex(servers[SERVER_ID])[list(MONEY)].reset_index(drop=True)
-    return servers.assign(**{name: table[name].fillna("") if name in _TEXT else table[name] for name in MONEY}), sizes
+    known = {name: table[name].fillna("") if name in _TEXT else table[name] for name in MONEY}
+    return servers.assign(**known), sizes, told
+
+
+def _priced_by(advised: pd.DataFrame, listed: prices.PriceList) -> str:
+    """Sources of the present costs with their servers, and those of other sizes; "" = no price is known."""
+    if "price_source" not in advised:
+        return ""
+    named = advised["price_source"].fillna("").astype("str")
+    counts = named[named != ""].value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    if not len(counts):
+        return ""
+    now = [f"{source} ({servers:,} {'server' if servers == 1 else 'servers'})" for source, servers in counts.items()]
+    more = [f"{len(now) - MOST_SOURCES} more"] if len(now) > MOST_SOURCES else []
+    others = f"; of other sizes: {', '.join(map(str, listed.sources))}" if listed.sources else ""
+    return f"costs are of a month of 730 hours; prices: {'; '.join([*now[:MOST_SOURCES], *more])}{others}"

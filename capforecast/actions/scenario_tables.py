@@ -144,7 +144,7 @@ class Tables:
         return out
 
     def notes(self) -> tuple[str, ...]:
-        """What the figures do not consider."""
+        """What the figures do not consider, and where prices come from."""
         base, notes = self.baseline, list(self.effects.notes)
         blind = self._moved & (self._tier_before == TIER_ORDER.index(Tier.UNKNOWN)) & ~self.effects.retired
         if blind.any():
@@ -159,7 +159,7 @@ class Tables:
         saved = self.effects.retired & np.isnan(self._costs["monthly_before"])
         if saved.any() and np.isfinite(self._costs["monthly_before"]).any():
             notes.append(f"{int(saved.sum())} servers that are retired have no price: what that saves is not counted")
-        return tuple(notes)
+        return tuple([*notes, base.priced_by] if base.priced_by else notes)
 
     def _deciding(
         self, found: Index, figures: Figures, lead: Index | None, rows: Index, there: int, hidden: BoolArray | None,

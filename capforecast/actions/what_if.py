@@ -30,7 +30,7 @@ class Outcome:
 
     series: SERIES_COLUMNS, a row per server and metric, in the order of the baseline, new servers last.
     servers: SERVER_COLUMNS, a row per server.  totals: TOTAL_COLUMNS, the fleet first, then business units.
-    notes: what the figures do not consider, in words.
+    notes: what the figures do not consider, and where prices come from, in words.
     """
 
     scenario: Scenario

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from capforecast.actions.rightsize import AT_LIMIT
+from capforecast.report.style import shorten
 from capforecast.report.summary_actions import ActionsSummary, Advice, Consolidation, Realised, Saving
 from capforecast.report.words import NBSP, NONE, count, is_missing, listed, number, plural
 
@@ -14,6 +15,7 @@ KIND_ORDER = tuple(KIND_NAMES)
 RESOURCES = {"vcpu": "CPU", "memory_gib": "memory"}
 PROPOSED = "proposed"
 SIZES_ONLY = "No prices: sizes only."
+MOST_SOURCES = 3  # of prices, named in a sentence
 _VCPU, _GIB = "vCPU", "GiB"
 
 
@@ -108,6 +110,19 @@ def answer(actions: ActionsSummary) -> str:
     if len(said) > 1 and whole is not None and whole.priced == whole.servers and whole.monthly_change is not None:
         joined += f"; in all {more_or_less(whole.monthly_change, whole.currency or actions.currency)} a month"
     return f"{joined[:1].upper()}{joined[1:]}.{prices}{rest}"
+
+
+def priced_by(found: ActionsSummary) -> str:
+    """Where prices come from, or that there are none."""
+    if not found.currency:
+        return SIZES_ONLY
+    ranked = sorted(found.price_sources.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{shorten(name, 60)} ({count(servers)})" for name, servers in ranked[:MOST_SOURCES]]
+    more = len(ranked) - len(named)
+    sources = listed([*named, *([f"{count(more)} more"] if more > 0 else [])])
+    absent = found.servers - found.priced
+    text = f"On-demand prices of a month of 730 hours, in {found.currency}; source and servers: {sources or NONE}."
+    return f"{text} {plural(absent, 'server')} without a price: in no sum." if absent else text
 
 
 def whose_cost(actions: ActionsSummary) -> str:

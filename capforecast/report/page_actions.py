@@ -26,7 +26,6 @@ _MOST_UNITS = 12
 _MOST_REASONS = 12
 _MOST_BOUNDS = 12
 _MOST_GROUPS = 12
-_NAMED = 3  # price sources named in a sentence
 
 
 def actions_page(summary: RunSummary) -> dict[str, Any] | None:
@@ -39,7 +38,7 @@ def actions_page(summary: RunSummary) -> dict[str, Any] | None:
     return {
         "answer": found.sentence,
         "rule": _rule(found),
-        "prices": _prices(found),
+        "prices": words.priced_by(found),
         "currency": found.currency,
         "discount": found.discount != "none" and bool(found.currency),
         "money": _money(found),
@@ -86,19 +85,6 @@ def _rule(found: ActionsSummary) -> str:
         f"rule, replayed, keeps what it promises: at most {_percent(found.promised)} of periods above 100 % of the new "
         "size."
     )
-
-
-def _prices(found: ActionsSummary) -> str:
-    """Where prices come from, or that there are none."""
-    if not found.currency:
-        return words.SIZES_ONLY
-    ranked = sorted(found.price_sources.items(), key=lambda item: (-item[1], item[0]))
-    named = [f"{shorten(name, 60)} ({count(servers)})" for name, servers in ranked[:_NAMED]]
-    more = len(ranked) - len(named)
-    sources = listed([*named, *([f"{count(more)} more"] if more > 0 else [])])
-    absent = found.servers - found.priced
-    text = f"On-demand prices of a month of 730 hours, in {found.currency}; source and servers: {sources or NONE}."
-    return f"{text} {plural(absent, 'server')} without a price: in no sum." if absent else text
 
 
 def _money(found: ActionsSummary) -> list[dict[str, Any]]:

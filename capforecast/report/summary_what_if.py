@@ -38,4 +38,4 @@ class WhatIf(Part):
     fleet: WhatIfRow = Field(description="All servers of the report")
     units: list[WhatIfRow] = Field(description="Business units, by name; they add up to the fleet")
     differing: int = Field(description="Servers whose figures differ")
-    notes: list[str] = Field(description="What the figures do not consider")
+    notes: list[str] = Field(description="What the figures do not consider; where prices come from")

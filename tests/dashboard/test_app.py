@@ -284,6 +284,9 @@ def test_money_and_what_if_say_whose_cost_they_sum_up(opened: OpenRun) -> None:
     total = what_if.outcome(opened, Scenario(name="as it is")).totals.iloc[0]
     wanted = f"Cost of all {total['priced']} of {total['servers']} servers with a price"
     assert wanted in texts(visit("what-if")).replace("\\", "")
+    for page in ("money", "what-if"):
+        said = texts(visit(page)).replace("\\", "")
+        assert all(source in said for source in money.price_sources), page
 
 
 def test_runs_link_to_prefect_where_its_address_is_known_and_say_so_where_not(served: Lake) -> None:

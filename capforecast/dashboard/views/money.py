@@ -9,7 +9,7 @@ from capforecast.dashboard.advice import Book
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import OpenRun
 from capforecast.lake.datasets import as_of_segment
-from capforecast.report.action_words import consolidation_answer, followed, whose_cost
+from capforecast.report.action_words import consolidation_answer, followed, priced_by, whose_cost
 
 STATES = ("proposed", "accepted", "rejected", "applied", "realised")
 VERBS = {"accepted": "Accept", "rejected": "Reject", "applied": "Applied"}
@@ -36,6 +36,7 @@ def show(opened: OpenRun) -> None:
         )
     else:
         ui.chart(figure, found.sentence, "savings")
+        ui.note(priced_by(found))
         ui.note(f"{whose_cost(found)} What if sums up all servers with a price, with advice or without.")
     _decide(opened)
 

@@ -25,11 +25,12 @@ _BASE_PATH = re.compile(r"[A-Za-z0-9_./~-]*")
 THEME = {
     "theme.font": "sans-serif",
     "theme.showWidgetBorder": True,
+    "theme.headingFontSizes": ["2.25rem", "1.5rem", "1.25rem"],
     "theme.light.primaryColor": "#0b4f8a",
-    "theme.light.textColor": "#1c2733",
+    "theme.light.textColor": "#0d1620",  # notes are of it at 60 %, and must be read
     "theme.light.backgroundColor": "#ffffff",
     "theme.light.secondaryBackgroundColor": "#eef1f4",
-    "theme.dark.primaryColor": "#2f78bd",
+    "theme.dark.primaryColor": "#5c9fdc",
     "theme.dark.textColor": "#e8edf2",
     "theme.dark.backgroundColor": "#12181e",
     "theme.dark.secondaryBackgroundColor": "#1c242c",

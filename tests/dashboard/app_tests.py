@@ -31,5 +31,5 @@ def sound(app: AppTest) -> None:
 
 def texts(app: AppTest) -> str:
     """All that is said on a page."""
-    kinds = (app.markdown, app.caption, app.info, app.warning, app.error, app.success, app.title, app.subheader)
+    kinds = (app.markdown, app.caption, app.info, app.warning, app.error, app.success, app.title, app.header)
     return "\n".join(str(each.value) for kind in kinds for each in kind)

@@ -241,7 +241,7 @@ def _one_server(visit: Visit, server: str) -> None:
 def _scenario(visit: Visit) -> None:
     page = visit.page
     visit.go("What if")
-    page.wait_for_selector("h4", timeout=30_000)
+    page.wait_for_selector("h2", timeout=30_000)
     for label in ("Growth", "One-off load", "Quarter end", "Threshold", "Lead time"):
         visit.do(f"what if: {label}", lambda label=label: visit.push(label, "PageUp"))
     name = page.get_by_label("Name", exact=True)
@@ -250,10 +250,10 @@ def _scenario(visit: Visit) -> None:
     visit.do("what if: save", page.get_by_role("button", name="Save, and link").click, _said("is now the link"))
     assert "scenario=" in page.url
     page.wait_for_function(_QUIET, polling="raf")
-    told = page.inner_text("h4")
-    visit.open(page.url.removeprefix(visit.url).lstrip("/"), "what if: reload", "h4")
+    told = page.inner_text("h2")
+    visit.open(page.url.removeprefix(visit.url).lstrip("/"), "what if: reload", "h2")
     # the same answer and name; on a busy machine the first words of a page come before the last
-    page.wait_for_function(f"() => document.querySelector('h4')?.innerText === {told!r}", timeout=30_000)
+    page.wait_for_function(f"() => document.querySelector('h2')?.innerText === {told!r}", timeout=30_000)
     page.wait_for_function("() => document.querySelector('input[aria-label=Name]')?.value === 'a test'", timeout=30_000)
 
 

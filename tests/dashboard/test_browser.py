@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import browser
@@ -26,6 +27,8 @@ UNNAMED = """() => [...document.querySelectorAll('input, textarea, button')].fil
     && !node.labels?.length && !node.ariaLabel && !node.innerText.trim() && !node.title
     && !node.getAttribute('aria-labelledby') && node.type !== 'checkbox' && node.tabIndex >= 0)
     .map(node => node.outerHTML.slice(0, 200))"""
+
+LEVELS = "() => [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map(node => Number(node.tagName[1]))"
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +91,6 @@ def test_narrow_screens_need_no_scrolling_sideways_and_every_field_has_a_name(se
             wide = visit.page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth")
             assert wide <= 390, path
             assert visit.page.evaluate(UNNAMED) == [], path
+            levels = visit.page.evaluate(LEVELS)
+            assert levels[0] == 1, path
+            assert all(next_ <= level + 1 for level, next_ in pairwise(levels)), (path, levels)

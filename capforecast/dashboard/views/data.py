@@ -37,7 +37,7 @@ def _rows(opened: OpenRun) -> None:
 
 @ui.part
 def _unknown(opened: OpenRun) -> None:
-    st.subheader("Servers that cannot be forecast")
+    st.header("Servers that cannot be forecast")
     reasons = opened.summary.unknown_reasons
     if not reasons:
         ui.empty("Every server could be forecast.")
@@ -61,7 +61,7 @@ def _unknown(opened: OpenRun) -> None:
 
 @ui.part
 def _series(opened: OpenRun) -> None:
-    st.subheader("Series with a remark")
+    st.header("Series with a remark")
     table = quality.remarks(opened)
     if not len(table):
         ui.empty("No series is unknown, and none has a flag.")
@@ -75,7 +75,7 @@ def _series(opened: OpenRun) -> None:
 
 @ui.part
 def _set_aside(opened: OpenRun) -> None:
-    st.subheader("Set aside")
+    st.header("Set aside")
     table = quality.quarantine(opened)
     if not len(table):
         ui.empty("Nothing was set aside: every value that was read could be used.")

@@ -43,7 +43,7 @@ def show(opened: OpenRun) -> None:
 
 @ui.part
 def _decide(opened: OpenRun) -> None:
-    st.subheader("Advice")
+    st.header("Advice")
     book = advice.open_advice(opened)
     if book is None:
         ui.empty("The table of actions is not in the lake.")

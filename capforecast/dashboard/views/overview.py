@@ -40,7 +40,7 @@ def show(opened: OpenRun) -> None:
     """Headline, tiers, matrix, changes, runs side by side."""
     summary = opened.summary
     st.title("Overview")
-    st.markdown(f"#### {in_markdown(answer.headline(summary))}")
+    st.markdown(f"## {in_markdown(answer.headline(summary))}")
     _problems(opened)
     _tiers(opened)
     _matrix(opened)
@@ -76,7 +76,7 @@ def _tiers(opened: OpenRun) -> None:
 
 @ui.part
 def _matrix(opened: OpenRun) -> None:
-    st.subheader("Where the risk is")
+    st.header("Where the risk is")
     known = matrix.dimensions(opened.summary)
     by = st.segmented_control(
         "Rows",
@@ -111,7 +111,7 @@ def _matrix(opened: OpenRun) -> None:
 
 
 def _changed(opened: OpenRun) -> None:
-    st.subheader("What changed")
+    st.header("What changed")
     told = changes_words.changes_fact(opened.summary)
     if told is None or opened.summary.changes is None:
         ui.empty("There is no earlier run to compare with.", "After the next run this says which servers moved.")
@@ -137,7 +137,7 @@ def _changed(opened: OpenRun) -> None:
 
 
 def _facts(opened: OpenRun) -> None:
-    st.subheader("What to do, and how far to trust it")
+    st.header("What to do, and how far to trust it")
     left, right = st.columns(2)
     with left, st.container(border=True):
         st.markdown("**Actions**")
@@ -152,7 +152,7 @@ def _facts(opened: OpenRun) -> None:
 
 @ui.part
 def _side_by_side(opened: OpenRun) -> None:
-    st.subheader("Runs side by side")
+    st.header("Runs side by side")
     runs = {run.name: run for run in opened.lake.runs() if run.cadence == opened.run.cadence}
     chosen = st.multiselect(
         "Runs",

@@ -43,7 +43,7 @@ def _pools(opened: OpenRun) -> None:
     )
     picked = event.selection.rows[0] if event.selection.rows else 0
     pool = shown[min(picked, len(shown) - 1)]
-    st.subheader(in_markdown(pool.name))
+    st.header(in_markdown(pool.name))
     ui.say(pool.sentence)
     for line in evidence.pool_notes(pool):
         ui.note(line)

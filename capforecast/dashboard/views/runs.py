@@ -21,7 +21,7 @@ def show(opened: OpenRun) -> None:
 
 
 def _files(opened: OpenRun) -> None:
-    st.subheader("Reports of this run")
+    st.header("Reports of this run")
     there = history.files(opened)
     if not there:
         ui.empty("Its reports are not in the lake.")
@@ -39,7 +39,7 @@ def _files(opened: OpenRun) -> None:
 
 
 def _models(opened: OpenRun) -> None:
-    st.subheader("Models")
+    st.header("Models")
     used = opened.summary.model_versions
     if not used:
         ui.empty("No model is on record.")
@@ -50,7 +50,7 @@ def _models(opened: OpenRun) -> None:
 
 
 def _drift(opened: OpenRun) -> None:
-    st.subheader("Drift")
+    st.header("Drift")
     checks = opened.summary.drift
     if not checks:
         ui.empty("Nothing was compared: that takes an earlier run.")
@@ -67,7 +67,7 @@ def _drift(opened: OpenRun) -> None:
 
 @ui.part
 def _records(opened: OpenRun) -> None:
-    st.subheader("Records of runs")
+    st.header("Records of runs")
     if st.button("Look again", icon=":material/refresh:", help="Runs that ended meanwhile"):
         opened.lake.look_again()
         st.rerun(scope="app")

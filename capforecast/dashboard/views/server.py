@@ -104,7 +104,7 @@ def _marks(view: one_server.SeriesView) -> None:
 
 @ui.part
 def _advice(opened: OpenRun, server: str) -> None:
-    st.subheader("What to do")
+    st.header("What to do")
     book = advice.open_advice(opened)
     sections = advice.record(book, server) if book else []
     if book is None or not sections:

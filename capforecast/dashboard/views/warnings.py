@@ -26,7 +26,7 @@ def show(opened: OpenRun) -> None:
 
 @ui.part
 def _scores(opened: OpenRun) -> None:
-    st.subheader("Scorecard")
+    st.header("Scorecard")
     table = opened.of_fleet("scorecard")
     if not len(table):
         ui.empty("This run kept no scorecard.")
@@ -52,7 +52,7 @@ def _scores(opened: OpenRun) -> None:
 
 @ui.part
 def _reliability(opened: OpenRun) -> None:
-    st.subheader("Said against came")
+    st.header("Said against came")
     record = opened.summary.warnings
     bins = record.reliability if record else []
     if not bins:

@@ -121,7 +121,7 @@ def _save(opened: OpenRun, scenario: Scenario) -> None:
 
 
 def _outcome(opened: OpenRun, found: Outcome) -> None:
-    st.markdown(f"#### {in_markdown(what_if.headline(found))}")
+    st.markdown(f"## {in_markdown(what_if.headline(found))}")
     scopes = what_if.scopes(found)
     scope = ""
     if len(scopes) > 1:

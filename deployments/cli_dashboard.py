@@ -22,6 +22,15 @@ def dashboard(
     base_path: Annotated[
         str, typer.Option("--base-path", help="Path below which a proxy serves it.", metavar="PATH")
     ] = "",
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allowed-host",
+            help="Name in the browser's address, besides --host and this machine's own, such as that of a proxy; "
+            "repeat for more.",
+            metavar="NAME",
+        ),
+    ] = None,
     prefect_url: Annotated[
         str, typer.Option("--prefect-url", help="Address of Prefect's UI, which runs link to.", metavar="URL")
     ] = "http://127.0.0.1:4200",
@@ -43,4 +52,6 @@ def dashboard(
     from deployments.dashboard import Address, serve_dashboard
 
     loaded = load_settings(profile, local, aws, config, {"store": absolute(store)} if store else {})
-    serve_dashboard(loaded, Address(host, port, base_path), prefect_url=prefect_url, read_only=read_only)
+    serve_dashboard(
+        loaded, Address(host, port, base_path, tuple(allowed_host or ())), prefect_url=prefect_url, read_only=read_only
+    )

@@ -20,6 +20,8 @@ from deployments import console
 
 RETRIES, TIMEOUT_SECONDS = 2, 20
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+EVERYWHERE = ("0.0.0.0", "::")
+_NAME = re.compile(r"(\*\.)?[A-Za-z0-9._:-]+")
 _BASE_PATH = re.compile(r"[A-Za-z0-9_./~-]*")
 # Colours of the report (capforecast/report/style.py), for what Streamlit draws itself.
 THEME = {
@@ -50,11 +52,25 @@ QUIET = {
 
 @dataclass(frozen=True)
 class Address:
-    """Where the dashboard listens. base_path: below which a proxy serves it, "" = at its root."""
+    """Where the dashboard listens. base_path: below which a proxy serves it, "" = at its root.
+
+    names: in the browser's address, besides `host` and this machine's own, such as that of a proxy.
+    """
 
     host: str
     port: int
     base_path: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def hosts(self) -> list[str]:
+        """Names it may be asked by, so that no other site's page reaches it by a name that leads here (DNS rebinding).
+
+        Empty = by any: it listens on all addresses, and nobody said which names lead there.
+        """
+        if self.host in EVERYWHERE and not self.names:
+            return []
+        return [*dict.fromkeys([*LOOPBACK, *({self.host} - set(EVERYWHERE)), *self.names])]
 
     @property
     def url(self) -> str:
@@ -93,13 +109,16 @@ def options(address: Address) -> dict[str, Any]:
         "server.port": address.port,
         "server.baseUrlPath": address.base_path.strip("/"),
         "browser.serverAddress": address.host,
+        "server.allowedHosts": address.hosts,
     }
     return QUIET | THEME | place
 
 
 def _run(app: Path, address: Address) -> None:
+    from streamlit import net_util
     from streamlit.web import bootstrap
 
+    net_util.get_external_ip = lambda: None  # it asks a server elsewhere, whenever an origin is refused
     flags = {name.replace(".", "_"): value for name, value in options(address).items()}
     bootstrap.load_config_options(flag_options=flags)
     bootstrap.run(str(app), False, [], flags)
@@ -129,6 +148,8 @@ def _checked(address: Address, prefect_url: str) -> None:
         raise UsageError(f"--prefect-url {prefect_url!r}: give an address that begins with http:// or https://")
     if not _BASE_PATH.fullmatch(address.base_path):
         raise UsageError(f"--base-path {address.base_path!r}: letters, digits and / _ . ~ - alone")
+    if wrong := [name for name in address.names if not _NAME.fullmatch(name)]:
+        raise UsageError(f"--allowed-host {wrong[0]!r}: give a name such as dashboard.example.com, without http://")
     try:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as there:

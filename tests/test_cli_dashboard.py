@@ -24,6 +24,15 @@ def test_tables_have_no_export_that_leaves_formulas_in() -> None:
     assert dashboard.options(Address("127.0.0.1", 8501))["client.disableDataExport"] is True
 
 
+def test_it_answers_to_its_own_names_alone() -> None:
+    assert dashboard.options(Address("127.0.0.1", 8501))["server.allowedHosts"] == ["127.0.0.1", "::1", "localhost"]
+    proxied = Address("127.0.0.1", 8501, names=("dashboard.example.com",))
+    assert "dashboard.example.com" in proxied.hosts
+    assert Address("0.0.0.0", 8501).hosts == []
+    assert Address("0.0.0.0", 8501, names=("db.example.com",)).hosts == [*dashboard.LOOPBACK, "db.example.com"]
+    assert "10.0.0.7" in Address("10.0.0.7", 8501).hosts
+
+
 def test_every_option_is_one_that_streamlit_has() -> None:
     config = pytest.importorskip("streamlit").config
     config.get_config_options()
@@ -42,6 +51,7 @@ def test_help_says_where_it_listens(call: Call) -> None:
     [
         (("--prefect-url", "javascript:alert(1)"), "begins with http"),
         (("--base-path", "a b"), "letters, digits"),
+        (("--allowed-host", "https://dashboard.example.com"), "without http://"),
         (("--host", "no.such.host.invalid"), "cannot listen on"),
     ],
 )

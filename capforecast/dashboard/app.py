@@ -58,6 +58,7 @@ def _chosen_run() -> OpenRun:
     known = {run.name: run for run in lake.runs()}
     if not known:
         lake.run(None)
+    asked = st.query_params.get(RUN)
     with st.sidebar:
         if lake.trouble:
             st.warning(in_markdown(f"Shown is what was read before: {lake.trouble}"), icon=":material/cloud_off:")
@@ -69,6 +70,9 @@ def _chosen_run() -> OpenRun:
             persist_state="session",
             help="Everything on these pages is as of this run's cut-off.",
         )
+    if asked and asked not in known:
+        told = f"There is no run {asked[:80]} in this lake (any more). Shown is {name}."
+        st.warning(in_markdown(told), icon=":material/warning:")
     opened = lake.open(lake.run(name))
     st.session_state["opened"] = opened
     return opened

@@ -276,6 +276,15 @@ def test_advice_can_be_taken_along_and_no_cell_is_computed(served: Lake, monkeyp
     assert not found.drop(columns="A month").map(lambda text: str(text).startswith(fleet.FORMULA)).any(axis=None)
 
 
+def test_a_link_to_a_run_that_is_gone_says_so(served: Lake) -> None:
+    (newest, *_) = served.runs()
+    app = visit(run="1999-01-04 daily")
+    assert f"There is no run 1999-01-04 daily in this lake (any more). Shown is {newest.name}." in texts(app).replace(
+        "\\", ""
+    )
+    assert "There is no run" not in texts(visit(run=newest.name))
+
+
 def test_money_and_what_if_say_whose_cost_they_sum_up(opened: OpenRun) -> None:
     money = opened.summary.actions
     assert money is not None

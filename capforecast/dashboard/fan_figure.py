@@ -15,16 +15,19 @@ from capforecast.dashboard.plain import in_chart
 from capforecast.report.words import compact, date_text, unit_sign
 from capforecast.schema import Cadence
 
-SHOWN_DAYS = {"3 months": 92, "6 months": 183, "1 year": 366, "all": None}
-_HOURLY = {"3 months": 14, "6 months": 28, "1 year": 60, "all": None}
+SHOWN_DAYS = {  # of hourly data fewer: a line of 8,760 points says nothing
+    Cadence.DAILY: {"3 months": 92, "6 months": 183, "1 year": 366, "all": None},
+    Cadence.HOURLY: {"2 weeks": 14, "4 weeks": 28, "2 months": 60, "all": None},
+}
+USUAL = {Cadence.DAILY: "6 months", Cadence.HOURLY: "4 weeks"}
 _MARK = {"spike": "triangle-down", "level_shift": "diamond"}
 HEIGHT = 420
 
 
-def fan_figure(view: SeriesView, looks: Looks, past: str = "1 year", earlier: Sequence[Hindsight] = ()) -> go.Figure:
-    """`past`: how much of the history, a key of SHOWN_DAYS. earlier: forecasts of earlier runs, drawn as lines."""
+def fan_figure(view: SeriesView, looks: Looks, days: int | None = 366, earlier: Sequence[Hindsight] = ()) -> go.Figure:
+    """days: of the history, None = all of it. earlier: forecasts of earlier runs, drawn as lines."""
     figure = framed(looks, HEIGHT, _axis(view))
-    times, values = _shown(view, past)
+    times, values = _shown(view, days)
     _peaks(figure, view, looks, times)
     if view.outlook is not None:
         _bands(figure, view, looks)
@@ -43,9 +46,8 @@ def _axis(view: SeriesView) -> str:
     return in_chart(f"{view.metric} {view.row['statistic']}" + (f", {unit}" if unit else ""))
 
 
-def _shown(view: SeriesView, past: str) -> tuple[pd.DatetimeIndex, Values]:
-    """The latest part of the history; of hourly data days, not months: a line of 8,760 points says nothing."""
-    days = (SHOWN_DAYS if view.outlook is None or view.outlook.run.cadence is Cadence.DAILY else _HOURLY)[past]
+def _shown(view: SeriesView, days: int | None) -> tuple[pd.DatetimeIndex, Values]:
+    """The latest part of the history."""
     if days is None:
         return view.timestamps, view.history
     keep = np.asarray(view.timestamps > view.origin - pd.Timedelta(days=days))

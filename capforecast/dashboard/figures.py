@@ -112,7 +112,7 @@ def reliability_figure(bins: Sequence[Bin], looks: Looks) -> go.Figure:
 
 
 def savings_figure(found: ActionsSummary, looks: Looks) -> go.Figure | None:
-    """From the monthly cost now to the cost then, step by step; None where no price is known."""
+    """From the monthly cost now to the cost then, step by step; None where no price is known or nothing is advised."""
     bars = steps(found)
     if not bars:
         return None

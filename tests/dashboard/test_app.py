@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from capforecast.actions import decisions
 from capforecast.actions.scenario import Scenario
-from capforecast.dashboard import advice, fleet, here, what_if
+from capforecast.dashboard import advice, figures, fleet, here, what_if
 from capforecast.dashboard.app import PAGES
 from capforecast.dashboard.plain import in_markdown
 from capforecast.dashboard.reading import Lake, OpenRun
@@ -274,6 +274,15 @@ def test_advice_can_be_taken_along_and_no_cell_is_computed(served: Lake, monkeyp
     assert dashboard_lake.FORMULA in set(shown["Server"])
     assert f"'{dashboard_lake.FORMULA}" in set(found["Server"])
     assert not found.drop(columns="A month").map(lambda text: str(text).startswith(fleet.FORMULA)).any(axis=None)
+
+
+def test_prices_without_advice_are_not_called_unknown(opened: OpenRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opened.summary.actions is not None
+    assert opened.summary.actions.priced
+    monkeypatch.setattr(figures, "savings_figure", lambda *given: None)
+    said = texts(visit("money"))
+    assert "nothing changes in cost" in said
+    assert "No price is known" not in said
 
 
 def test_a_link_to_a_run_that_is_gone_says_so(served: Lake) -> None:

@@ -80,3 +80,17 @@ def test_the_chart_has_threshold_bands_and_no_markup(opened: OpenRun, looks: obj
     assert "80 % band" in text
     assert "<img" not in text
     assert dashboard_lake.HTML in fan_figure.fan_alt(view)
+
+
+def test_the_past_that_is_drawn_is_as_long_as_it_is_called(opened: OpenRun, server: str) -> None:
+    view = view_of(opened, server)
+    text = fan_figure.fan_figure(view, LIGHT, 30).to_plotly_json()
+    (observed,) = [trace for trace in text["data"] if trace.get("name") == "observed"]
+    assert pd.Timestamp(observed["x"][0]) == view.origin - pd.Timedelta(days=29)
+    units = {"week": 7, "month": 30.4, "year": 365}
+    for cadence, lengths in fan_figure.SHOWN_DAYS.items():
+        assert fan_figure.USUAL[cadence] in lengths
+        assert lengths["all"] is None
+        for name, days in ((name, days) for name, days in lengths.items() if days):
+            number, unit = name.split()
+            assert days == pytest.approx(int(number) * units[unit.rstrip("s")], abs=1), name

@@ -29,7 +29,9 @@ def show(opened: OpenRun) -> None:
         if said:
             ui.note(said)
     figure = figures.savings_figure(found, ui.colours())
-    if figure is None:
+    if figure is None and found.priced:
+        ui.empty("No other size and no stop is advised, so nothing changes in cost.", priced_by(found))
+    elif figure is None:
         ui.empty(
             "No price is known, so nothing is said of money.",
             "Prices come from hourly_cost of the inventory, or from a price list (setting prices).",

@@ -61,12 +61,13 @@ def _series(opened: OpenRun, unit: str, rows: Sequence[Row]) -> None:
     server = str(rows[0]["server_id"])
     metric = st.segmented_control("Metric", metrics, default=metrics[0], required=True, key=f"metric_{server}")
     left, right = st.columns(2, vertical_alignment="bottom")
+    cadence = opened.run.cadence
     past = left.segmented_control(
         "Past",
-        list(fan_figure.SHOWN_DAYS),
-        default="6 months",
+        list(fan_figure.SHOWN_DAYS[cadence]),
+        default=fan_figure.USUAL[cadence],
         required=True,
-        key="past",
+        key=f"past_{cadence}",
         persist_state="session",
     )
     known = {run.name: run for run in one_server.earlier_runs(opened)[:12]}
@@ -85,7 +86,11 @@ def _series(opened: OpenRun, unit: str, rows: Sequence[Row]) -> None:
     if not len(view.timestamps):
         ui.empty("This metric was never observed.", "The page Data says what is missing.")
     else:
-        ui.chart(fan_figure.fan_figure(view, ui.colours(), past, fared), fan_figure.fan_alt(view), "fan")
+        ui.chart(
+            fan_figure.fan_figure(view, ui.colours(), fan_figure.SHOWN_DAYS[cadence][past], fared),
+            fan_figure.fan_alt(view),
+            "fan",
+        )
     for line in server_words.hindsight_lines(fared, view):
         ui.note(line)
     st.dataframe(server_words.metric_table(opened, rows), hide_index=True, alt="Every metric of this server")

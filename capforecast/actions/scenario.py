@@ -6,11 +6,11 @@ import difflib
 import hashlib
 import json
 import unicodedata
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from capforecast.actions.scenario_changes import KINDS, AnyChange, NewServers, Part
+from capforecast.actions.scenario_changes import KINDS, AnyChange, NewServers, Part, Selection
 from capforecast.actions.scenario_text import parsed
 from capforecast.errors import UsageError
 
@@ -86,17 +86,18 @@ def _problem(error: Any) -> str:
         if kind.startswith("union_tag"):
             return f"{head}: `kind` must be one of {', '.join(KINDS)}"
     if kind == "extra_forbidden":
-        close = difflib.get_close_matches(place[-1], _FIELDS, n=1)
-        said = "no such field" + (f"; did you mean {close[0]}?" if close else "")
+        there = _fields_at(error["loc"])
+        close = difflib.get_close_matches(place[-1], there, n=1)
+        said = "no such field; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(there)}")
     where = ": ".join(filter(None, (place[0] if place else "", ".".join(place[1:]))))
     return f"{where}: {said}" if where else said
 
 
-def _fields() -> list[str]:
-    from typing import get_args
-
+def _fields_at(place: tuple[Any, ...]) -> list[str]:
+    """Fields there are where one is that is none: of the scenario, of a kind of change, of a selection."""
+    if place[0] != "changes" or len(place) < 4:
+        return sorted(Scenario.model_fields)
+    if len(place) > 4:
+        return sorted(Selection.model_fields)
     kinds = get_args(get_args(AnyChange)[0])
-    return sorted({name for kind in kinds for name in kind.model_fields})
-
-
-_FIELDS = _fields()
+    return sorted(next(kind for kind in kinds if kind.model_fields["kind"].default == place[2]).model_fields)

@@ -56,8 +56,10 @@ def _first(effects: Effects, change: AnyChange) -> int:
 
 
 def _late(effects: Effects, change: AnyChange, where: str) -> None:
-    """Note what begins when the forecast is over."""
+    """Note what begins before the forecast, or when it is over."""
     last = int(effects.baseline.ends[-1])
+    if isinstance(change, Dated) and effects.clock.day(change.start) < 1:
+        effects.note(f"{where}: it begins before the forecast: it counts from the first day of the forecast on")
     if isinstance(change, Dated) and effects.clock.day(change.start) > last:
         effects.note(
             f"{where}: it begins after the {last} days of the forecast: risk does not show it, while servers, sizes "

@@ -7,12 +7,12 @@ a change without `start` holds from the first day of the forecast on. Growth and
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Names = tuple[Name, ...]
+Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 Units = Annotated[float, Field(ge=0, le=1e9)]
 Size = Annotated[float, Field(ge=1e-6, le=1e9)]
 Level = Annotated[float, Field(ge=-1e12, le=1e12)]
@@ -39,11 +39,6 @@ class Selection(Part):
     instance_types: Names = Field((), description="only servers of these instance types")
     tiers: Names = Field((), description="only servers of these tiers, as published")
     segments: Names = Field((), description="only servers of these segments")
-
-    @field_validator("servers", *FILTERS, mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
 
     @property
     def names(self) -> int:

@@ -505,6 +505,14 @@ def test_what_begins_after_the_forecast_is_said(baseline):
     assert "begins after the" in note
 
 
+def test_what_began_before_the_forecast_is_said(baseline):
+    change = {"kind": "growth", "percent_per_month": 5, "metrics": "cpu"}
+    past, now = asked(baseline, change | {"start": "2001-01-01"}), asked(baseline, change)
+    assert "it begins before the forecast" in past.notes[0]
+    assert past.series["probability_high"].equals(now.series["probability_high"])
+    assert not any("begins before" in note for note in now.notes)
+
+
 def test_load_that_moves_onto_retired_servers_is_said(baseline):
     one, other = sorted(set(baseline.servers["business_unit"].astype(str)))[:2]
     retire = {"kind": "retire", "select": {"business_units": other}}

@@ -42,3 +42,13 @@ def test_a_scenario_that_somebody_changed_is_not_taken_for_an_empty_one(own_lake
     with pytest.raises(UsageError, match="was changed since"):
         what_if.load(own_lake, name)
     assert "was changed since" in texts(visit("what-if", scenario=name)).replace("\\", "")
+
+
+def test_what_the_sliders_say_is_the_text_to_go_on_from(served: Lake) -> None:
+    app = visit("what-if")
+    app.slider(key="w_growth").set_value(7.0).run()
+    app.toggle(key="scenario_as_text").set_value(True).run()
+    told = json.loads(app.text_area(key="scenario_text").value)
+    assert [change["kind"] for change in told["changes"]] == ["growth"]
+    assert told["changes"][0]["percent_per_month"] == 7.0
+    assert not app.error

@@ -7,6 +7,17 @@ import streamlit as st
 from capforecast.dashboard import evidence, figures, ui
 from capforecast.dashboard.reading import OpenRun
 
+HELP = {
+    "rule": "What warns: this report, its probability from 0.1 on, or a rule in use elsewhere",
+    "warned": "Cases (a series at a past date) in which it warned",
+    "precision": "Of its warnings, how many came true within the days chosen",
+    "recall": "Of the breaches that came, how many it had warned of; in brackets what chance allows (95 %)",
+    "false alarms": "Warnings that did not come true, per 100 servers and month",
+    "lead": "Median days from a warning that came true to the breach",
+    "Brier skill": "How much closer its probabilities came than the base rate does; 1 = perfect, 0 = no better",
+    "ours at equal false alarms": "This report's recall over the rule's, once it may give as many false alarms",
+}
+
 
 def show(opened: OpenRun) -> None:
     """Scorecard by scope and horizon, reliability diagram."""
@@ -47,7 +58,12 @@ def _scores(opened: OpenRun) -> None:
         ui.empty("There is no case of that.")
         return
     ui.note(evidence.cases(table, scope, horizon))
-    st.dataframe(rows, hide_index=True, alt="Rules and how often they were right; the first row is this report's")
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={name: st.column_config.TextColumn(name, help=said) for name, said in HELP.items()},
+        alt="Rules and how often they were right; the first row is this report's",
+    )
 
 
 @ui.part

@@ -91,15 +91,18 @@ def _asked(opened: OpenRun) -> Scenario | None:
     as_text = st.toggle("Write it as text", key=form.AS_TEXT, help="YAML or JSON, as `capforecast what-if` reads it")
     try:
         if as_text:
+            if not st.session_state.get(form.TEXT):
+                st.session_state[form.TEXT] = _of_form(form.said()).to_json()
             text = st.text_area("Scenario", key=form.TEXT, height=420, max_chars=200_000)
             return Scenario.from_text(text, "the text")
-        answers = form.fields(opened)
-        return what_if_form.scenario_of(
-            answers, st.session_state.get(form.NAME, ""), st.session_state.get(form.NOTE, "")
-        )
+        return _of_form(form.fields(opened))
     except UsageError as error:
         st.error(in_markdown(error), icon=":material/error:")
         return None
+
+
+def _of_form(answers: what_if_form.Answers) -> Scenario:
+    return what_if_form.scenario_of(answers, st.session_state.get(form.NAME, ""), st.session_state.get(form.NOTE, ""))
 
 
 def _save(opened: OpenRun, scenario: Scenario) -> None:

@@ -27,6 +27,11 @@ def fields(opened: OpenRun) -> Answers:
     _load(opened)
     _rules(opened)
     _fleet(opened)
+    return said()
+
+
+def said() -> Answers:
+    """What the form says, drawn or not."""
     values = {name: st.session_state.get(PREFIX + name, value) for name, value in as_values(Answers()).items()}
     values |= {name: values[name] or None for name in _NOT_SET}
     return from_values(values)

@@ -94,6 +94,7 @@ def what_if(
     Example: capforecast what-if --store lake --resize m6i.2xlarge --tier critical --json
     """
     from capforecast.actions import scenario_book
+    from capforecast.actions.scenario import UNNAMED
     from capforecast.actions.what_if_record import record
     from capforecast.errors import UsageError
     from deployments.advice import open_store
@@ -105,7 +106,7 @@ def what_if(
         name, scenario, file, change or [], growth, load or [], threshold or [], lead_time, quarter_end, resize, retire,
         new_servers or [], project or [], start, {key: value for key, value in filters.items() if value},
     ))  # fmt: skip
-    if save and wanted.name == "unnamed":
+    if save and wanted.name == UNNAMED:
         raise UsageError("--save needs a name: give --name")
     outcome = answered(loaded, wanted, as_of, run_id, cadence)
     kept = scenario_book.save(open_store(loaded), wanted) if save else None

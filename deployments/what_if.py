@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from capforecast.actions import scenario_book
-from capforecast.actions.scenario import Scenario
+from capforecast.actions.scenario import UNNAMED, Scenario
 from capforecast.actions.scenario_text import parsed
 from capforecast.actions.what_if import Outcome, evaluate, open_baseline
 from capforecast.actions.what_if_record import differing
 from capforecast.configuration import Loaded
 from capforecast.errors import UsageError
 from capforecast.lake.datasets import as_of_segment
+from capforecast.report.scenario_words import change_words
 from capforecast.report.words import NONE, is_missing, number
 from capforecast.schema import TIER_ORDER, Cadence
 from deployments.advice import open_store
@@ -143,8 +144,11 @@ def headline(outcome: Outcome) -> str:
     fleet, base = outcome.totals.iloc[0], outcome.baseline
     was, then = (int(fleet[f"critical{w}"] + fleet[f"high{w}"]) for w in ("_before", ""))
     money, safe = (_cost(fleet, name) + _why(fleet[f"{name}_unknown"]) for name in ("monthly", "safe_monthly"))
+    name = outcome.scenario.name
+    if name == UNNAMED:
+        name = "; ".join(change_words(change) for change in outcome.scenario.changes)
     return (
-        f"{outcome.scenario.name}, as of {as_of_segment(base.as_of)}: {then} of {int(fleet['servers'])} servers at "
+        f"{name}, as of {as_of_segment(base.as_of)}: {then} of {int(fleet['servers'])} servers at "
         f"risk, {was} of {int(fleet['servers_before'])} without it; cost {money} a month, with the sizes advised {safe}"
     )
 

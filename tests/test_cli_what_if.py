@@ -50,6 +50,8 @@ def test_people_read_what_differs(call, lake):
     done = call("what-if", "--load", "cpu=12", "--store", lake)
     assert done.code == 0, done.err
     assert "servers at risk" in done.out.splitlines()[0]
+    assert "unnamed" not in done.out
+    assert done.out.startswith("12 more of cpu, each: the fleet, as of ")
     assert "payments" in done.out
     assert "->" in done.out
     assert "(+" in done.out

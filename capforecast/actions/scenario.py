@@ -15,6 +15,7 @@ from capforecast.actions.scenario_text import parsed
 from capforecast.errors import UsageError
 
 LONGEST_NAME = 80
+UNNAMED = "unnamed"
 MOST_NAMES = 50_000  # in all selections together
 MOST_NEW = 100_000  # servers, of all changes together: half a second
 
@@ -22,7 +23,7 @@ MOST_NEW = 100_000  # servers, of all changes together: half a second
 class Scenario(Part):
     """A named set of changes. They hold together: loads add up, factors multiply, of thresholds the last one counts."""
 
-    name: str = Field("unnamed", min_length=1, max_length=LONGEST_NAME, description="what people call it")
+    name: str = Field(UNNAMED, min_length=1, max_length=LONGEST_NAME, description="what people call it")
     note: str = Field("", max_length=2000, description="why, for those who read it later")
     changes: tuple[AnyChange, ...] = Field((), max_length=200, description="what would be otherwise")
 

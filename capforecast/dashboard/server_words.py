@@ -17,7 +17,8 @@ def facts(row: Row) -> list[str]:
     told = [
         str(row.get(name) or "") for name in ("business_unit", "region", "criticality", "environment", "instance_type")
     ]
-    said = [text for text in told if text and text not in (UNASSIGNED, "nan")]
+    told[2] = told[2] and f"{told[2]} criticality"  # `high` alone would be taken for the tier
+    said = [text for text in told if text and text not in (UNASSIGNED, "nan", "nan criticality")]
     sizes = ((row.get("vcpus"), "vCPU"), (row.get("memory_gib"), "GiB"))
     said += [f"{float(size):g} {unit}" for size, unit in sizes if size is not None and not is_missing(size)]
     owner = row.get("owner")

@@ -11,14 +11,17 @@ from capforecast.dashboard.reading import OpenRun
 from capforecast.report.words import NONE, chance_of, date_text, is_missing, number, plural, quantity, unit_sign
 from capforecast.schema import UNASSIGNED
 
+# `high` alone would be taken for the tier
+_PLACE = {"business_unit": "", "region": "", "criticality": " criticality", "environment": "", "instance_type": ""}
+
 
 def facts(row: Row) -> list[str]:
     """Where it stands and what it is, as far as that is known."""
-    told = [
-        str(row.get(name) or "") for name in ("business_unit", "region", "criticality", "environment", "instance_type")
+    said = [
+        f"{text}{after}"
+        for name, after in _PLACE.items()
+        if (text := str(row.get(name) or "")) not in ("", UNASSIGNED, "nan")
     ]
-    told[2] = told[2] and f"{told[2]} criticality"  # `high` alone would be taken for the tier
-    said = [text for text in told if text and text not in (UNASSIGNED, "nan", "nan criticality")]
     sizes = ((row.get("vcpus"), "vCPU"), (row.get("memory_gib"), "GiB"))
     said += [f"{float(size):g} {unit}" for size, unit in sizes if size is not None and not is_missing(size)]
     owner = row.get("owner")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capforecast.dashboard import fan_figure, fleet, one_server
+from capforecast.dashboard import fan_figure, fleet, one_server, server_words
 from capforecast.dashboard.looks import DARK, LIGHT
 from capforecast.dashboard.reading import OpenRun
 from capforecast.lake.datasets import read_frame
@@ -71,6 +71,11 @@ def test_the_deciding_metric_comes_first(opened: OpenRun, server: str) -> None:
     row = one_server.server_row(opened, server)
     assert row is not None
     assert one_server.series_rows(opened, row["business_unit"], server)[0]["metric"] == row["metric"]
+
+
+def test_what_stands_beside_the_tier_is_not_taken_for_it() -> None:
+    row = {"business_unit": "retail", "region": np.nan, "criticality": "high", "vcpus": 4.0}
+    assert server_words.facts(row) == ["retail", "high criticality", "4 vCPU", "nobody owns it"]
 
 
 @pytest.mark.parametrize("looks", [LIGHT, DARK])
